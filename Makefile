@@ -1,0 +1,120 @@
+# Offhook: everything a developer or an administrator types. `make help` lists it.
+#
+# All targets install what they need: Debian packages (as root, or with sudo), PJSIP (built once, then cached),
+# a virtual environment in .venv, and Offhook in it.
+
+PYTHON := /usr/bin/python3
+VENV := .venv
+BIN := $(VENV)/bin
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+CONFIG ?=
+CALLS ?=
+SECONDS ?=
+
+BASE_PACKAGES := python3 python3-venv python3-dev g++ pkg-config libsystemd-dev
+ENGINE_SOURCES := $(wildcard media/engine/*.cpp media/engine/*.hpp) media/engine/CMakeLists.txt
+PJSIP_SOURCES := $(shell find media/pjsip -type f -not -name '*.pyc')
+PYTHON_TREES := gateway media bench tests
+
+# Installs those of the packages that are missing; asks the network for nothing when none is.
+define install_packages
+missing=; for package in $(1); do \
+    dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; done; \
+if [ -n "$$missing" ]; then \
+    echo "installing Debian packages:$$missing"; \
+    $(SUDO) apt-get -qq update && \
+    $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install $$missing >/dev/null; fi
+endef
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
+
+.PHONY: run
+run: $(VENV)/installed ## Start the gateway (CONFIG=file.yaml; without it, on loopback with agents that need no key)
+	@exec $(BIN)/offhook run $(if $(CONFIG),--config $(CONFIG))
+
+$(VENV)/installed: pyproject.toml $(ENGINE_SOURCES) $(PJSIP_SOURCES)
+	@$(call install_packages,$(BASE_PACKAGES) $(shell cat media/pjsip/packages.txt systemd/packages.txt))
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@pjsip=$$($(PYTHON) media/pjsip/build.py) && \
+	echo "installing Offhook in $(VENV)" && \
+	$(BIN)/pip install -q --disable-pip-version-check 'scikit-build-core>=0.10' 'nanobind>=2.4' 'cmake>=3.25' ninja && \
+	$(BIN)/pip install -q --disable-pip-version-check --force-reinstall --no-deps "$$pjsip"/wheel/pjsua2-*.whl && \
+	PATH="$(CURDIR)/$(BIN):$$PATH" PKG_CONFIG_PATH="$$pjsip/lib/pkgconfig" \
+	    $(BIN)/pip install -q --disable-pip-version-check --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev-installed: $(VENV)/installed
+	@$(BIN)/pip install -q --disable-pip-version-check --group dev
+	@touch $@
+
+.PHONY: check
+check: $(VENV)/dev-installed ## Format, lint, strict types, import contract, unit tests: before every commit
+	$(BIN)/ruff format --check $(PYTHON_TREES)
+	$(BIN)/ruff check $(PYTHON_TREES)
+	$(BIN)/clang-format --dry-run --Werror media/engine/*.cpp media/engine/*.hpp media/engine/tests/*.cpp
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/pytest -q tests/unit tests/component
+
+.PHONY: format
+format: $(VENV)/dev-installed ## Bring all sources into form
+	$(BIN)/ruff format $(PYTHON_TREES)
+	$(BIN)/ruff check --fix-only $(PYTHON_TREES)
+	$(BIN)/clang-format -i media/engine/*.cpp media/engine/*.hpp media/engine/tests/*.cpp
+
+.PHONY: check-native
+check-native: $(VENV)/dev-installed ## The engine's own tests under ThreadSanitizer and AddressSanitizer
+	@$(call install_packages,$(shell cat media/engine/tests/packages.txt))
+	PATH="$(CURDIR)/$(BIN):$$PATH" PKG_CONFIG_PATH="$$($(PYTHON) media/pjsip/build.py)/lib/pkgconfig" \
+	    media/engine/tests/run.sh
+
+.PHONY: test
+test: check check-native test-e2e test-systemd ## Everything
+
+.PHONY: test-e2e
+test-e2e: $(VENV)/dev-installed ## Real calls against Kamailio, SIPp and baresip on loopback
+	@$(call install_packages,$(shell cat tests/packages.txt))
+	$(BIN)/pytest -q tests/e2e
+
+.PHONY: test-systemd
+test-systemd: $(VENV)/dev-installed ## Install, start, call and stop the service in a Debian booted for it (needs root)
+	@$(call install_packages,$(shell cat tests/packages.txt))
+	$(SUDO) env "PATH=$$PATH" $(BIN)/pytest -q tests/systemd
+
+.PHONY: install
+install: $(VENV)/installed ## Install or upgrade the systemd service (as root)
+	@pjsip=$$($(PYTHON) media/pjsip/build.py) && rm -rf build/wheels && mkdir -p build/wheels && \
+	cp "$$pjsip"/wheel/pjsua2-*.whl build/wheels && \
+	PATH="$(CURDIR)/$(BIN):$$PATH" PKG_CONFIG_PATH="$$pjsip/lib/pkgconfig" \
+	    $(BIN)/pip wheel -q --disable-pip-version-check --no-build-isolation --no-deps -w build/wheels .
+	$(SUDO) systemd/install.sh build/wheels
+
+.PHONY: uninstall
+uninstall: ## Remove the service; configuration stays
+	$(SUDO) systemd/install.sh --uninstall
+
+.PHONY: bench-echo
+bench-echo: bench-ready ## Echo: loss, latency, CPU and memory per call (CALLS=500 SECONDS=30)
+	$(BIN)/python -m bench.echo $(if $(CALLS),--calls $(CALLS)) $(if $(SECONDS),--seconds $(SECONDS))
+
+.PHONY: bench-setup
+bench-setup: bench-ready ## Calls set up per second, with 300 live
+	$(BIN)/python -m bench.setup $(if $(SECONDS),--seconds $(SECONDS))
+
+.PHONY: bench-bargein
+bench-bargein: bench-ready ## From the caller's first word to the agent's silence (CALLS=300)
+	$(BIN)/python -m bench.bargein $(if $(CALLS),--calls $(CALLS))
+
+.PHONY: bench-pipeline
+bench-pipeline: $(VENV)/installed ## Cost of a frame and of a stage, beside pipecat
+	$(BIN)/python -m bench.pipeline
+
+.PHONY: bench-ready
+bench-ready: $(VENV)/installed
+	@$(MAKE) -s -C bench/loadgen
+
+.PHONY: clean
+clean: ## Remove what was built here; the PJSIP cache stays
+	rm -rf $(VENV) build bench/loadgen/build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""Measurements of a running gateway: a load generator, the scenarios that drive it, and their results."""

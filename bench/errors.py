@@ -1,0 +1,7 @@
+"""What ends a measurement without a result."""
+
+from __future__ import annotations
+
+
+class MeasurementFailedError(Exception):
+    """The gateway or the generator did not do its part; the text has what it said."""

@@ -1,0 +1,97 @@
+"""The two sides of an agent: what it is, and the call it gets."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from typing import Protocol
+
+from media.events import CallInfo, Event
+from media.leg import Pcm
+from media.utterance import Spoken
+
+
+class Speech(Protocol):
+    """One answer, that an interruption silences for good. See `media.utterance.Utterance`."""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether an interruption came after it was made."""
+
+    @property
+    def heard_ms(self) -> int:
+        """How much of it was heard."""
+
+    def play(self, pcm: Pcm, mark: str | None = None) -> bool:
+        """Queue audio; False once interrupted."""
+
+    async def say(self, pcm: Pcm, mark: str | None = None) -> bool:
+        """Queue audio of any length, waiting for room; False once interrupted."""
+
+    async def said(self) -> int:
+        """Wait until all of it was heard or dropped."""
+
+
+class Call(Protocol):
+    """A call as its agent has it. See `media.conversation.Conversation` for every promise."""
+
+    @property
+    def rate_hz(self) -> int:
+        """Samples per second of all audio of this call."""
+
+    @property
+    def info(self) -> CallInfo:
+        """Who calls whom, with all headers."""
+
+    @property
+    def heard_ms(self) -> int:
+        """How much of the current utterance was heard."""
+
+    @property
+    def queued_ms(self) -> int:
+        """How much audio waits to be played."""
+
+    def on_audio(self, consumer: Callable[[Pcm], object] | None) -> None:
+        """Hear by a plain call for each frame."""
+
+    def hear(self) -> AsyncIterator[Pcm]:
+        """The caller's voice, frame by frame."""
+
+    def events(self) -> AsyncIterator[Event]:
+        """Everything that happens; urgent events overtake audio."""
+
+    def play(self, pcm: Pcm, mark: str | None = None) -> bool:
+        """Queue audio at once or not at all."""
+
+    async def say(self, pcm: Pcm, mark: str | None = None) -> bool:
+        """Queue audio of any length, waiting for room."""
+
+    async def said(self) -> int:
+        """Wait until everything queued was heard or dropped."""
+
+    async def speak(self, speech: Pcm | Iterable[Pcm] | AsyncIterable[Pcm]) -> Spoken:
+        """Say all of it as one utterance and wait until it was heard or interrupted."""
+
+    def utterance(self) -> Speech:
+        """A new answer, that an interruption from now on silences for good."""
+
+    def stop(self) -> int:
+        """Drop what is queued, at once."""
+
+    def confirm_interruption(self) -> bool:
+        """What holds the agent's voice is an interruption."""
+
+    def reject_interruption(self) -> bool:
+        """What holds the agent's voice is none."""
+
+    async def until_over(self) -> None:
+        """Wait for the end of the call."""
+
+    def hang_up(self) -> None:
+        """Ask the gateway to end the call."""
+
+
+class Agent(Protocol):
+    """Who talks to the caller; one object for each call."""
+
+    async def run(self, call: Call) -> None:
+        """Talk. Returning ends the agent's part, raising means it failed, cancellation that the caller hung up."""

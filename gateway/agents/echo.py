@@ -1,0 +1,59 @@
+"""The caller hears themselves, with as little between as can be."""
+
+from __future__ import annotations
+
+from gateway.agents.agent import Call
+from media.leg import Pcm, PlayoutFullError
+
+_WINDOW_FRAMES = 25
+"""Half a second: what was never used in it is no reserve against jitter, but delay."""
+
+
+class EchoAgent:
+    """Plays every frame as it comes, by a plain call: no task wakes.
+
+    A hiccup (of the network, of the machine) leaves frames waiting that would wait for the rest of the call. Whenever
+    a whole frame was waiting throughout half a second, one is left out.
+    """
+
+    def __init__(self) -> None:
+        self.frames_refused = 0
+        """Frames that the leg had no room for: the wire did not take them."""
+        self.frames_skipped = 0
+        """Frames left out to catch up."""
+        self._call: Call | None = None
+        self._frames = 0
+        self._least_queued_ms = 0
+
+    async def run(self, call: Call) -> None:
+        """Echo until the call ends."""
+        self._call = call
+        call.on_audio(self.on_frame)
+        try:
+            await call.until_over()
+        finally:
+            call.on_audio(None)
+            self._call = None
+
+    def on_frame(self, pcm: Pcm) -> None:
+        """Play it."""
+        call = self._call
+        if call is None or self._catch_up(call, pcm):
+            return
+        try:
+            call.play(pcm)
+        except PlayoutFullError:
+            self.frames_refused += 1
+
+    def _catch_up(self, call: Call, pcm: Pcm) -> bool:
+        """Whether this frame is one too many."""
+        queued_ms = call.queued_ms
+        self._frames += 1
+        if self._frames == 1 or queued_ms < self._least_queued_ms:
+            self._least_queued_ms = queued_ms
+        if self._frames < _WINDOW_FRAMES:
+            return False
+        self._frames = 0
+        is_late = self._least_queued_ms * call.rate_hz >= len(pcm) * 1_000
+        self.frames_skipped += is_late
+        return is_late

@@ -1,0 +1,64 @@
+"""A user's own class as an agent: found by `module:Class`, checked before any call."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable
+from typing import cast
+
+from gateway.agents.agent import Agent
+from gateway.agents.errors import AgentSetupError
+from gateway.agents.settings import PythonSettings
+
+
+def load_class(agent: str, settings: PythonSettings) -> Callable[..., Agent]:
+    """Import the class and check that it can be made with the options and run.
+
+    Raises:
+        AgentSetupError: names what is wrong and the mend; the module's own error is its cause.
+    """
+    module_name, colon, class_name = settings.class_path.partition(":")
+    if not colon or not module_name or not class_name:
+        raise AgentSetupError(agent, "class", f"{settings.class_path!r} is not of the form 'module:Class'")
+    module = _import(agent, module_name, settings)
+    found = getattr(module, class_name, None)
+    if not inspect.isclass(found):
+        classes = sorted(name for name, value in vars(module).items() if inspect.isclass(value))
+        there = f"; it has {', '.join(classes)}" if classes else ""
+        raise AgentSetupError(agent, "class", f"module {module_name!r} has no class {class_name!r}{there}")
+    run = getattr(found, "run", None)
+    if not inspect.iscoroutinefunction(run):
+        raise AgentSetupError(agent, "class", f"{settings.class_path} lacks 'async def run(self, call)': add it")
+    _check_signature(agent, settings, found)
+    return cast("Callable[..., Agent]", found)
+
+
+def _import(agent: str, module_name: str, settings: PythonSettings) -> object:
+    if settings.directory is not None:
+        if not settings.directory.is_dir():
+            raise AgentSetupError(agent, "directory", f"{settings.directory} is not a directory")
+        path = str(settings.directory)
+        if path not in sys.path:
+            sys.path.insert(0, path)
+    try:
+        return importlib.import_module(module_name)
+    except Exception as error:
+        where = settings.directory or "the installed packages (set 'directory' to where your module is)"
+        message = f"cannot import {module_name!r} from {where}: {type(error).__name__}: {error}"
+        raise AgentSetupError(agent, "class", message) from error
+
+
+def _check_signature(agent: str, settings: PythonSettings, found: type) -> None:
+    try:
+        inspect.signature(found.run).bind(None, None)  # type: ignore[attr-defined]
+    except TypeError as error:
+        raise AgentSetupError(agent, "class", f"{settings.class_path}.run must take one argument, the call") from error
+    try:
+        inspect.signature(found).bind(**settings.options)
+    except TypeError as error:
+        message = f"{settings.class_path} cannot be made with {dict(settings.options)!r}: {error}"
+        raise AgentSetupError(agent, "options", message) from error
+    except ValueError:
+        return  # a class of an extension module tells no signature

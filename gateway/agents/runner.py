@@ -1,0 +1,116 @@
+"""One agent in one call: whatever it does, it ends, and its fault stays in its call."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from gateway.agents.errors import AgentFailedError, FailureReason
+from gateway.agents.registry import AgentSpec
+from gateway.agents.settings import Isolation
+from gateway.agents.thread import run_in_thread
+from media.conversation import Conversation
+from media.events import AgentStalledError, CallEndedError
+
+_log = structlog.get_logger("agents")
+
+
+async def run_agent(spec: AgentSpec, call: Conversation) -> None:
+    """Take a place with the agent and let it talk: `AgentSpec.admit` and `let_talk` in one.
+
+    Raises:
+        AgentBusyError: it takes no further call; nothing was started.
+        AgentFailedError: as `let_talk`.
+    """
+    with spec.admit():
+        await let_talk(spec, call)
+
+
+async def let_talk(spec: AgentSpec, call: Conversation) -> None:
+    """Let an agent talk that has a place for the call; returns when it has finished, or when the call is over.
+
+    What it said was heard to the end then. The conversation stays open. Cancellation cancels the agent, and waits
+    `cancel_deadline_s` for it at most.
+
+    Raises:
+        AgentFailedError: it raised, stalled, or never began. What it had queued may still sound: `call.close()`.
+    """
+    # No TaskGroup: it would wait for ever for an agent that swallows its cancellation.
+    work = _start(spec, call)
+    try:
+        await _attend(spec, call, work)
+    finally:
+        await _end(spec, call, work)
+    if not call.over:
+        await call.said()
+
+
+def _start(spec: AgentSpec, call: Conversation) -> asyncio.Future[None]:
+    run = run_in_thread if spec.isolation is Isolation.THREAD else _run_here
+    return asyncio.create_task(run(spec, call), name=f"agent:{spec.name}")
+
+
+async def _run_here(spec: AgentSpec, call: Conversation) -> None:
+    await spec.make().run(call)
+
+
+async def _attend(spec: AgentSpec, call: Conversation, work: asyncio.Future[None]) -> None:
+    timeout_s = spec.settings.start_timeout_s
+    reason: FailureReason = "silent"
+    signs = call.signs_of_life
+    while True:
+        await asyncio.wait({work, call.ended}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            _raise_failure(spec, call, work)
+            return
+        if call.failure is not None:
+            reason = "stalled" if isinstance(call.failure, AgentStalledError) else "raised"
+            raise _failed(spec, call, reason, call.failure)
+        if call.over:
+            await asyncio.wait({work}, timeout=spec.settings.hangup_grace_s)
+            return
+        if call.signs_of_life == signs and not call.is_attended:
+            raise _failed(spec, call, reason, TimeoutError(f"it neither listened nor spoke for {timeout_s:g} s"))
+        signs = call.signs_of_life
+        timeout_s = spec.settings.stall_timeout_s
+        reason = "stalled"
+
+
+def _raise_failure(spec: AgentSpec, call: Conversation, work: asyncio.Future[None]) -> None:
+    error = asyncio.CancelledError("the agent cancelled itself") if work.cancelled() else work.exception()
+    if call.failure is not None:
+        error = call.failure
+    if error is None or call.hung_up or isinstance(error, CallEndedError):
+        if error is not None and not isinstance(error, CallEndedError | asyncio.CancelledError):
+            _log.warning("agent.failed_after_hangup", agent=spec.name, call_id=call.info.call_id, exc_info=error)
+        return
+    raise _failed(spec, call, "raised", error)
+
+
+def _failed(spec: AgentSpec, call: Conversation, reason: FailureReason, error: BaseException) -> AgentFailedError:
+    spec.failed_total += 1
+    _log.error("agent.failed", agent=spec.name, call_id=call.info.call_id, reason=reason, exc_info=error)
+    failed = AgentFailedError(spec.name, reason, f"{type(error).__name__}: {error}")
+    failed.__cause__ = error
+    return failed
+
+
+async def _end(spec: AgentSpec, call: Conversation, work: asyncio.Future[None]) -> None:
+    """Cancel what still runs; leave it behind, counted, when it does not end."""
+    if work.done():
+        return
+    work.cancel()
+    await asyncio.wait({work}, timeout=spec.settings.cancel_deadline_s)
+    if work.done():
+        if not work.cancelled():
+            work.exception()
+        return
+    spec.abandon(work)
+    _log.error(
+        "agent.abandoned",
+        agent=spec.name,
+        call_id=call.info.call_id,
+        deadline_s=spec.settings.cancel_deadline_s,
+        abandoned=spec.abandoned,
+    )

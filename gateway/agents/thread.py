@@ -1,0 +1,312 @@
+"""A user's agent in a thread and event loop of its own, and the call as seen from there."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import contextvars
+import threading
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
+from typing import Any, ParamSpec, TypeVar
+
+from gateway.agents.registry import AgentSpec
+from media.conversation import Conversation
+from media.events import CallEndedError, CallInfo, Event
+from media.lanes import Lanes
+from media.leg import Pcm
+from media.utterance import Spoken, Utterance, speak
+
+ANSWER_DEADLINE_S = 5.0
+"""A gateway that does not answer a plain question for this long is on its way down."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+async def run_in_thread(spec: AgentSpec, call: Conversation) -> None:
+    """Run the agent of this call to its end; cancellation is handed on, and waits for the thread."""
+    thread = _AgentThread(spec, call)
+    try:
+        await asyncio.shield(thread.done)
+    except asyncio.CancelledError:
+        thread.cancel()
+        await asyncio.shield(thread.done)
+        raise
+
+
+class _AgentThread:
+    """A daemon: a blocked one does not keep the gateway from ending."""
+
+    def __init__(self, spec: AgentSpec, call: Conversation) -> None:
+        self._spec = spec
+        self._gateway = asyncio.get_running_loop()
+        self.done: asyncio.Future[None] = self._gateway.create_future()
+        self._lanes = ThreadLanes()
+        call.use_lanes(self._lanes)
+        self._call = ThreadCall(call, self._lanes, self._gateway)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._lock = threading.Lock()
+        self._cancelled = False
+        context = contextvars.copy_context()  # what is bound to the call's log lines is bound to the agent's too
+        threading.Thread(target=context.run, args=(self._main,), name=f"agent:{spec.name}", daemon=True).start()
+
+    def cancel(self) -> None:
+        """Cancel the agent; on the gateway's thread."""
+        with self._lock:
+            self._cancelled = True
+            loop, task = self._loop, self._task
+        if loop is not None and task is not None:
+            with contextlib.suppress(RuntimeError):  # its loop has closed meanwhile: it is ending
+                loop.call_soon_threadsafe(task.cancel)
+
+    def _main(self) -> None:
+        error: BaseException | None = None
+        try:
+            asyncio.run(self._run())
+        except BaseException as raised:  # noqa: BLE001 - the thread's edge: whatever it is, it is the agent's fault
+            error = raised
+        with contextlib.suppress(RuntimeError):  # the gateway's loop has closed: nobody waits any more
+            self._gateway.call_soon_threadsafe(self._finish, error)
+
+    async def _run(self) -> None:
+        with self._lock:
+            self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+            if self._cancelled:
+                return
+        await self._spec.make().run(self._call)
+
+    def _finish(self, error: BaseException | None) -> None:
+        if self.done.done():
+            return
+        if error is None or isinstance(error, asyncio.CancelledError):
+            self.done.set_result(None)
+        elif isinstance(error, Exception):
+            self.done.set_exception(error)
+        else:
+            self.done.set_exception(RuntimeError(f"the agent raised {type(error).__name__}"))
+
+
+class ThreadLanes(Lanes):
+    """Lanes that one thread fills and another empties; at most one wake-up is on its way at any time."""
+
+    __slots__ = ("_wake_pending", "consumer", "consumer_failed", "loop")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._wake_pending = False
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """The agent's loop, once it takes frames by `consumer`."""
+        self.consumer: Callable[[Pcm], object] | None = None
+        """Takes each frame on the agent's loop."""
+        self.consumer_failed: Callable[[Exception], object] = lambda _: None
+
+    def put_audio(self, pcm: Pcm) -> None:
+        """Append a frame; on the gateway's thread."""
+        super().put_audio(pcm)
+        if self.consumer is not None:
+            self._wake()
+
+    async def _wait(self) -> None:
+        if self._waiter is not None:
+            self._refuse_second()
+        self.loop = asyncio.get_running_loop()
+        waiter = self.loop.create_future()
+        self._waiter = waiter
+        try:
+            if not self._ready():  # something may have come between the look and the wait
+                await waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._wake_pending or self.loop is None:
+            return
+        self._wake_pending = True
+        try:
+            self.loop.call_soon_threadsafe(self._on_wake)
+        except RuntimeError:  # the agent's loop has closed: it takes no more
+            self.consumer = None
+
+    def _on_wake(self) -> None:
+        self._wake_pending = False
+        if self.consumer is not None:
+            try:
+                while self._audio:
+                    self.consumer(self._audio.popleft())
+            except Exception as error:  # noqa: BLE001 - the agent's own code, at the edge of its call
+                self.consumer = None
+                self.consumer_failed(error)
+        super()._wake()
+
+
+class _Gateway:
+    """Runs functions and coroutines on the gateway's loop for another thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def tell(self, function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Have it called soon."""
+        self._submit(lambda: function(*args, **kwargs))
+
+    def ask(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Have it called and block for its answer."""
+        answer: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self._submit(lambda: _answer(answer, lambda: function(*args, **kwargs)))
+        try:
+            return answer.result(ANSWER_DEADLINE_S)
+        except TimeoutError as error:
+            raise CallEndedError("the gateway does not answer: it is shutting down") from error
+
+    async def ask_softly(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Have it called and wait for its answer."""
+        answer: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self._submit(lambda: _answer(answer, lambda: function(*args, **kwargs)))
+        return await asyncio.wrap_future(answer)
+
+    async def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Have it run and wait for its end; cancellation cancels it there."""
+        try:
+            future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        except RuntimeError as error:
+            coroutine.close()
+            raise CallEndedError("the gateway has ended") from error
+        return await asyncio.wrap_future(future)
+
+    def _submit(self, function: Callable[[], object]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(function)
+        except RuntimeError as error:
+            raise CallEndedError("the gateway has ended") from error
+
+
+def _answer(answer: concurrent.futures.Future[T], function: Callable[[], T]) -> None:
+    if not answer.set_running_or_notify_cancel():
+        return
+    try:
+        answer.set_result(function())
+    except Exception as error:  # noqa: BLE001 - it belongs to the thread that asked
+        answer.set_exception(error)
+
+
+class ThreadUtterance:
+    """`media.utterance.Utterance` from another thread."""
+
+    __slots__ = ("_gateway", "_utterance")
+
+    def __init__(self, utterance: Utterance, gateway: _Gateway) -> None:
+        self._utterance = utterance
+        self._gateway = gateway
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether an interruption came after it was made."""
+        return self._utterance.interrupted
+
+    @property
+    def heard_ms(self) -> int:
+        """How much of it was heard."""
+        return self._gateway.ask(lambda: self._utterance.heard_ms)
+
+    def play(self, pcm: Pcm, mark: str | None = None) -> bool:
+        """Queue audio; False once interrupted."""
+        return self._gateway.ask(self._utterance.play, pcm, mark)
+
+    async def say(self, pcm: Pcm, mark: str | None = None) -> bool:
+        """Queue audio of any length, waiting for room; False once interrupted."""
+        accepted = await self._gateway.ask_softly(self._utterance.try_say, pcm, mark)
+        return await self._gateway.run(self._utterance.say(pcm, mark)) if accepted is None else accepted
+
+    async def said(self) -> int:
+        """Wait until all of it was heard or dropped."""
+        return await self._gateway.run(self._utterance.said())
+
+
+class ThreadCall:
+    """`media.conversation.Conversation` from another thread; plain calls block until the gateway has answered."""
+
+    __slots__ = ("_call", "_gateway", "_lanes", "info", "rate_hz")
+
+    def __init__(self, call: Conversation, lanes: ThreadLanes, gateway: asyncio.AbstractEventLoop) -> None:
+        self._call = call
+        self._lanes = lanes
+        self._gateway = _Gateway(gateway)
+        self.rate_hz: int = call.rate_hz
+        self.info: CallInfo = call.info
+        lanes.consumer_failed = lambda error: self._gateway.tell(call.fail, error)
+
+    @property
+    def heard_ms(self) -> int:
+        """How much of the current utterance was heard."""
+        return self._gateway.ask(lambda: self._call.heard_ms)
+
+    @property
+    def queued_ms(self) -> int:
+        """How much audio waits to be played."""
+        return self._gateway.ask(lambda: self._call.queued_ms)
+
+    def on_audio(self, consumer: Callable[[Pcm], object] | None) -> None:
+        """Hear by a plain call for each frame, on the agent's loop."""
+        self._lanes.loop = asyncio.get_running_loop()
+        self._lanes.consumer = consumer
+        self._gateway.tell(self._call.on_audio, None if consumer is None else self._lanes.put_audio)
+
+    async def hear(self) -> AsyncIterator[Pcm]:
+        """The caller's voice, frame by frame."""
+        while (pcm := await self._lanes.get_audio()) is not None:
+            self._take_note()
+            yield pcm
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Everything that happens; urgent events overtake audio."""
+        self._gateway.tell(self._call.listen)
+        while (event := await self._lanes.get()) is not None:
+            self._take_note()
+            yield event
+
+    def _take_note(self) -> None:
+        if self._call.notice:
+            self._gateway.tell(self._call.take_note)
+
+    def play(self, pcm: Pcm, mark: str | None = None) -> bool:
+        """Queue audio at once or not at all."""
+        return self._gateway.ask(self._call.play, pcm, mark)
+
+    async def say(self, pcm: Pcm, mark: str | None = None) -> bool:
+        """Queue audio of any length, waiting for room."""
+        accepted = await self._gateway.ask_softly(self._call.try_say, pcm, mark)
+        return await self._gateway.run(self._call.say(pcm, mark)) if accepted is None else accepted
+
+    async def said(self) -> int:
+        """Wait until everything queued was heard or dropped."""
+        return await self._gateway.run(self._call.said())
+
+    async def speak(self, speech: Pcm | Iterable[Pcm] | AsyncIterable[Pcm]) -> Spoken:
+        """Say all of it as one utterance and wait until it was heard or interrupted."""
+        return await speak(self.utterance(), speech)
+
+    def utterance(self) -> ThreadUtterance:
+        """A new answer, that an interruption from now on silences for good."""
+        return ThreadUtterance(self._gateway.ask(self._call.utterance), self._gateway)
+
+    def stop(self) -> int:
+        """Drop what is queued, at once."""
+        return self._gateway.ask(self._call.stop)
+
+    def confirm_interruption(self) -> bool:
+        """What holds the agent's voice is an interruption."""
+        return self._gateway.ask(self._call.confirm_interruption)
+
+    def reject_interruption(self) -> bool:
+        """What holds the agent's voice is none."""
+        return self._gateway.ask(self._call.reject_interruption)
+
+    async def until_over(self) -> None:
+        """Wait for the end of the call."""
+        await self._gateway.run(self._call.until_over())
+
+    def hang_up(self) -> None:
+        """Ask the gateway to end the call."""
+        self._gateway.tell(self._call.hang_up)

@@ -1,0 +1,171 @@
+"""The running gateway: the SIP endpoint, the calls and the trunks, and who is let in."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Literal, assert_never
+
+import structlog
+
+from gateway.calls.call import LiveCall
+from gateway.calls.configured import endpoint_config, tuning
+from gateway.calls.trunks import Trunks
+from gateway.dialplan import invite
+from gateway.sip.endpoint import SipEndpoint
+from gateway.sip.events import (
+    Confirmed,
+    Disconnected,
+    HoldChanged,
+    Incoming,
+    MediaFailed,
+    MediaStarted,
+    RegistrationAnswered,
+    SipEvent,
+)
+from media.plane import MediaPlane
+
+if TYPE_CHECKING:
+    from gateway.agents import AgentRegistry
+    from gateway.dialplan import PlanStore
+    from gateway.settings import Settings
+    from gateway.sip.events import CallRef
+
+_log = structlog.get_logger("gateway")
+
+_INTERNAL_ERROR, _SERVICE_UNAVAILABLE = 500, 503
+
+
+class Gateway:
+    """Everything between the settings and the wire. For the asyncio thread only."""
+
+    def __init__(self, settings: Settings, agents: AgentRegistry, plans: PlanStore, *, user_agent: str) -> None:
+        self.settings = settings
+        self.agents = agents
+        self.plans = plans
+        self.trunks = Trunks(settings.trunks)
+        self.sip = SipEndpoint(
+            endpoint_config(settings, self.trunks.accounts(), user_agent),
+            lambda: MediaPlane(tuning(settings), clock_threads=settings.media.clock_threads),
+            self._on_sip_event,
+        )
+        self.calls: dict[CallRef, LiveCall] = {}
+        self.draining = False
+        self.started = False
+        self.started_at = time.time()
+        self.calls_total = 0
+        self.calls_refused = 0
+        self._tasks: asyncio.TaskGroup | None = None
+        self._background: list[asyncio.Task[None]] = []
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    async def start(self, tasks: asyncio.TaskGroup) -> None:
+        """Return when calls can come. `tasks` becomes the parent of every call's task.
+
+        Raises:
+            SipStartError: an address or port cannot be had.
+        """
+        self._tasks = tasks
+        await self.sip.start()
+        self.sip.plane.start()
+        resolving = self.trunks.start(self.sip.register, tasks)
+        if resolving is not None:
+            self._background.append(resolving)
+        self.started = True
+
+    @property
+    def state(self) -> Literal["starting", "ready", "draining"]:
+        """What it does with a call that comes now: it cannot come yet, is taken, is refused."""
+        if self.draining:
+            return "draining"
+        return "ready" if self.started else "starting"
+
+    async def stop(self) -> None:
+        """Take no more calls, let the live ones end, for a while; then unregister and free everything."""
+        self.draining = True
+        _log.info("gateway.draining", calls=len(self.calls), timeout_s=self.settings.limits.drain_timeout_s)
+        try:
+            async with asyncio.timeout(self.settings.limits.drain_timeout_s):
+                await self._empty.wait()
+        except TimeoutError:
+            for call in list(self.calls.values()):
+                call.shut_down()
+            await self._empty.wait()
+        await self.trunks.unregister()
+        for task in self._background:
+            task.cancel()
+        self.sip.plane.stop()
+        await self.sip.stop()
+
+    def _on_sip_event(self, event: SipEvent) -> None:
+        if isinstance(event, Incoming):
+            self._on_incoming(event)
+            return
+        if isinstance(event, RegistrationAnswered):
+            self.trunks.on_answer(event)
+            return
+        call = self.calls.get(event.ref)
+        if call is None:
+            if isinstance(event, Disconnected):
+                self._forget_refused(event)
+            return
+        match event:
+            case MediaStarted():
+                call.on_media_started(event)
+            case MediaFailed():
+                call.on_media_failed(event.why)
+            case HoldChanged():
+                call.on_hold_changed(held=event.held)
+            case Confirmed():
+                call.on_confirmed()
+            case Disconnected():
+                call.on_disconnected(event)
+            case _:
+                assert_never(event)
+
+    # ---- admission -----------------------------------------------------------------------------------------
+
+    def _on_incoming(self, event: Incoming) -> None:
+        limits = self.settings.limits
+        if self.draining or len(self.calls) >= limits.calls or self._tasks is None:
+            self._refuse(event, "draining" if self.draining else "full")
+            return
+        received = event.invite
+        trunk = self.trunks.recognise(received.request_uri, received.source.rpartition(":")[0].strip("[]"))
+        facts = self.trunks.settings(trunk) if trunk is not None else None
+        called = invite(
+            received.request_uri,
+            received.headers,
+            trunk=trunk,
+            account=facts.user if facts is not None else None,
+            called_number=facts.called_number if facts is not None else "auto",
+            trust_identity=facts.trust_identity if facts is not None else False,
+        )
+        call = LiveCall(event, called, self.sip, self.agents, limits)
+        self.calls[event.ref] = call
+        self.calls_total += 1
+        self._empty.clear()
+        self._tasks.create_task(self._serve(call), name=f"call:{event.ref}")
+
+    def _refuse(self, event: Incoming, why: str) -> None:
+        self.calls_refused += 1
+        retry_after_s = round(self.settings.limits.retry_after_s)
+        self.sip.end(event.ref, _SERVICE_UNAVAILABLE, None, {"Retry-After": str(retry_after_s)})
+        event.leg.close()
+        _log.warning("call.refused", call_id=event.invite.sip_call_id, why=why, source=event.invite.source)
+
+    def _forget_refused(self, event: Disconnected) -> None:
+        _log.debug("call.refused_ended", ref=event.ref, code=event.code)
+
+    async def _serve(self, call: LiveCall) -> None:
+        try:
+            record = await call.live(self.plans.plan)
+            _log.info("call.ended", **record.as_keys())
+        except Exception:  # noqa: BLE001 - the edge of a call: the task group would cancel every other one
+            _log.exception("call.lost", ref=call.ref)
+            self.sip.end(call.ref, _INTERNAL_ERROR)
+        finally:
+            del self.calls[call.ref]
+            if not self.calls:
+                self._empty.set()

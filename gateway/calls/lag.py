@@ -1,0 +1,36 @@
+"""How late the asyncio thread is: it is everybody's, and nothing on it may take longer than about 2 ms."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+_EVERY_S = 0.25
+_KEPT = 240
+"""One minute."""
+
+
+class LoopLag:
+    """Measures by a timer how late timers are called."""
+
+    def __init__(self) -> None:
+        self._late_ms: deque[float] = deque(maxlen=_KEPT)
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Begin, on the running loop."""
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(_EVERY_S, self._on_timer, loop.time() + _EVERY_S)
+
+    def stop(self) -> None:
+        """Measure no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _on_timer(self, due_s: float) -> None:
+        self._late_ms.append((asyncio.get_running_loop().time() - due_s) * 1000)
+        self.start()
+
+    def worst_ms(self) -> float:
+        """The worst of the last minute."""
+        return round(max(self._late_ms, default=0.0), 1)

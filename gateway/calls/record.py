@@ -1,0 +1,81 @@
+"""What is known of a call when it is over: one canonical log line, nothing else is needed to understand it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from media import _engine
+
+
+@dataclass(slots=True)
+class CallRecord:
+    """Filled while the call lives, logged once when it has ended. Times in seconds since the INVITE."""
+
+    sip_call_id: str
+    source: str
+    trunk: str | None
+    to: str
+    from_: str
+    route: str | None = None
+    codec: str | None = None
+    agents: tuple[str, ...] = ()
+    answered_s: float | None = None
+    """None: it was never answered."""
+    duration_s: float = 0.0
+    ended_by: str = ""
+    """caller, gateway or network."""
+    cause: str = ""
+    """Why: `caller-hung-up`, `no-media`, `max-duration`, a dialplan's reason, ..."""
+    code: int = 0
+    """The last SIP status."""
+    detail: str = ""
+    barge_ins: int = 0
+    barge_ins_rejected: int = 0
+    turns: int = 0
+    unheard_ms: int = 0
+    """What agents said into interruptions, and nobody heard."""
+    agent_frames_dropped: int = 0
+    """Frames of the caller that an agent was too slow to take."""
+    packets_received: int = 0
+    packets_sent: int = 0
+    loss_pct: float = 0.0
+    """Packets lost or too late, of those that should have come."""
+    peer_loss_pct: float = 0.0
+    jitter_ms: float = 0.0
+    frames_concealed: int = 0
+    frames_overrun: int = 0
+    mos: float | None = None
+    """Estimated listening quality of what the gateway heard; None when nothing came."""
+
+    def add_media(self, counters: _engine.Counters) -> None:
+        """Take over what the engine counted."""
+        self.packets_received = counters.packets_received
+        self.packets_sent = counters.packets_sent
+        missing = counters.packets_lost + counters.packets_discarded
+        due = counters.packets_received + counters.packets_lost
+        self.loss_pct = round(100.0 * missing / due, 3) if due else 0.0
+        self.peer_loss_pct = round(counters.peer_loss_pct, 3)
+        self.jitter_ms = round(counters.jitter_ms, 2)
+        self.frames_concealed = counters.frames_concealed
+        self.frames_overrun = counters.frames_overrun
+        if due:
+            self.mos = round(mos(self.loss_pct, counters.round_trip_ms / 2 + 2 * counters.jitter_ms), 2)
+
+    def as_keys(self) -> dict[str, object]:
+        """For the log; what does not apply to this call is left out."""
+        values = {field.name.rstrip("_"): getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: value for name, value in values.items() if value is not None and value not in ("", ())}
+
+
+def mos(loss_pct: float, delay_ms: float) -> float:
+    """Mean opinion score of random loss and one-way delay: the E-model (ITU-T G.107) for G.711 with concealment.
+
+    R = 93.2 - Id - Ie,eff, with Ie = 0 and Bpl = 25.1 (G.113 appendix I), then R to MOS (G.107 annex B).
+    """
+    delay_impairment = 0.024 * delay_ms + (0.11 * (delay_ms - 177.3) if delay_ms > 177.3 else 0.0)
+    loss_impairment = 95.0 * loss_pct / (loss_pct + 25.1)
+    rating = max(0.0, min(93.2 - delay_impairment - loss_impairment, 100.0))
+    return max(1.0, 1.0 + 0.035 * rating + rating * (rating - 60.0) * (100.0 - rating) * 7e-6)

@@ -1,0 +1,121 @@
+"""The command line: `offhook run | check | route | status | version`.
+
+Exit codes: 0 all is well, 1 the configuration is at fault or the command failed, 2 the command line is at fault.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gateway.settings.load import PATH_VARIABLE, SYSTEM_FILE, settings_path
+from gateway.settings.problem import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+OK, FAILED = 0, 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code. Usage errors leave through SystemExit(2), as argparse does it."""
+    args = parser().parse_args(arguments)
+    path = settings_path(args.config)
+    try:
+        code = _command(args.command, path, args)
+        sys.stdout.flush()
+    except ConfigurationError as error:
+        sys.stderr.write(f"{error}\n")
+        return FAILED
+    except BrokenPipeError:
+        # The reader, as `head`, has had enough; what is left must not be tried once more at Python's exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    return code
+
+
+def _command(command: str, path: Path | None, args: argparse.Namespace) -> int:
+    """Each command's module is imported when it is asked for: `check` needs no SIP stack."""
+    match command:
+        case "run":
+            from gateway.cli.run import run  # noqa: PLC0415 - as the docstring says
+
+            return run(path, args)
+        case "status":
+            from gateway.cli.status import status  # noqa: PLC0415 - as the docstring says
+
+            return status(path, args)
+        case "check":
+            from gateway.cli.check import check  # noqa: PLC0415 - as the docstring says
+
+            return check(path, args)
+        case "route":
+            from gateway.cli.route import route  # noqa: PLC0415 - as the docstring says
+
+            return route(path, args)
+        case _:
+            sys.stdout.write(f"offhook {version()}\n")
+            return OK
+
+
+def version() -> str:
+    """Offhook's version as installed."""
+    try:
+        return metadata.version("offhook")
+    except metadata.PackageNotFoundError:
+        return "0+unknown"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    config = argparse.ArgumentParser(add_help=False)
+    config.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help=f"settings; else ${PATH_VARIABLE}, else {SYSTEM_FILE} if it is there, else the embedded default",
+    )
+    outer = argparse.ArgumentParser(prog="offhook", description="A telephony gateway: SIP trunks in, agents answer.")
+    commands = outer.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("run", parents=[config], help="take calls until SIGTERM")
+    commands.add_parser("check", parents=[config], help="find every fault in settings and dialplans, without a network")
+    _route_arguments(commands.add_parser("route", parents=[config], help="tell which route a call would take, and why"))
+    status = commands.add_parser(
+        "status", parents=[config], help="show trunks, calls and limits of the running gateway"
+    )
+    status.add_argument("--json", action="store_true", help="for programs")
+    commands.add_parser("version", parents=[config], help="show the version")
+    return outer
+
+
+def _route_arguments(route: argparse.ArgumentParser) -> None:
+    route.add_argument("--to", required=True, metavar="NUMBER", help="the called number or name")
+    route.add_argument("--from", default="", dest="from_", metavar="NUMBER", help="the caller's number or name")
+    route.add_argument("--trunk", metavar="NAME", help="the trunk it comes over")
+    route.add_argument(
+        "--header",
+        action="append",
+        default=[],
+        type=header,
+        dest="headers",
+        metavar="'NAME: VALUE'",
+        help="a header of the INVITE; may be given several times",
+    )
+    route.add_argument("--json", action="store_true", help="for programs")
+
+
+def header(text: str) -> tuple[str, str]:
+    """`X-Tier: gold` as name and value.
+
+    Raises:
+        ArgumentTypeError: there is no colon, or no name before it.
+    """
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip() or any(letter.isspace() for letter in name.strip()):
+        message = f"{text!r} is not a header; write 'X-Tier: gold'"
+        raise argparse.ArgumentTypeError(message)
+    return name.strip(), value.strip()

@@ -1,0 +1,38 @@
+"""`offhook check`: every fault in settings, dialplans and agents, without a network."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from gateway.cli.prepare import prepare
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+
+def check(path: Path | None, args: argparse.Namespace) -> int:
+    """Print every warning, one on a line, and what there is; 0, since the gateway would start.
+
+    Raises:
+        ConfigurationError: it would not.
+    """
+    del args
+    prepared = prepare(path, offline=True)
+    for warning in prepared.warnings:
+        sys.stderr.write(f"{warning}\n")
+    settings = prepared.settings
+    counts = ", ".join(
+        (
+            _count(len(settings.trunks), "trunk"),
+            _count(len(settings.agents), "agent"),
+            _count(len(prepared.plans.plan.routes), "route"),
+        )
+    )
+    sys.stdout.write(f"{prepared.source or 'embedded default'}: no faults ({counts})\n")
+    return 0
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -1,0 +1,69 @@
+"""Everything the configuration names, read and checked: what `run` starts with, and what `check` only looks at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.agents.configured import agent_settings
+from gateway.agents.errors import AgentSetupError
+from gateway.agents.registry import AgentRegistry
+from gateway.dialplan.store import PlanStore
+from gateway.settings.load import load_settings
+from gateway.settings.problem import ConfigurationError, DialplanError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from gateway.settings.load import Loaded
+    from gateway.settings.model import Settings
+    from gateway.settings.problem import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A configuration that can be run."""
+
+    settings: Settings
+    source: Path | None
+    """The settings file; None for the embedded default."""
+    agents: AgentRegistry
+    plans: PlanStore
+    warnings: tuple[Problem, ...]
+
+
+def prepare(path: Path | None, *, offline: bool = False) -> Prepared:
+    """Read settings, agents and dialplans. Imports the modules of users' agents, and opens no socket.
+
+    Args:
+        path: the settings file; None is the embedded default.
+        offline: do not insist on secrets that only the service can see.
+
+    Raises:
+        ConfigurationError: with every fault; those of agents and dialplans are only found when the settings have none.
+    """
+    loaded = load_settings(path, offline=offline)
+    settings = loaded.settings
+    problems: list[Problem] = []
+    agents: AgentRegistry | None = None
+    plans: PlanStore | None = None
+    try:
+        agents = AgentRegistry(agent_settings(name, agent) for name, agent in settings.agents.items())
+    except* AgentSetupError as group:
+        problems += _agent_problems(loaded, group)
+    try:
+        plans = PlanStore(settings.dialplans, agents=settings.agents, trunks=settings.trunks)
+    except DialplanError as error:
+        problems += error.problems
+    if agents is None or plans is None:
+        raise ConfigurationError(problems)
+    return Prepared(settings, loaded.source, agents, plans, (*loaded.warnings, *plans.warnings))
+
+
+def _agent_problems(loaded: Loaded, group: BaseExceptionGroup[AgentSetupError]) -> Iterator[Problem]:
+    for error in group.exceptions:
+        if isinstance(error, AgentSetupError):
+            yield loaded.problem(("agents", error.agent, error.field), error.message)
+        else:
+            yield from _agent_problems(loaded, error)

@@ -1,0 +1,39 @@
+"""`offhook route`: which route a call would take, why not the ones before it, and what would happen."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from gateway.dialplan.explain import as_json, as_text, explain
+from gateway.dialplan.invite import Invite, fold_headers
+from gateway.dialplan.load import load_plan
+from gateway.settings.load import load_settings
+from gateway.settings.problem import choice, shown
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+
+def route(path: Path | None, args: argparse.Namespace) -> int:
+    """Print the explanation; 0 also when no route takes the call, which is an answer too.
+
+    Raises:
+        ConfigurationError: settings or dialplans are at fault.
+    """
+    settings = load_settings(path, offline=True).settings
+    if args.trunk is not None and args.trunk not in settings.trunks:
+        sys.stderr.write(
+            f"--trunk: there is no such trunk, got {shown(args.trunk)}; {choice(settings.trunks, args.trunk)}\n"
+        )
+        return 1
+    plan = load_plan(settings.dialplans, agents=settings.agents, trunks=settings.trunks).plan
+    headers: dict[str, list[str]] = {}
+    for name, value in args.headers:
+        headers.setdefault(name, []).append(value)
+    explanation = explain(plan, Invite(args.to, args.from_, args.trunk, fold_headers(headers)))
+    text = json.dumps(as_json(explanation), indent=2) if args.json else as_text(explanation)
+    sys.stdout.write(text + "\n")
+    return 0

@@ -1,0 +1,144 @@
+"""`offhook run`: the gateway in the foreground, as systemd or a person starts it."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import structlog
+import systemd.daemon
+import uvloop
+
+from gateway.calls.gateway import Gateway
+from gateway.calls.lag import LoopLag
+from gateway.cli import version
+from gateway.cli.prepare import prepare
+from gateway.control.server import ControlError, ControlServer
+from gateway.control.status import status
+from gateway.dialplan.pattern import Exact
+from gateway.logs import set_up_logs
+from gateway.settings import control_socket
+from gateway.sip.errors import SipStartError
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+    from gateway.cli.prepare import Prepared
+
+_log = structlog.get_logger("gateway")
+
+_SWITCH_INTERVAL_S = 0.0005
+"""How long one Python thread may keep the others waiting: media and SIP take turns in well under a packet's time."""
+
+
+def run(path: Path | None, _args: argparse.Namespace) -> int:
+    """Take calls until SIGTERM or SIGINT, then drain; 0 after a clean end, 1 when it could not start.
+
+    SIGHUP reloads the dialplans.
+
+    Raises:
+        ConfigurationError: settings, agents or dialplans are at fault.
+    """
+    prepared = prepare(path)
+    set_up_logs(prepared.settings.log.level, prepared.settings.log.format)
+    for warning in prepared.warnings:
+        _log.warning("configuration.doubtful", problem=str(warning))
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    try:
+        uvloop.run(_Service(prepared).run())
+    except BaseExceptionGroup as group:
+        refused, unforeseen = group.split((SipStartError, ControlError))
+        if unforeseen is not None:
+            raise
+        for error in refused.exceptions if refused is not None else ():
+            sys.stderr.write(f"offhook: {error}\n")
+        return 1
+    return 0
+
+
+class _Service:
+    """The gateway between its start and its end, as the service manager sees it."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        self._prepared = prepared
+        self._stop = asyncio.Event()
+        self._reload = asyncio.Event()
+
+    async def run(self) -> None:
+        prepared = self._prepared
+        gateway = Gateway(prepared.settings, prepared.agents, prepared.plans, user_agent=f"Offhook/{version()}")
+        lag = LoopLag()
+        control = ControlServer(control_socket(prepared.settings), lambda: status(gateway, lag, version()))
+        async with asyncio.TaskGroup() as tasks:
+            await control.start()
+            await gateway.start(tasks)
+            lag.start()
+            self._handle_signals()
+            gc.collect()
+            gc.freeze()  # what lives from now on is calls: the collector need not look at the rest again
+            systemd.daemon.notify("READY=1")
+            self._announce()
+            background = [
+                tasks.create_task(self._keep_reloading(), name="reload"),
+                tasks.create_task(_feed_watchdog(), name="watchdog"),
+            ]
+            await self._stop.wait()
+            systemd.daemon.notify("STOPPING=1")
+            await gateway.stop()
+            lag.stop()
+            await control.stop()
+            for task in background:
+                task.cancel()
+        _log.info("gateway.stopped")
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._stop.set)
+        loop.add_signal_handler(signal.SIGINT, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload.set)
+
+    def _announce(self) -> None:
+        settings = self._prepared.settings
+        listen = ", ".join(str(one) for one in settings.sip.listen)
+        _log.info("gateway.ready", listen=listen, trunks=sorted(settings.trunks), calls=settings.limits.calls)
+        if sys.stderr.isatty() or self._prepared.source is None:
+            sys.stderr.write(_what_to_dial(self._prepared))
+
+    async def _keep_reloading(self) -> None:
+        while True:
+            await self._reload.wait()
+            self._reload.clear()
+            systemd.daemon.notify("RELOADING=1")
+            problems = await asyncio.to_thread(self._prepared.plans.reload)
+            for problem in problems:
+                _log.error("dialplan.refused", problem=str(problem))
+            if not problems:
+                _log.info("dialplan.reloaded", routes=len(self._prepared.plans.plan.routes))
+            systemd.daemon.notify("READY=1")
+
+
+def _what_to_dial(prepared: Prepared) -> str:
+    """For the person who has just started it."""
+    first = prepared.settings.sip.listen[0]
+    host = f"[{first.address}]" if ":" in str(first.address) else first.address
+    numbers = [
+        f"  sip:{wanted.text}@{host}:{first.port}  {route.name}"
+        for route in prepared.plans.plan.routes
+        if route.match is not None
+        for wanted in route.match.to[:1]
+        if isinstance(wanted, Exact)
+    ]
+    return "\n".join(["", "Dial with any SIP telephone:", *numbers, "", ""]) if numbers else ""
+
+
+async def _feed_watchdog() -> None:
+    """Tell systemd that the loop turns, twice in the time after which it would restart us (sd_notify(3))."""
+    period_us = int(os.environ.get("WATCHDOG_USEC", "0"))
+    while period_us > 0:
+        systemd.daemon.notify("WATCHDOG=1")
+        await asyncio.sleep(period_us / 2e6)

@@ -1,0 +1,60 @@
+"""`offhook status`: trunks, calls, agents and limits of the running gateway."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from gateway.control.server import ControlError, ask_status
+from gateway.settings import control_socket, load_settings
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from gateway.control.status import Json
+
+
+def status(path: Path | None, args: argparse.Namespace) -> int:
+    """Print it; 1 when no gateway answers.
+
+    Raises:
+        ConfigurationError: the settings, which say where to ask, are at fault.
+    """
+    settings = load_settings(path, offline=True).settings
+    try:
+        said = ask_status(control_socket(settings))
+    except ControlError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    text = json.dumps(said, indent=2) if args.json else "\n".join(_lines(said))
+    sys.stdout.write(text + "\n")
+    return 0
+
+
+def _lines(said: dict[str, Json]) -> Iterator[str]:
+    calls, process = _object(said, "calls"), _object(said, "process")
+    yield f"{said.get('state')}, up {said.get('uptime_s')} s, pid {process.get('pid')}, version {said.get('version')}"
+    yield f"calls    {calls.get('live')} of {calls.get('limit')}, {calls.get('total')} since the start"
+    for name, trunk in _object(said, "trunks").items():
+        if isinstance(trunk, dict):
+            yield f"trunk    {name}: {_trunk(trunk)}"
+    for name, agent in _object(said, "agents").items():
+        if isinstance(agent, dict) and (agent.get("calls") or agent.get("failed")):
+            yield f"agent    {name}: {agent.get('calls')} calls, {agent.get('failed')} failed"
+
+
+def _trunk(trunk: dict[str, Json]) -> str:
+    text = str(trunk.get("state"))
+    if trunk.get("why"):
+        text += f": {trunk['why']}"
+    if trunk.get("next_attempt_s") is not None:
+        text += f"; next attempt in {trunk['next_attempt_s']} s"
+    return text
+
+
+def _object(said: dict[str, Json], key: str) -> dict[str, Json]:
+    value = said.get(key)
+    return value if isinstance(value, dict) else {}

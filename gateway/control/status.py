@@ -1,0 +1,66 @@
+"""What the running gateway says of itself, as JSON values."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from gateway.calls.gateway import Gateway
+    from gateway.calls.lag import LoopLag
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+
+def status(gateway: Gateway, lag: LoopLag, version: str) -> dict[str, Json]:
+    """Trunks, calls, agents and limits, right now."""
+    return {
+        "state": gateway.state,
+        "version": version,
+        "uptime_s": round(time.time() - gateway.started_at, 1),
+        "process": {
+            "pid": os.getpid(),
+            "loop_lag_ms": lag.worst_ms(),
+            "tasks": len(asyncio.all_tasks()),
+            "threads": threading.active_count(),
+            "memory_blocks": sys.getallocatedblocks(),
+        },
+        "listen": [str(one) for one in gateway.settings.sip.listen],
+        "calls": {
+            "live": len(gateway.calls),
+            "limit": gateway.settings.limits.calls,
+            "total": gateway.calls_total,
+            "refused": gateway.calls_refused,
+        },
+        "sip": {"calls": gateway.sip.call_objects},
+        "media": _media(gateway),
+        "trunks": _trunks(gateway),
+        "agents": {
+            spec.name: {"calls": spec.calls, "failed": spec.failed_total, "abandoned": spec.abandoned}
+            for spec in gateway.agents
+        },
+    }
+
+
+def _media(gateway: Gateway) -> dict[str, Json]:
+    if gateway.state == "starting":
+        return {}
+    plane = gateway.sip.plane
+    return {"legs": plane.legs, "late_ticks": plane.engine.late_ticks, "realtime": plane.engine.realtime}
+
+
+def _trunks(gateway: Gateway) -> dict[str, Json]:
+    return {
+        name: {
+            "state": registration.state.value,
+            "why": registration.why,
+            "expires_s": registration.expires_s,
+            "failures": registration.failures,
+            "next_attempt_s": None if retry_in_s is None else round(retry_in_s, 1),
+        }
+        for name, (registration, retry_in_s) in gateway.trunks.registrations().items()
+    }

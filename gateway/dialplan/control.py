@@ -1,0 +1,101 @@
+"""What a dialplan asks of a call. The call implements it; `run` drives it."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Cause(enum.Enum):
+    """Why the gateway ends a call."""
+
+    NORMAL = "normal"
+    BUSY = "busy"
+    DECLINED = "declined"
+    UNAVAILABLE = "unavailable"
+    CONGESTION = "congestion"
+    ERROR = "error"
+
+    @property
+    def q850(self) -> int:
+        """The cause in a BYE's Reason header (ITU-T Q.850, RFC 3326)."""
+        return _Q850[self]
+
+    @property
+    def sip_code(self) -> int:
+        """The final answer that says the same of a call that was not answered (after RFC 3398, 7.2.4.1)."""
+        return _SIP[self]
+
+
+_Q850 = {
+    Cause.NORMAL: 16,
+    Cause.BUSY: 17,
+    Cause.DECLINED: 21,
+    Cause.UNAVAILABLE: 20,
+    Cause.CONGESTION: 42,
+    Cause.ERROR: 41,
+}
+_SIP = {
+    Cause.NORMAL: 480,
+    Cause.BUSY: 486,
+    Cause.DECLINED: 603,
+    Cause.UNAVAILABLE: 480,
+    Cause.CONGESTION: 503,
+    Cause.ERROR: 500,
+}
+
+
+class AgentEnded(enum.Enum):
+    """How an agent let go of a call that the caller has not hung up."""
+
+    RETURNED = "returned"
+    """It was done."""
+    TIME_UP = "time-up"
+    """`max_duration` was over."""
+    HUNG_UP = "hung-up"
+    """It asked for the call to end."""
+
+
+class CallControl(Protocol):
+    """One call, as its dialplan sees it.
+
+    All methods wait until what they promise has happened. When the caller hangs up, the task that runs the route is
+    cancelled; no method needs to report it.
+    """
+
+    @property
+    def answered(self) -> bool:
+        """Whether the call was answered, by whatever step."""
+
+    async def ring(self, *, early: bool) -> None:
+        """Send 180, or 183 with a session description and media when `early`."""
+
+    async def answer(self) -> None:
+        """Send 200 and return when media can flow; at once when the call is answered."""
+
+    async def play(self, file: Path, *, repeat: int) -> None:
+        """Play a WAV file to its end, `repeat` times in all, on an answered call or as early media.
+
+        Raises:
+            media.wav.WavError: it cannot be played.
+        """
+
+    async def pause(self, seconds: float) -> None:
+        """Wait."""
+
+    async def run_agent(self, name: str, *, max_duration_s: float | None) -> AgentEnded:
+        """Take a place with the agent, then answer the call if it is not, then let the agent run.
+
+        Raises:
+            gateway.agents.AgentBusyError: there was no place; nothing was done to the call.
+            gateway.agents.AgentFailedError: it failed, before or in the middle.
+        """
+
+    async def reject(self, code: int, reason: str | None, retry_after_s: float | None) -> None:
+        """Refuse a call that was not answered; `reason` None is the code's own phrase."""
+
+    async def hang_up(self, cause: Cause) -> None:
+        """End an answered call."""

@@ -1,0 +1,184 @@
+"""Why a call takes the route it takes: for people at a terminal, and as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.dialplan.match import misses
+from gateway.dialplan.model import Agent, Goto, Hangup, Pause, Play, Reject, Ring
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gateway.dialplan.invite import Invite
+    from gateway.dialplan.match import Miss
+    from gateway.dialplan.model import Plan, Route, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A route that did not take the call, and every key that spoke against it."""
+
+    route: Route
+    misses: tuple[Miss, ...]
+    """Empty for a route that only a goto leads to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """How a plan treats one call."""
+
+    invite: Invite
+    passed: tuple[Passed, ...]
+    """The routes before the one that took it; all of them when none did."""
+    winner: Route | None
+    reached: tuple[Route, ...]
+    """The winner, and after it the routes that its gotos may lead to."""
+
+
+def explain(plan: Plan, invite: Invite) -> Explanation:
+    """Follow one call through the plan."""
+    passed: list[Passed] = []
+    for route in plan.routes:
+        against = () if route.match is None else tuple(misses(route.match, invite))
+        if route.match is not None and not against:
+            return Explanation(invite, tuple(passed), route, tuple(_reached(plan, route)))
+        passed.append(Passed(route, against))
+    return Explanation(invite, tuple(passed), None, ())
+
+
+def _reached(plan: Plan, winner: Route) -> Iterator[Route]:
+    seen: dict[str, None] = {}
+    ahead = [winner.name]
+    while ahead:
+        name = ahead.pop(0)
+        if name in seen:
+            continue
+        seen[name] = None
+        route = plan.by_name[name]
+        yield route
+        for step in (*route.steps, *route.fallback):
+            ahead += targets(step)
+
+
+def targets(step: Step) -> list[str]:
+    """The routes a step may lead to."""
+    match step:
+        case Goto():
+            return [step.route]
+        case Agent():
+            return [way.route for way in (step.on_busy, step.on_error) if isinstance(way, Goto)]
+        case _:
+            return []
+
+
+def as_text(explanation: Explanation) -> str:
+    """For people: one line for each route, then the steps."""
+    invite = explanation.invite
+    caller = invite.from_ or "nobody"
+    over = f"over trunk {invite.trunk}" if invite.trunk else "over no trunk"
+    lines = [f"call to {invite.to or 'nobody'} from {caller}, {over}"]
+    for passed in explanation.passed:
+        reasons = "; ".join(_reason(miss) for miss in passed.misses) or "it has no match, only a goto leads to it"
+        lines.append(f"  no    {_where(passed.route)}: {reasons}")
+    if explanation.winner is None:
+        lines.append("  no route takes it: the caller is answered 404")
+        return "\n".join(lines)
+    lines.append(f"  TAKES {_where(explanation.winner)}")
+    for route in explanation.reached:
+        lines.append(f"steps of {route.name}")
+        lines += [f"  {number}. {describe(step)}" for number, step in enumerate(route.steps, 1)]
+        if route.fallback:
+            lines.append(f"fallback of {route.name}")
+            lines += [f"  {number}. {describe(step)}" for number, step in enumerate(route.fallback, 1)]
+    return "\n".join(lines)
+
+
+def as_json(explanation: Explanation) -> dict[str, object]:
+    """The same for programs."""
+    invite = explanation.invite
+    return {
+        "call": {
+            "to": invite.to,
+            "from": invite.from_,
+            "trunk": invite.trunk,
+            "headers": {name: list(values) for name, values in invite.headers.items()},
+        },
+        "route": explanation.winner.name if explanation.winner else None,
+        "passed": [
+            {
+                **_place(passed.route),
+                "misses": [
+                    {"key": miss.key, "wanted": list(miss.wanted), "got": list(miss.got)} for miss in passed.misses
+                ],
+            }
+            for passed in explanation.passed
+        ],
+        "routes": [
+            {
+                **_place(route),
+                "steps": [describe(step) for step in route.steps],
+                "fallback": [describe(step) for step in route.fallback],
+            }
+            for route in explanation.reached
+        ],
+    }
+
+
+def describe(step: Step) -> str:
+    """A step as it would be written, without what is default."""
+    return f"{step.word}: {{{', '.join(details)}}}" if (details := list(_details(step))) else step.word
+
+
+def _details(step: Step) -> Iterator[str]:
+    match step:
+        case Ring(early=True):
+            yield "early: true"
+        case Play():
+            yield f"file: {step.file}"
+            yield from [f"repeat: {step.repeat}"] if step.repeat > 1 else []
+        case Pause():
+            yield f"duration: {_seconds(step.duration_s)}"
+        case Agent():
+            yield from _agent(step)
+        case Reject():
+            yield from _reject(step)
+        case Hangup():
+            yield f"cause: {step.cause.value}"
+        case Goto():
+            yield f"route: {step.route}"
+
+
+def _agent(step: Agent) -> Iterator[str]:
+    yield f"name: {step.name}"
+    if step.max_duration_s is not None:
+        yield f"max_duration: {_seconds(step.max_duration_s)}"
+    for key, way in (("on_busy", step.on_busy), ("on_error", step.on_error)):
+        yield f"{key}: {{goto: {way.route}}}" if isinstance(way, Goto) else f"{key}: {way}"
+
+
+def _reject(step: Reject) -> Iterator[str]:
+    yield f"code: {step.code}"
+    if step.reason is not None:
+        yield f"reason: {step.reason}"
+    if step.retry_after_s is not None:
+        yield f"retry_after: {_seconds(step.retry_after_s)}"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:g}s" if seconds >= 1 else f"{seconds * 1000:g}ms"
+
+
+def _reason(miss: Miss) -> str:
+    wanted = " or ".join(f'"{one}"' for one in miss.wanted)
+    got = ", ".join(f'"{one}"' for one in miss.got) or "none"
+    return f"{miss.key} is {got}, wanted {wanted}"
+
+
+def _where(route: Route) -> str:
+    return f"{route.name} ({route.file.name}:{route.line})"
+
+
+def _place(route: Route) -> dict[str, object]:
+    return {"route": route.name, "file": str(route.file), "line": route.line}

@@ -1,0 +1,109 @@
+"""What the dialplan looks at of an INVITE, taken out of its Request-URI and headers.
+
+Called number: the user part of the Request-URI. Carriers that call a registered account often put the account's own
+name there (its Contact, as registered) and leave the dialled number in To alone, so with `auto` a Request-URI that
+names only our account gives way to To. Caller: the user part of P-Asserted-Identity when the call came over a trunk
+whose identities are trusted (RFC 3325), else of From.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import unquote
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+COMPACT = MappingProxyType({
+    "a": "accept-contact", "b": "referred-by", "c": "content-type", "d": "request-disposition", "e": "content-encoding",
+    "f": "from", "i": "call-id", "j": "reject-contact", "k": "supported", "l": "content-length", "m": "contact",
+    "o": "event", "r": "refer-to", "s": "subject", "t": "to", "u": "allow-events", "v": "via", "x": "session-expires",
+    "y": "identity",
+})  # fmt: skip
+"""Short header names (RFC 3261, 7.3.3, and the registry it began)."""
+
+_BRACKETS = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*"|[^<"]*)\s*<([^>]*)>', re.DOTALL)
+_SEPARATORS = re.compile(r"[-.()]")
+
+
+@dataclass(frozen=True, slots=True)
+class Invite:
+    """One call, as far as routes may ask about it."""
+
+    to: str
+    """The called number or name, without `sip:` and host."""
+    from_: str
+    """The caller's number or name; empty when it has none."""
+    trunk: str | None
+    """The trunk it came over; None when it came over none."""
+    headers: Mapping[str, tuple[str, ...]]
+    """Every header: values in order of appearance, by the name in lower case, short names written out."""
+
+
+def fold_headers(headers: Mapping[str, Sequence[str]]) -> Mapping[str, tuple[str, ...]]:
+    """Headers by folded name; a name's spellings are put together."""
+    folded: dict[str, tuple[str, ...]] = {}
+    for name, values in headers.items():
+        key = header_key(name)
+        folded[key] = (*folded.get(key, ()), *values)
+    return MappingProxyType(folded)
+
+
+def header_key(name: str) -> str:
+    """The one spelling under which a header is kept."""
+    key = name.strip().lower()
+    return COMPACT.get(key, key)
+
+
+def invite(  # noqa: PLR0913 - the facts of one INVITE and of its trunk
+    request_uri: str,
+    headers: Mapping[str, Sequence[str]],
+    *,
+    trunk: str | None = None,
+    account: str | None = None,
+    called_number: Literal["auto", "request-uri", "to"] = "auto",
+    trust_identity: bool = False,
+) -> Invite:
+    """The facts of an INVITE.
+
+    Args:
+        request_uri: as received, `sip:600@192.0.2.1`.
+        headers: as received, values by name.
+        trunk: the name of the trunk it came over.
+        account: the user with which that trunk registered.
+        called_number: the trunk's setting of that name.
+        trust_identity: the trunk's setting of that name; False when there is no trunk.
+    """
+    folded = fold_headers(headers)
+    dialled, to = user_part(request_uri), _user(folded, "to")
+    names_us = account is not None and dialled in {account, ""}
+    by_to = bool(to) and (called_number == "to" or (called_number == "auto" and names_us))
+    asserted = _user(folded, "p-asserted-identity") if trust_identity and trunk is not None else ""
+    return Invite(to if by_to else dialled, asserted or _user(folded, "from"), trunk, folded)
+
+
+def _user(headers: Mapping[str, tuple[str, ...]], name: str) -> str:
+    """The first user part in a header's values, or nothing."""
+    return next((user for value in headers.get(name, ()) if (user := user_part(value))), "")
+
+
+def user_part(address: str) -> str:
+    """The user of `"A" <sip:+4930;x=1@host;p>;tag=1`, here `+4930`, or a tel URI's number; empty when there is none.
+
+    Escapes are resolved (`%23` is `#`), parameters and a password left out, and a tel URI's visual separators
+    (RFC 3966, 5.1.1).
+    """
+    brackets = _BRACKETS.match(address)
+    uri = (brackets[1] if brackets else address).strip()
+    scheme, _, rest = uri.partition(":")
+    if scheme.lower() == "tel":
+        return _SEPARATORS.sub("", rest.partition(";")[0])
+    if scheme.lower() not in {"sip", "sips"}:
+        return ""
+    user, at, _ = rest.partition("@")
+    if not at:
+        return ""
+    return unquote(user.partition(";")[0].partition(":")[0])

@@ -1,0 +1,57 @@
+"""Which route a call takes. Pure: a plan and an INVITE's facts in, a route or the reasons against each out.
+
+A route matches when every key of its `match` does: `to`, `from`, `trunk` and each name under `header`. A key matches
+when any of its patterns does; a header, when any of its values matches any pattern. A call that came over no trunk
+matches no `trunk` key. A comma in a header's value is a part of the value. `any: true` matches every call. A
+route without `match` takes no call by itself: only a goto leads there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.dialplan.invite import header_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gateway.dialplan.invite import Invite
+    from gateway.dialplan.model import Match, Plan, Route
+    from gateway.dialplan.pattern import Pattern
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """One key that a call does not match."""
+
+    key: str
+    """`to`, `from`, `trunk`, or `header X-Tier`."""
+    wanted: tuple[str, ...]
+    got: tuple[str, ...]
+    """Empty when the call has no such thing."""
+
+
+def find_route(plan: Plan, invite: Invite) -> Route | None:
+    """The first route that matches; None when none does (the caller is answered 404)."""
+    for route in plan.routes:
+        if route.match is not None and next(misses(route.match, invite), None) is None:
+            return route
+    return None
+
+
+def misses(match: Match, invite: Invite) -> Iterator[Miss]:
+    """Every key that speaks against the call, in the order of the documentation."""
+    if match.any:
+        return
+    subjects: list[tuple[str, Sequence[Pattern], Sequence[str]]] = [
+        ("to", match.to, (invite.to,)),
+        ("from", match.from_, (invite.from_,)),
+        ("trunk", match.trunk, () if invite.trunk is None else (invite.trunk,)),
+    ]
+    subjects += [
+        (f"header {name}", patterns, invite.headers.get(header_key(name), ())) for name, patterns in match.header
+    ]
+    for key, patterns, values in subjects:
+        if patterns and not any(pattern.matches(value) for value in values for pattern in patterns):
+            yield Miss(key, tuple(map(str, patterns)), tuple(values))

@@ -1,0 +1,237 @@
+"""What the steps of a route do to a call.
+
+Steps run in order, each to its end:
+
+- `answer`: 200. On an answered call it does nothing.
+- `ring`: 180; with `early: true` 183, and sounds can be heard before the call is answered (and is paid for). Goes on
+  at once: put a `pause` behind it to let it ring. On an answered call it does nothing.
+- `play`: answers first, unless the call is answered or rings early. Waits for the end of the sound.
+- `pause`: waits; never answers.
+- `agent`: takes a place with the agent, then answers if need be, then waits until the agent is done, or until
+  `max_duration` is over: the next step follows in both cases. When the agent itself hangs up, the call ends.
+  No place: `on_busy`, and the call is not answered by this. The agent fails: `on_error`. Both may be `next` (the next
+  step), `fallback` (the route's fallback steps; the default), `hangup`, or `{goto: route}`.
+- `reject`: refuses the call, with any code from 400 on. An answered call cannot be refused any more: it is hung up.
+- `hangup`: ends the call. One that was not answered is refused with the answer that says the same as `cause`
+  (normal and unavailable 480, busy 486, declined 603, congestion 503, error 500).
+- `goto`: goes on with the steps of another route, and with its fallback from then on. Nothing comes back.
+
+A sound that cannot be played leads to the fallback. `fallback` without fallback steps, and inside of them, means that
+the call ends: with 486 when the agent was busy, 500 after an error, or BYE when it was answered.
+After the last step the call is hung up, or refused with 480 when nothing answered it; after the last fallback step
+likewise, an unanswered call with 486 or 500, whatever led there.
+More than MAX_JUMPS gotos end the call: a loop whose agent is always busy would never end.
+
+The caller hanging up is a cancellation of the task that runs `run_route`; it is never swallowed.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias, assert_never
+
+from gateway.agents.errors import AgentBusyError, AgentFailedError
+from gateway.dialplan.control import AgentEnded, CallControl, Cause
+from gateway.dialplan.model import Agent, Answer, Goto, Hangup, Pause, Play, Reject, Ring
+from media.wav import WavError
+
+if TYPE_CHECKING:
+    from gateway.dialplan.model import Plan, Route, Step
+
+MAX_JUMPS = 50
+
+
+class Why(enum.Enum):
+    """What made the dialplan end the call."""
+
+    STEP = "step"
+    """A `hangup` or `reject` step."""
+    RAN_OUT = "steps-ran-out"
+    AGENT_HUNG_UP = "agent-hung-up"
+    AGENT_BUSY = "agent-busy"
+    AGENT_FAILED = "agent-failed"
+    SOUND_FAILED = "sound-failed"
+    TOO_MANY_JUMPS = "too-many-jumps"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a route ended a call that its caller did not."""
+
+    why: Why
+    cause: Cause
+    code: int | None
+    """The final answer, when the call was refused; None when it was answered and hung up."""
+    routes: tuple[str, ...]
+    """The routes whose steps ran, in order."""
+    trouble: Why | None = None
+    """What had failed before: it led to the end, or to the fallback steps that did."""
+    detail: str = ""
+    """What the step that failed said."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    """A step did not work out."""
+
+    why: Why
+    cause: Cause
+    detail: str
+
+
+_Next: TypeAlias = "Ending | Goto | _Trouble | None"
+
+
+async def run_route(plan: Plan, route: Route, control: CallControl) -> Ending:
+    """Run a route's steps on a call until the call is ended by one of them, or by the last.
+
+    When it returns the call has been hung up or refused. Exceptions of `control` other than those in its contract
+    pass through, with the call as it was.
+    """
+    return await _Run(plan, control, route).to_the_end()
+
+
+class _Run:
+    """One call's way through the plan."""
+
+    def __init__(self, plan: Plan, control: CallControl, route: Route) -> None:
+        self._plan = plan
+        self._control = control
+        self._route = route
+        self._steps = list(reversed(route.steps))
+        """What is still to be done, the next one last."""
+        self._visited = [route.name]
+        self._early = False
+        self._in_fallback = False
+        self._trouble: _Trouble | None = None
+        """What failed last."""
+
+    async def to_the_end(self) -> Ending:
+        while self._steps:
+            outcome = await self._step(self._steps.pop())
+            match outcome:
+                case None:
+                    continue
+                case Ending():
+                    return outcome
+                case Goto():
+                    if len(self._visited) > MAX_JUMPS:
+                        return await self._end(Why.TOO_MANY_JUMPS, Cause.ERROR)
+                    self._enter(self._plan.by_name[outcome.route])
+                case _Trouble():
+                    if self._in_fallback or not self._route.fallback:
+                        return await self._end(outcome.why, outcome.cause)
+                    self._in_fallback = True
+                    self._steps = list(reversed(self._route.fallback))
+                case _:
+                    assert_never(outcome)
+        if self._in_fallback and self._trouble is not None:
+            return await self._end(Why.RAN_OUT, self._trouble.cause)
+        return await self._end(Why.RAN_OUT, Cause.NORMAL)
+
+    def _enter(self, route: Route) -> None:
+        self._route = route
+        self._steps = list(reversed(route.steps))
+        self._visited.append(route.name)
+        self._in_fallback = False
+
+    async def _step(self, step: Step) -> _Next:
+        control = self._control
+        match step:
+            case Answer():
+                await control.answer()
+            case Ring():
+                await self._ring(step)
+            case Play():
+                return await self._play(step)
+            case Pause():
+                await control.pause(step.duration_s)
+            case Agent():
+                return await self._agent(step)
+            case Reject():
+                return await self._reject(step)
+            case Hangup():
+                return await self._end(Why.STEP, step.cause)
+            case Goto():
+                return step
+            case _:
+                assert_never(step)
+        return None
+
+    async def _ring(self, step: Ring) -> None:
+        if not self._control.answered:
+            await self._control.ring(early=step.early)
+            self._early = self._early or step.early
+
+    async def _play(self, step: Play) -> _Next:
+        if not self._control.answered and not self._early:
+            await self._control.answer()
+        try:
+            await self._control.play(step.file, repeat=step.repeat)
+        except WavError as error:
+            self._trouble = _Trouble(Why.SOUND_FAILED, Cause.ERROR, str(error))
+            return self._trouble
+        return None
+
+    async def _agent(self, step: Agent) -> _Next:
+        try:
+            ended = await self._control.run_agent(step.name, max_duration_s=step.max_duration_s)
+        except AgentBusyError as error:
+            return await self._after(step.on_busy, _Trouble(Why.AGENT_BUSY, Cause.BUSY, str(error)))
+        except AgentFailedError as error:
+            return await self._after(step.on_error, _Trouble(Why.AGENT_FAILED, Cause.ERROR, str(error)))
+        if ended is AgentEnded.HUNG_UP:
+            return await self._end(Why.AGENT_HUNG_UP, Cause.NORMAL)
+        return None
+
+    async def _after(self, way: str | Goto, trouble: _Trouble) -> _Next:
+        self._trouble = trouble
+        match way:
+            case Goto():
+                return way
+            case "next":
+                return None
+            case "hangup":
+                return await self._end(trouble.why, trouble.cause)
+            case _:
+                return trouble
+
+    async def _reject(self, step: Reject) -> Ending:
+        if self._control.answered:
+            return await self._end(Why.STEP, Cause.NORMAL)
+        await self._control.reject(step.code, step.reason, step.retry_after_s)
+        return self._ending(Why.STEP, _cause_of(step.code), step.code)
+
+    async def _end(self, why: Why, cause: Cause) -> Ending:
+        if self._control.answered:
+            await self._control.hang_up(cause)
+            return self._ending(why, cause, None)
+        await self._control.reject(cause.sip_code, None, None)
+        return self._ending(why, cause, cause.sip_code)
+
+    def _ending(self, why: Why, cause: Cause, code: int | None) -> Ending:
+        trouble = self._trouble
+        return Ending(
+            why,
+            cause,
+            code,
+            tuple(self._visited),
+            trouble.why if trouble else None,
+            trouble.detail if trouble else "",
+        )
+
+
+def _cause_of(code: int) -> Cause:
+    """The cause that a record shows for a refusal."""
+    match code:
+        case 486 | 600:
+            return Cause.BUSY
+        case 403 | 603:
+            return Cause.DECLINED
+        case 503:
+            return Cause.CONGESTION
+        case 500:
+            return Cause.ERROR
+        case _:
+            return Cause.UNAVAILABLE

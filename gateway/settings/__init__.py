@@ -1,0 +1,19 @@
+"""gateway.yaml: read once, checked whole, frozen."""
+
+from gateway.settings.load import Loaded, control_socket, load_settings, settings_path
+from gateway.settings.model import Settings
+from gateway.settings.problem import ConfigurationError, DialplanError, Problem, SettingsError
+from gateway.settings.trunks import Trunk
+
+__all__ = [
+    "ConfigurationError",
+    "DialplanError",
+    "Loaded",
+    "Problem",
+    "Settings",
+    "SettingsError",
+    "Trunk",
+    "control_socket",
+    "load_settings",
+    "settings_path",
+]

@@ -1,0 +1,338 @@
+"""YAML text as plain data, with the place of everything in it.
+
+The schema decides what a value is, not YAML: every scalar stays the text that was written (so `+4930`, `600`, `off`
+and `4:30` are what they look like), and an unquoted `null`, `~` or nothing is None. `typed` applies YAML 1.2's core
+schema where no schema of ours stands, as for an agent's own options.
+
+Bounded on purpose, since a file may come from a generator gone wrong: bytes, depth, and the number of values after
+aliases are expanded. Not supported, and said so: tags, merge keys, several documents, keys that are not text.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+import yaml
+
+from gateway.settings.problem import Place, Problem, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+MAX_BYTES = 1 << 20
+MAX_DEPTH = 24
+MAX_VALUES = 50_000
+
+Data: TypeAlias = "Plain | str | list[Data] | dict[str, Data] | None"
+Step: TypeAlias = "str | int"
+
+_NULL = {"", "~", "null", "Null", "NULL"}
+
+
+class _Mark(Protocol):
+    """Where PyYAML's readers say something is, counted from 0."""
+
+    line: int
+    column: int
+
+
+class Plain(str):
+    """A scalar written without quotes: its type is still open."""
+
+    __slots__ = ()
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """A value and where it begins; `keys` has the places of a mapping's keys."""
+
+    place: Place
+    content: Plain | str | list[Node] | dict[str, Node] | None
+    values: int = 1
+    """How many values it is, itself included, aliases expanded."""
+    depth: int = 1
+    """How many levels it has, aliases expanded."""
+    keys: dict[str, Place] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A parsed file. `problems` has what the YAML itself got wrong; `root` is what could be read regardless."""
+
+    name: str
+    root: Node
+    problems: tuple[Problem, ...]
+    usable: bool
+    """False when reading stopped before anything was whole; `root` is empty then."""
+
+    def data(self) -> Data:
+        """The whole as plain data."""
+        return _data(self.root)
+
+    def written(self, path: Sequence[Step]) -> str | None:
+        """The scalar at a path, as written; None when there is none."""
+        node: Node | None = self.root
+        for step in path:
+            node = _child(node, step)[0] if node is not None else None
+        return str(node.content) if node is not None and isinstance(node.content, str) else None
+
+    def place(self, path: Sequence[Step], *, of_key: bool = False) -> Place:
+        """Where the value at a path begins, or the nearest thing above it; with `of_key`, where its key does."""
+        node, place = self.root, self.root.place
+        for step in path:
+            below, key_place = _child(node, step)
+            if below is None:
+                break
+            node = below
+            place = key_place if of_key and key_place is not None else below.place
+        return place
+
+
+def read_text(path: Path) -> str:
+    """A configuration file as text.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is too large, or not UTF-8; the text says which, and the mend.
+    """
+    with path.open("rb") as file:
+        raw = file.read(MAX_BYTES + 1)
+    if len(raw) > MAX_BYTES:
+        message = f"the file is larger than {MAX_BYTES >> 10} KiB; split it"
+        raise ValueError(message)
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        message = f"the file is not UTF-8 at byte {error.start + 1}; save it as UTF-8"
+        raise ValueError(message) from error
+
+
+def parse(text: str, name: str) -> Document:
+    """Read one YAML document. Never raises for what the text contains: see `Document.problems`."""
+    composer = _Composer(name)
+    try:
+        # A scalar may not hold lone surrogates; they can come from a program, not from a file that was decoded.
+        text.encode()
+        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+            if not composer.take(event):
+                break
+    except yaml.MarkedYAMLError as error:
+        composer.complain(_place(error.problem_mark or error.context_mark), _because(error), _hint(text, error))
+    except (yaml.YAMLError, UnicodeEncodeError) as error:
+        reason = str(error).splitlines()[0]
+        composer.complain(None, f"not YAML: {reason}", "remove the character")
+    usable = composer.root is not None or not composer.problems
+    root = composer.root or Node(Place(1, 1), None)
+    return Document(name, root, tuple(composer.problems), usable)
+
+
+def typed(data: Data) -> object:
+    """Data with YAML 1.2's core schema applied: unquoted numbers and booleans become int, float and bool."""
+    match data:
+        case Plain():
+            return _resolve(str(data))
+        case list():
+            return [typed(item) for item in data]
+        case dict():
+            return {key: typed(item) for key, item in data.items()}
+        case _:
+            return data
+
+
+def _resolve(text: str) -> object:
+    if text.lower() in {"true", "false"}:
+        return text.lower() == "true"
+    if re.fullmatch(r"[-+]?[0-9]{1,18}", text):
+        return int(text)
+    if re.fullmatch(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?", text):
+        return float(text)
+    return text
+
+
+def _data(node: Node) -> Data:
+    match node.content:
+        case list():
+            return [_data(item) for item in node.content]
+        case dict():
+            return {key: _data(item) for key, item in node.content.items()}
+        case _:
+            return node.content
+
+
+def _child(node: Node, step: Step) -> tuple[Node | None, Place | None]:
+    match node.content:
+        case dict():
+            return node.content.get(str(step)), node.keys.get(str(step))
+        case list() if isinstance(step, int) and step < len(node.content):
+            return node.content[step], None
+        case _:
+            return None, None
+
+
+class _Composer:
+    """Builds nodes from YAML's events without recursion, so that depth is ours to limit."""
+
+    def __init__(self, name: str) -> None:
+        self.root: Node | None = None
+        self.problems: list[Problem] = []
+        self._name = name
+        self._open: list[tuple[Node, str | None]] = []
+        """Containers being filled, outermost first, with the anchor of each."""
+        self._key: list[tuple[str, Place] | None] = []
+        """For each of them the mapping key that waits for its value."""
+        self._anchors: dict[str, Node] = {}
+        self._values = 0
+        self._documents = 0
+
+    def complain(
+        self, place: Place | None, message: str, mend: str, value: str | None = None, key: str | None = None
+    ) -> None:
+        steps = [*self._steps(), *([] if key is None else [key])]
+        self.problems.append(Problem(self._name, place, dotted(steps), message, value, mend))
+
+    def take(self, event: yaml.Event) -> bool:
+        """One event; False when there is no sense in going on."""
+        place = _place(event.start_mark)
+        match event:
+            case yaml.DocumentStartEvent():
+                self._documents += 1
+                if self._documents > 1:
+                    self.complain(place, "a second document begins here", "keep one document in a file")
+                    return False
+            case yaml.AliasEvent():
+                return self._alias(event, place)
+            case yaml.ScalarEvent():
+                content = _scalar(event)
+                self._tag(event, place)
+                self._anchor(event.anchor, node := Node(place, content))
+                return self._add(node)
+            case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
+                return self._begin(event, place)
+            case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
+                return self._end()
+        return True
+
+    def _begin(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent, place: Place) -> bool:
+        if len(self._open) >= MAX_DEPTH:
+            return self._too_deep(place)
+        self._tag(event, place)
+        node = Node(place, {} if isinstance(event, yaml.MappingStartEvent) else [])
+        self._open.append((node, event.anchor))
+        self._key.append(None)
+        return True
+
+    def _too_deep(self, place: Place) -> bool:
+        self.complain(place, f"nested deeper than {MAX_DEPTH} levels", "make the structure flatter")
+        return False
+
+    def _end(self) -> bool:
+        node, anchor = self._open.pop()
+        self._key.pop()
+        self._anchor(anchor, node)
+        return self._add(node)
+
+    def _alias(self, event: yaml.AliasEvent, place: Place) -> bool:
+        anchor = str(event.anchor)
+        node = self._anchors.get(anchor)
+        if node is None:
+            self.complain(place, "there is no such anchor before this", f"define &{anchor} first", f"*{anchor}")
+            node = Node(place, None)
+        return self._add(node)
+
+    def _anchor(self, anchor: str | None, node: Node) -> None:
+        if anchor is not None:
+            self._anchors[anchor] = node
+
+    def _tag(self, event: yaml.NodeEvent, place: Place) -> None:
+        tag = getattr(event, "tag", None)
+        if tag not in {None, "!", "tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}:
+            self.complain(place, "tags have no meaning here", "remove the tag", shown(tag))
+
+    def _add(self, node: Node) -> bool:
+        """Put a finished value where it belongs."""
+        self._values += 1
+        if not self._open:
+            self.root = node
+            return True
+        parent = self._open[-1][0]
+        if isinstance(parent.content, list):
+            parent.content.append(node)
+        elif isinstance(parent.content, dict):
+            pending = self._key[-1]
+            if pending is None:
+                self._key[-1] = (self._key_text(node), node.place)
+                return True
+            self._key[-1] = None
+            self._store(parent, pending, node)
+        parent.values += node.values
+        parent.depth = max(parent.depth, node.depth + 1)
+        if parent.depth > MAX_DEPTH:
+            return self._too_deep(node.place)
+        if parent.values > MAX_VALUES:
+            self.complain(node.place, f"more than {MAX_VALUES} values, aliases expanded", "split the file")
+            return False
+        return True
+
+    def _key_text(self, node: Node) -> str:
+        if isinstance(node.content, list | dict):
+            self.complain(node.place, "a key must be text", "write one word before the colon", shown(_data(node)))
+            return "?"
+        return "" if node.content is None else str(node.content)
+
+    def _store(self, parent: Node, key: tuple[str, Place], node: Node) -> None:
+        name, place = key
+        if not isinstance(parent.content, dict):
+            return
+        if name == "<<":
+            self.complain(place, "merge keys are not supported", "write the keys out", key=name)
+        elif name in parent.content:
+            first = parent.keys[name]
+            self.complain(place, f"the key is there already, on line {first.line}", "remove one of them", key=name)
+        else:
+            parent.content[name] = node
+            parent.keys[name] = place
+
+    def _steps(self) -> Iterator[Step]:
+        for (node, _), key in zip(self._open, self._key, strict=True):
+            if isinstance(node.content, list):
+                yield len(node.content)
+            elif key is not None:
+                yield key[0]
+
+
+def dotted(path: Sequence[Step]) -> str:
+    """A path as people write it: `routes[2].steps[0].play.file`."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:
+            text += f".{step}" if text else step
+    return text
+
+
+def _scalar(event: yaml.ScalarEvent) -> Plain | str | None:
+    plain = event.implicit[0] and event.style in {None, ""}
+    if plain and event.value in _NULL:
+        return None
+    return Plain(event.value) if plain else str(event.value)
+
+
+def _place(mark: _Mark | None) -> Place:
+    return Place(1, 1) if mark is None else Place(mark.line + 1, mark.column + 1)
+
+
+def _because(error: yaml.MarkedYAMLError) -> str:
+    reason = str(error.problem or error.context or "syntax error")
+    return f"not YAML: {reason}"
+
+
+def _hint(text: str, error: yaml.MarkedYAMLError) -> str:
+    lines = text.splitlines()
+    line = error.problem_mark.line if error.problem_mark else 0
+    if line < len(lines) and "\t" in lines[line][: len(lines[line]) - len(lines[line].lstrip())]:
+        return "indent with spaces, not tabs"
+    return "check quotes, colons and indentation here and on the line above"

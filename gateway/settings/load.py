@@ -1,0 +1,173 @@
+"""From gateway.yaml to `Settings`, or to every fault in it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from gateway.settings.document import Document, dotted, parse, read_text
+from gateway.settings.model import Settings
+from gateway.settings.problem import Problem, SettingsError
+from gateway.settings.reading import Reading
+from gateway.settings.verdict import problems
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from gateway.settings.document import Step
+    from gateway.settings.trunks import Trunk
+
+SYSTEM_FILE = Path("/etc/offhook/gateway.yaml")
+PATH_VARIABLE = "OFFHOOK_CONFIG"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings that can be used, and what should still be looked at."""
+
+    settings: Settings
+    warnings: tuple[Problem, ...]
+    source: Path | None
+    """The file, absolute; None for the embedded default."""
+    document: Document
+
+    def problem(self, path: Sequence[Step], message: str, mend: str | None = None) -> Problem:
+        """A problem found later with what stands at a path of the file."""
+        return Problem(self.document.name, self.document.place(path), dotted(path), message, None, mend)
+
+
+def settings_path(
+    chosen: Path | None, environment: Mapping[str, str] = os.environ, system: Path = SYSTEM_FILE
+) -> Path | None:
+    """The file that counts: the chosen one, else $OFFHOOK_CONFIG, else the system's if it is there, else none."""
+    if chosen is not None:
+        return chosen
+    if environment.get(PATH_VARIABLE):
+        return Path(environment[PATH_VARIABLE])
+    return system if system.exists() else None
+
+
+def load_settings(path: Path | None, *, environment: Mapping[str, str] = os.environ, offline: bool = False) -> Loaded:
+    """Read and check a settings file; None is the embedded default.
+
+    Args:
+        path: the file; relative paths in it start at its directory.
+        environment: where password_env and systemd's credentials are looked up.
+        offline: do not insist on secrets that only the service can see.
+
+    Raises:
+        SettingsError: with every fault that was found.
+    """
+    if path is None:
+        return load_text("", "embedded default", Reading(environment=environment, offline=offline))
+    path = path.absolute()
+    try:
+        text = read_text(path)
+    except OSError as error:
+        message, mend = f"cannot read the file: {error.strerror}", "create it, or name another with --config"
+        raise SettingsError([Problem(str(path), None, "", message, None, mend)]) from None
+    except ValueError as error:
+        message, _, mend = str(error).partition("; ")
+        raise SettingsError([Problem(str(path), None, "", message, None, mend)]) from None
+    loaded = load_text(text, str(path), Reading(path.parent, environment, offline))
+    return replace(loaded, source=path, warnings=(*loaded.warnings, *_exposed(loaded, path)))
+
+
+def load_text(text: str, name: str, context: Reading) -> Loaded:
+    """As `load_settings`, for text that is already read; `name` stands for the file in messages.
+
+    Raises:
+        SettingsError: with every fault that was found.
+    """
+    document = parse(text, name)
+    if not document.usable:
+        raise SettingsError(document.problems)
+    data = {} if document.root.content is None else document.data()
+    found = list(document.problems)
+    try:
+        settings = Settings.model_validate(data, context=context)
+    except ValidationError as error:
+        found += problems(error, Settings, document)
+        raise SettingsError(found) from None
+    if found:
+        raise SettingsError(found)
+    loaded = Loaded(settings, (), None, document)
+    return replace(loaded, warnings=tuple(_warnings(loaded)))
+
+
+def control_socket(settings: Settings, environment: Mapping[str, str] = os.environ) -> Path:
+    """Where the control socket is: as configured, else in the service's, root's or the user's runtime directory."""
+    if settings.control.socket is not None:
+        return settings.control.socket
+    if environment.get("RUNTIME_DIRECTORY"):
+        return Path(environment["RUNTIME_DIRECTORY"].split(":")[0]) / "control.sock"
+    if os.geteuid() == 0:
+        return Path("/run/offhook/control.sock")
+    if environment.get("XDG_RUNTIME_DIR"):
+        return Path(environment["XDG_RUNTIME_DIR"]) / "offhook" / "control.sock"
+    return Path(f"/tmp/offhook-{os.geteuid()}/control.sock")  # noqa: S108 - whoever makes the directory checks its owner
+
+
+def _warnings(loaded: Loaded) -> Iterator[Problem]:
+    """What works, and will hardly be meant so."""
+    settings = loaded.settings
+    ports, calls = settings.media.rtp_ports, settings.limits.calls
+    if ports.calls < calls:
+        yield loaded.problem(
+            ("media", "rtp_ports"),
+            f"warning: {ports} is enough for {ports.calls} calls, limits.calls is {calls}",
+            "widen the range, or lower limits.calls",
+        )
+    local = all(one.address.is_loopback for one in settings.sip.listen)
+    for name, trunk in settings.trunks.items():
+        if local and trunk.registrar is not None and not _is_local(trunk.registrar.host):
+            yield loaded.problem(
+                ("trunks", name, "registrar"),
+                f"warning: {trunk.registrar} cannot reach us, sip.listen has loopback addresses only",
+                "add listen: [udp:0.0.0.0:5060] to sip",
+            )
+        if trunk.password is None:
+            yield from _no_password(loaded, name, trunk)
+
+
+def _no_password(loaded: Loaded, name: str, trunk: Trunk) -> Iterator[Problem]:
+    at = ("trunks", name)
+    if trunk.password_env is not None:
+        message, mend = f"warning: {trunk.password_env} is not set here", "make sure the service has it"
+        yield loaded.problem((*at, "password_env"), message, mend)
+    elif trunk.password_credential is not None:
+        yield loaded.problem(
+            (*at, "password_credential"),
+            f"warning: only the service can see {trunk.password_credential}",
+            f"make sure the unit has LoadCredential={trunk.password_credential}:/path/of/the/secret",
+        )
+    elif trunk.register_:
+        yield loaded.problem(
+            at, "warning: it has no password", "add password_file:, unless the registrar asks for none"
+        )
+
+
+def _is_local(host: str) -> bool:
+    return host in {"localhost", "::1"} or host.startswith("127.")
+
+
+def _exposed(loaded: Loaded, path: Path) -> Iterator[Problem]:
+    """Secrets in files that everyone on the machine can read."""
+    for name, trunk in loaded.settings.trunks.items():
+        at = ("trunks", name)
+        elsewhere = trunk.password_file or trunk.password_env or trunk.password_credential
+        if trunk.password is not None and not elsewhere and _world_readable(path):
+            message = "warning: everyone can read this file, and the password in it"
+            yield loaded.problem((*at, "password"), message, f"chmod o= {path}, or use password_file")
+        if trunk.password_file is not None and _world_readable(trunk.password_file):
+            message = f"warning: everyone can read {trunk.password_file}"
+            yield loaded.problem((*at, "password_file"), message, f"chmod o= {trunk.password_file}")
+
+
+def _world_readable(path: Path) -> bool:
+    return bool(stat.S_IMODE(path.stat().st_mode) & stat.S_IROTH)

@@ -1,0 +1,161 @@
+"""gateway.yaml as frozen models. What each option means is told in systemd/gateway.yaml, the sample of it."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
+
+from gateway.settings.agents import Agent
+from gateway.settings.reading import AnyPath, ExistingFile
+from gateway.settings.shipped import BUILT_IN_AGENTS, DEFAULT_DIALPLAN
+from gateway.settings.trunks import Trunk
+from gateway.settings.values import (
+    SIP_PORT,
+    IpAddress,
+    Milliseconds,
+    Model,
+    Name,
+    Port,
+    PortRange,
+    Ports,
+    PositiveSeconds,
+    Seconds,
+    Text,
+    Transport,
+)
+from gateway.settings.verdict import fault
+
+MAX_CALLS = 4000
+"""What PJSIP is compiled for."""
+
+LOOPBACK = IPv4Address("127.0.0.1")
+CODECS = ("opus", "G722", "PCMU", "PCMA", "speex")
+Codec: TypeAlias = Literal["opus", "G722", "PCMU", "PCMA", "speex"]
+
+
+class Listen(Model):
+    """One transport to take SIP on."""
+
+    transport: Transport = "udp"
+    address: IpAddress
+    port: Port = SIP_PORT
+
+    def __str__(self) -> str:
+        host = f"[{self.address}]" if self.address.version == 6 else str(self.address)
+        return f"{self.transport}:{host}:{self.port}"
+
+
+def _listen(value: object) -> object:
+    """The short form: `udp:127.0.0.1:5060`, `tcp:[::1]`."""
+    if not isinstance(value, str):
+        return value
+    transport, _, rest = value.partition(":")
+    host, _, port = rest.rpartition(":") if not rest.endswith("]") and rest.count(":") else (rest, "", "")
+    if not host or (":" in host and not host.startswith("[")):
+        raise fault("not transport:address:port", "write it as udp:0.0.0.0:5060 or tcp:[::]:5060")
+    written = {"transport": transport.strip().lower(), "address": host}
+    return {**written, "port": port} if port else written
+
+
+def _codec(value: object) -> object:
+    if isinstance(value, str):
+        folded = {codec.casefold(): codec for codec in CODECS}
+        return folded.get(value.strip().casefold(), str(value))
+    return value
+
+
+class Sip(Model):
+    """Signalling."""
+
+    listen: tuple[Annotated[Listen, BeforeValidator(_listen)], ...] = Field(
+        default=(Listen(address=LOOPBACK), Listen(transport="tcp", address=LOOPBACK)), min_length=1
+    )
+    public_address: IpAddress | None = None
+    user_agent: Text | None = None
+    # Wideband first where the trunk offers it, since recognition gains most from it, at a few microseconds a frame;
+    # then what every trunk speaks. Opus last: it costs about ten times the CPU of G.722 and no PSTN trunk needs it.
+    codecs: tuple[Annotated[Codec, BeforeValidator(_codec)], ...] = Field(
+        default=("G722", "PCMU", "PCMA", "opus"), min_length=1
+    )
+
+    @field_validator("codecs")
+    @classmethod
+    def _codecs_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _once(value)
+
+    @field_validator("listen")
+    @classmethod
+    def _listen_once(cls, value: tuple[Listen, ...]) -> tuple[Listen, ...]:
+        _once(tuple(str(one) for one in value))
+        return value
+
+
+def _once(values: tuple[str, ...]) -> tuple[str, ...]:
+    twice = next((value for value in values if values.count(value) > 1), None)
+    if twice is not None:
+        raise fault(f"{twice} is there twice", "remove one of them")
+    return values
+
+
+def _within_a_second(milliseconds: int) -> int:
+    if milliseconds > 1000:
+        raise fault("longer than a second", "write at most 1s; 40ms suits most networks")
+    return milliseconds
+
+
+class Media(Model):
+    """RTP."""
+
+    rtp_address: IpAddress | None = None
+    """Where RTP is received; None is the first address of `sip.listen`."""
+    rtp_ports: Ports = PortRange(20000, 39999)
+    no_media_timeout_s: Seconds = Field(default=60.0, alias="no_media_timeout")
+    """A call from which no RTP comes for this long is ended; 0 is never."""
+    reorder_ms: Annotated[Milliseconds, AfterValidator(_within_a_second)] = Field(default=40, alias="reorder")
+    """How long a packet waits for one that was overtaken."""
+    clock_threads: Annotated[int, Field(ge=1, le=16)] = 1
+
+
+class Limits(Model):
+    """What the gateway takes on."""
+
+    calls: Annotated[int, Field(ge=1, le=MAX_CALLS)] = 500
+    max_duration_s: PositiveSeconds = Field(default=4 * 3600.0, alias="max_duration")
+    setup_timeout_s: PositiveSeconds = Field(default=60.0, alias="setup_timeout")
+    """From INVITE to answer."""
+    drain_timeout_s: Seconds = Field(default=60.0, alias="drain_timeout")
+    retry_after_s: PositiveSeconds = Field(default=10.0, alias="retry_after")
+
+
+class Control(Model):
+    """The local socket that `offhook status` asks."""
+
+    socket: AnyPath | None = None
+    """None in the file becomes the place that `control_socket` chooses."""
+
+
+class Log(Model):
+    """Where attention goes."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "console", "json"] = "auto"
+
+
+def _built_in(value: object) -> object:
+    """The agents that need no key are always there; a file may define one of that name anew."""
+    return {**BUILT_IN_AGENTS, **value} if isinstance(value, dict) else value
+
+
+class Settings(Model):
+    """All of gateway.yaml. `Settings.model_validate({})` is the embedded default."""
+
+    sip: Sip = Sip()
+    media: Media = Media()
+    limits: Limits = Limits()
+    trunks: dict[Name, Trunk] = Field(default_factory=dict)
+    agents: Annotated[dict[Name, Agent], BeforeValidator(_built_in)] = Field(default_factory=dict)
+    dialplans: tuple[ExistingFile, ...] = Field(default=(DEFAULT_DIALPLAN,), min_length=1)
+    control: Control = Control()
+    log: Log = Log()

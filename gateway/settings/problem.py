@@ -1,0 +1,108 @@
+"""What is wrong with a configuration file, said so that it can be mended without reading the code."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SHOWN_CHARACTERS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A character in a file, counted from 1 as editors do."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fault: where it stands, what it is, and what to write instead."""
+
+    file: str
+    place: Place | None
+    field: str
+    """Dotted path from the top of the file, as `trunks.carrier.expires`; empty for the file as a whole."""
+    message: str
+    value: str | None = None
+    """The offending value as it may be shown; None when there is none, or when it is secret."""
+    mend: str | None = None
+
+    def __str__(self) -> str:
+        """`file:line:column: field: message, got value; mend`, on one line."""
+        where = self.file if self.place is None else f"{self.file}:{self.place.line}:{self.place.column}"
+        parts = [where, ": "]
+        if self.field:
+            parts += [self.field, ": "]
+        parts.append(self.message)
+        if self.value is not None:
+            parts += [", got ", self.value]
+        if self.mend:
+            parts += ["; ", self.mend]
+        return _printable("".join(parts))
+
+
+class ConfigurationError(Exception):
+    """The administrator's files cannot be used; every fault that was found is in `problems`."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = in_reading_order(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class SettingsError(ConfigurationError):
+    """gateway.yaml cannot be used."""
+
+
+class DialplanError(ConfigurationError):
+    """A dialplan cannot be used."""
+
+
+def in_reading_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Problems as someone would meet them going through each file from its top; files keep their order."""
+    found = list(problems)
+    files = {name: rank for rank, name in enumerate(dict.fromkeys(problem.file for problem in found))}
+
+    def rank(problem: Problem) -> tuple[int, int, int]:
+        place = problem.place or Place(0, 0)
+        return files[problem.file], place.line, place.column
+
+    return tuple(sorted(dict.fromkeys(found), key=rank))
+
+
+def shown(value: object) -> str:
+    """A value as it stands in a message: quoted text, shortened, on one line."""
+    match value:
+        case None:
+            return "nothing"
+        case dict():
+            return "a mapping" if value else "an empty mapping"
+        case list():
+            return "a list" if value else "an empty list"
+        case _:
+            text = str(value)
+    if len(text) > SHOWN_CHARACTERS:
+        text = text[: SHOWN_CHARACTERS - 3] + "..."
+    return f'"{_printable(text)}"'
+
+
+def _printable(text: str) -> str:
+    """Without line breaks, and without what a terminal would take for a command."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
+def choice(known: Iterable[str], written: str) -> str:
+    """The mend for a word out of a closed set: the nearest of them, or all of them."""
+    words = list(known)
+    if not words:
+        return "none is allowed here"
+    folded = {word.casefold(): word for word in words}
+    near = difflib.get_close_matches(written.casefold(), folded, n=1)
+    if near:
+        return f'did you mean "{folded[near[0]]}"?'
+    return "use one of " + ", ".join(words)

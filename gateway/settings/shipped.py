@@ -1,0 +1,23 @@
+"""What comes with Offhook: where the dialplans and sounds lie, and the agents that need no key."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+
+def shipped_directory() -> Path:
+    """The directory of the shipped dialplans: in a checkout its own, else where the installation put it."""
+    checkout = Path(__file__).resolve().parents[2] / "dialplans"
+    installed = Path(sys.prefix) / "share" / "offhook" / "dialplans"
+    return checkout if (checkout / "default.yaml").is_file() else installed
+
+
+DIALPLANS = shipped_directory()
+DEFAULT_DIALPLAN = DIALPLANS / "default.yaml"
+
+BUILT_IN_AGENTS: dict[str, dict[str, object]] = {
+    "echo": {"kind": "echo"},
+    "tone": {"kind": "tone"},
+    "welcome": {"kind": "speaker", "files": [str(DIALPLANS / "sounds" / "welcome.wav")]},
+}

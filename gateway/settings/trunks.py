@@ -1,0 +1,142 @@
+"""A SIP trunk: whom to register with, as whom, and which calls are its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+
+from gateway.settings.reading import AnyPath, Reading, reading
+from gateway.settings.values import Host, Model, PositiveSeconds, Source, Text, Transport
+from gateway.settings.verdict import fault
+
+MAX_SECRET_BYTES = 4096
+CREDENTIALS = "CREDENTIALS_DIRECTORY"
+"""Where systemd puts what `LoadCredential=` names (systemd.exec(5))."""
+
+
+class Retry(Model):
+    """How long to wait before a failed registration is tried again; doubled each time."""
+
+    first_s: PositiveSeconds = Field(default=2.0, alias="first")
+    max_s: PositiveSeconds = Field(default=300.0, alias="max")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.first_s > self.max_s:
+            raise fault("first is longer than max", "make max the longer one")
+        return self
+
+
+class Trunk(Model):
+    """One trunk. `password` holds the secret, wherever it was written."""
+
+    registrar: Host | None = None
+    """Whom to register with, and the peer of its calls."""
+    proxy: Host | None = None
+    """Where requests go instead of straight to the registrar."""
+    transport: Transport = "udp"
+    domain: Text | None = None
+    """The domain of the account's address; the registrar's host when None (see `account_domain`)."""
+    user: Text | None = None
+    auth_user: Text | None = None
+    """The digest's user name when it is not `user`."""
+    realm: Text = "*"
+    """The only realm that gets the password; `*` is any."""
+    password: SecretStr | None = None
+    password_file: AnyPath | None = None
+    password_env: Text | None = None
+    password_credential: Text | None = None
+    register_: bool = Field(default=True, alias="register")
+    expires_s: PositiveSeconds = Field(default=300.0, alias="expires")
+    retry: Retry = Retry()
+    sources: tuple[Source, ...] = ()
+    """Whose INVITEs belong to this trunk, besides the registrar and the proxy."""
+    called_number: Literal["auto", "request-uri", "to"] = "auto"
+    """Where the dialled number stands; `auto`: in To when the Request-URI only names our own account."""
+    trust_identity: bool = True
+    """True: P-Asserted-Identity (RFC 3325) names the caller, before From."""
+
+    @property
+    def account_domain(self) -> str | None:
+        """The domain of the account's address of record."""
+        return self.domain or (self.registrar.host if self.registrar else None)
+
+    @property
+    def digest_user(self) -> str | None:
+        """The user name of digest authentication."""
+        return self.auth_user or self.user
+
+    @field_validator("password", mode="before")
+    @classmethod
+    def _one_word(cls, value: object) -> object:
+        if isinstance(value, str):
+            if not value:
+                raise fault("it is empty", "write the password, or remove the key")
+            return str(value)
+        return value
+
+    @model_validator(mode="after")
+    def _whole(self, info: ValidationInfo) -> Self:
+        if self.register_:
+            if self.registrar is None:
+                raise fault("a trunk that registers needs a registrar", "add registrar: host, or register: false")
+            if self.user is None:
+                raise fault("a trunk that registers needs a user", "add user: the account's name")
+        elif not (self.sources or self.registrar or self.proxy):
+            raise fault("nothing tells which calls are this trunk's", "add sources: with the carrier's addresses")
+        return self.model_copy(update={"password": _secret(self, reading(info))})
+
+
+def _secret(trunk: Trunk, context: Reading) -> SecretStr | None:
+    """The trunk's password from the one place that was named."""
+    places = ("password", "password_file", "password_env", "password_credential")
+    named = [place for place in places if getattr(trunk, place) is not None]
+    if len(named) > 1:
+        raise fault(f"{' and '.join(named)} are given", "keep one of them")
+    if trunk.password is not None:
+        return trunk.password
+    if trunk.password_file is not None:
+        return _from_file(trunk.password_file, "password_file")
+    if trunk.password_env is not None:
+        return _from_environment(trunk.password_env, context)
+    if trunk.password_credential is not None:
+        return _from_credential(trunk.password_credential, context)
+    return None
+
+
+def _from_file(path: Path, field: str) -> SecretStr:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_SECRET_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        mend = "create it with the password in it, readable for the gateway's user only"
+        raise fault(f"{field}: cannot read {path}: {reason}", mend) from None
+    try:
+        text = raw.decode().strip("\r\n")
+    except UnicodeDecodeError:
+        raise fault(f"{field}: {path} is not text", "write the password as UTF-8 text") from None
+    if not text or len(raw) > MAX_SECRET_BYTES or not text.isprintable():
+        raise fault(f"{field}: {path} does not hold one line of text", "write the password on one line")
+    return SecretStr(text)
+
+
+def _from_environment(name: str, context: Reading) -> SecretStr | None:
+    value = context.environment.get(name)
+    if value:
+        return SecretStr(value)
+    if context.offline:
+        return None
+    raise fault(f"password_env: {name} is not set", f"set {name} for the gateway, as with EnvironmentFile= in its unit")
+
+
+def _from_credential(name: str, context: Reading) -> SecretStr | None:
+    directory = context.environment.get(CREDENTIALS)
+    if directory:
+        return _from_file(Path(directory) / Path(name).name, "password_credential")
+    if context.offline:
+        return None
+    mend = f"add LoadCredential={name}:/path/of/the/secret to the unit"
+    raise fault("password_credential: systemd gave the gateway no credentials", mend)

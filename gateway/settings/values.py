@@ -1,0 +1,265 @@
+"""The kinds of value that settings and dialplans share: durations, addresses, hosts, port ranges."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+
+from gateway.settings.verdict import fault
+
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+Transport: TypeAlias = Literal["udp", "tcp"]
+
+SIP_PORT = 5060
+MAX_PORT = 65535
+MAX_DURATION_S = 7 * 24 * 3600
+MAX_TEXT = 1024
+MAX_HOSTNAME = 253
+
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h)")
+_UNIT_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
+_HOSTNAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
+
+
+class Model(BaseModel):
+    """What every part of the settings is: frozen, unknown keys are errors, secrets stay out of errors' text."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True, validate_default=True
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_is_default(cls, value: object) -> object:
+        """A key with nothing behind it, as when all below it is commented out, counts as not written."""
+        if not isinstance(value, dict):
+            return value
+        known = {field.alias or name for name, field in cls.model_fields.items()}
+        return {key: item for key, item in value.items() if item is not None or key not in known}
+
+
+def duration_ms(text: str) -> float:
+    """Milliseconds of `120ms`, `5s`, `1.5s`, `30m` or `4h`.
+
+    Raises:
+        PydanticCustomError: it is none of these, or longer than a week.
+    """
+    written = _DURATION.fullmatch(text.strip())
+    if written is None:
+        raise fault("not a duration", "write a number and a unit: 120ms, 5s, 30m or 4h")
+    milliseconds = float(written[1]) * _UNIT_MS[written[2]]
+    if milliseconds > MAX_DURATION_S * 1000:
+        raise fault("longer than a week", "write at most 168h")
+    return milliseconds
+
+
+def _seconds(value: object) -> object:
+    # A number is a program's own default or a test's; what is written in a file arrives as text.
+    return value if isinstance(value, float) else duration_ms(_text(value)) / 1000
+
+
+def _milliseconds(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    milliseconds = duration_ms(_text(value))
+    if milliseconds != int(milliseconds):
+        raise fault("finer than a millisecond", "write whole milliseconds, as 120ms")
+    return int(milliseconds)
+
+
+def _positive(value: object) -> object:
+    if value == 0:
+        raise fault("must be longer than nothing", "write a longer duration, as 5s")
+    return value
+
+
+Seconds: TypeAlias = Annotated[float, BeforeValidator(_seconds)]
+"""A duration in the file, a float of seconds in the program; zero is allowed."""
+Milliseconds: TypeAlias = Annotated[int, BeforeValidator(_milliseconds)]
+"""A duration in the file, whole milliseconds in the program; zero is allowed."""
+PositiveSeconds: TypeAlias = Annotated[float, BeforeValidator(lambda value: _positive(_seconds(value)))]
+"""As `Seconds`, without zero."""
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise fault("not one value", "write it on one line")
+    return value
+
+
+def _word(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    text = str(value).strip()
+    if not text:
+        raise fault("it is empty", "write something, or remove the key")
+    if len(text) > MAX_TEXT:
+        raise fault(f"longer than {MAX_TEXT} characters", "shorten it")
+    if not text.isprintable():
+        raise fault("it has a control character or a line break in it", "write printable characters on one line")
+    return text
+
+
+Text: TypeAlias = Annotated[str, BeforeValidator(_word)]
+"""Printable text on one line, not empty. Safe in a SIP header against injected lines."""
+
+
+def name(text: str) -> str:
+    """What trunks, agents and routes are called.
+
+    Raises:
+        PydanticCustomError: the text cannot be a name.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
+        raise fault("not a name", "use letters, digits, dot, dash and underscore, at most 64, a letter or digit first")
+    return str(text)
+
+
+def _name(value: object) -> object:
+    return name(value) if isinstance(value, str) else value
+
+
+Name: TypeAlias = Annotated[str, BeforeValidator(_name)]
+"""What trunks, agents and routes are called in files and logs."""
+
+
+def address(text: str) -> Address:
+    """An IP address.
+
+    Raises:
+        PydanticCustomError: it is not one.
+    """
+    try:
+        return ipaddress.ip_address(text.strip().removeprefix("[").removesuffix("]"))
+    except ValueError:
+        raise fault("not an IP address", "write one as 192.0.2.10 or 2001:db8::10") from None
+
+
+def _address(value: object) -> object:
+    return address(value) if isinstance(value, str) else value
+
+
+IpAddress: TypeAlias = Annotated[ipaddress.IPv4Address | ipaddress.IPv6Address, BeforeValidator(_address)]
+
+
+@dataclass(frozen=True, slots=True)
+class HostPort:
+    """Where a SIP peer is; the port None leaves it to the default, or to DNS."""
+
+    host: str
+    """A name, or an IP address without brackets."""
+    port: int | None = None
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port is None else f"{host}:{self.port}"
+
+
+def host_port(text: str) -> HostPort:
+    """`sip.example.com`, `192.0.2.1:5070` or `[2001:db8::1]:5060`; a leading `sip:` is let pass.
+
+    Raises:
+        PydanticCustomError: it is none of these.
+    """
+    rest = text.strip().removeprefix("sip:")
+    if rest.count(":") > 1 and not rest.startswith("["):
+        return HostPort(str(address(rest)))
+    written = re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]+)(?::([^:]*))?", rest)
+    if written is None:
+        raise fault("not a host", "write a name or address, as sip.example.com or 192.0.2.1:5060")
+    host = written[1]
+    return HostPort(
+        str(address(host)) if host.startswith("[") else hostname(host),
+        None if written[2] is None else port(written[2]),
+    )
+
+
+def hostname(text: str) -> str:
+    """A host's name or IPv4 address, checked for form only: nothing is looked up.
+
+    Raises:
+        PydanticCustomError: it has neither form.
+    """
+    if re.fullmatch(r"[0-9.]+", text):
+        return str(address(text))
+    if len(text) > MAX_HOSTNAME or not _HOSTNAME.fullmatch(text):
+        raise fault("not a host name", "write a name or address, as sip.example.com or 192.0.2.1")
+    return text.lower()
+
+
+def port(text: str) -> int:
+    """A port that can be bound or called.
+
+    Raises:
+        PydanticCustomError: it is not in 1..65535.
+    """
+    if not re.fullmatch(r"[0-9]{1,5}", text.strip()) or not 1 <= int(text) <= MAX_PORT:
+        raise fault(f"not a port between 1 and {MAX_PORT}", f"write one as {SIP_PORT}")
+    return int(text)
+
+
+def _host_port(value: object) -> object:
+    return host_port(value) if isinstance(value, str) else value
+
+
+def _port(value: object) -> object:
+    return port(value) if isinstance(value, str) else value
+
+
+Host: TypeAlias = Annotated[HostPort, BeforeValidator(_host_port)]
+Port: TypeAlias = Annotated[int, BeforeValidator(_port)]
+
+
+@dataclass(frozen=True, slots=True)
+class PortRange:
+    """UDP ports from `first` to `last`, both included."""
+
+    first: int
+    last: int
+
+    @property
+    def calls(self) -> int:
+        """How many calls fit: each takes a pair, RTP and RTCP."""
+        return (self.last - self.first + 1) // 2
+
+    def __str__(self) -> str:
+        return f"{self.first}-{self.last}"
+
+
+def _port_range(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    written = re.fullmatch(r"\s*([0-9]+)\s*-\s*([0-9]+)\s*", value)
+    if written is None:
+        raise fault("not a range of ports", "write first and last, as 20000-39999")
+    ports = PortRange(port(written[1]), port(written[2]))
+    if ports.first >= ports.last:
+        raise fault("the range is empty", "write the lower port first, as 20000-39999")
+    return ports
+
+
+Ports: TypeAlias = Annotated[PortRange, BeforeValidator(_port_range)]
+
+
+def _source(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if "/" in text:
+        try:
+            return ipaddress.ip_network(text)
+        except ValueError as error:
+            mend = "write the network's own address, as 192.0.2.0/24"
+            raise fault(f"not a network: {error}", mend) from None
+    if ":" in text or re.fullmatch(r"[0-9.]+", text):
+        return ipaddress.ip_network(address(text))
+    return hostname(text)
+
+
+Source: TypeAlias = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network | str, BeforeValidator(_source)]
+"""Where INVITEs of a trunk come from: a network (an address is a network of one), or a name to be looked up."""

@@ -1,0 +1,120 @@
+"""PJSIP's accounts: one for each trunk, and one for calls that come over none. SIP thread only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pjsua2 as pj
+
+from gateway.sip.events import RegistrationAnswered
+from gateway.sip.headers import parse_headers, retry_after_s
+
+if TYPE_CHECKING:
+    from gateway.sip.endpoint import SipEndpoint
+
+_BEFORE_EXPIRY_S = 5
+
+
+@dataclass(frozen=True, slots=True)
+class PortShare:
+    """An account's own part of the RTP port range: PJSIP counts through it, so that a port rests after its call."""
+
+    first: int
+    span: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkAccount:
+    """What PJSIP must know to register with a trunk. Built from the settings by the gateway."""
+
+    name: str
+    user: str
+    domain: str
+    registrar_uri: str | None
+    """ "sip:host:port;transport=udp", or None when the trunk wants no registration."""
+    proxy_uri: str | None
+    digest_user: str
+    password: str | None
+    realm: str
+    expires_s: int
+    line: str
+    """Marks the trunk's Contact: an INVITE whose Request-URI carries it came to this registration."""
+
+
+class Account(pj.Account):  # type: ignore[misc]  # pjsua2 has no type stubs
+    """An address of ours that calls come to."""
+
+    def __init__(self, endpoint: SipEndpoint, trunk: str | None) -> None:
+        super().__init__()
+        self._endpoint = endpoint
+        self._trunk = trunk
+
+    def onIncomingCall(self, prm: pj.OnIncomingCallParam) -> None:
+        """PJSIP: an INVITE has come and was answered with 100."""
+        try:
+            self._endpoint.on_incoming(self, prm)
+        except Exception as error:  # noqa: BLE001 - the edge of the SIP thread: C++ would end the process
+            self._endpoint.report("onIncomingCall", error)
+
+    def onRegState(self, prm: pj.OnRegStateParam) -> None:
+        """PJSIP: a REGISTER was answered, or its transaction has failed."""
+        try:
+            if self._trunk is not None:
+                self._endpoint.tell(_answer(self._trunk, prm))
+        except Exception as error:  # noqa: BLE001 - as above
+            self._endpoint.report("onRegState", error)
+
+
+def _answer(trunk: str, prm: pj.OnRegStateParam) -> RegistrationAnswered:
+    headers = parse_headers(prm.rdata.wholeMsg)
+    success = prm.code // 100 == 2
+    expires_s = prm.expiration if success and 0 < prm.expiration < 0xFFFFFFFF else 0
+    return RegistrationAnswered(trunk, prm.code, prm.reason, expires_s, retry_after_s(headers))
+
+
+def local_config(address: str, share: PortShare, rtp_address: str, public_address: str | None) -> pj.AccountConfig:
+    """The account for calls over no trunk: SIPp in a test, a telephone on the same network."""
+    config = pj.AccountConfig()
+    config.idUri = f"sip:{address}"
+    config.regConfig.registerOnAdd = False
+    _set_media(config, share, rtp_address, public_address)
+    return config
+
+
+def trunk_config(
+    trunk: TrunkAccount, share: PortShare, rtp_address: str, public_address: str | None
+) -> pj.AccountConfig:
+    """The account of a trunk, registering at once when it should."""
+    config = pj.AccountConfig()
+    config.idUri = f"sip:{trunk.user}@{trunk.domain}"
+    registration = config.regConfig
+    registration.registerOnAdd = False
+    if trunk.registrar_uri is not None:
+        registration.registrarUri = trunk.registrar_uri
+        registration.timeoutSec = trunk.expires_s
+        registration.delayBeforeRefreshSec = min(_BEFORE_EXPIRY_S, max(trunk.expires_s // 4, 1))
+        registration.retryIntervalSec = 0  # when to try again is the gateway's decision: see registration.py
+        registration.firstRetryIntervalSec = 0
+        registration.unregWaitMsec = 0
+    config.sipConfig.contactUriParams = f";line={trunk.line}"
+    if trunk.proxy_uri is not None:
+        config.sipConfig.proxies.append(trunk.proxy_uri)
+    if trunk.password is not None:
+        credential = pj.AuthCredInfo("digest", trunk.realm, trunk.digest_user, 0, trunk.password)
+        config.sipConfig.authCreds.append(credential)
+    _set_media(config, share, rtp_address, public_address)
+    return config
+
+
+def _set_media(config: pj.AccountConfig, share: PortShare, rtp_address: str, public_address: str | None) -> None:
+    media = config.mediaConfig
+    media.transportConfig.boundAddress = rtp_address
+    media.transportConfig.port = share.first
+    media.transportConfig.portRange = share.span
+    if public_address is not None:
+        media.transportConfig.publicAddress = public_address
+    media.streamKaEnabled = False  # silence is sent as RTP: nothing needs keeping alive
+    config.natConfig.contactRewriteUse = 1
+    config.natConfig.viaRewriteUse = 1
+    config.natConfig.sdpNatRewriteUse = 0

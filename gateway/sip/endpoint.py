@@ -1,0 +1,350 @@
+"""The SIP thread: the one owner of pjsua2.
+
+From asyncio's side: `start`, `stop`, and commands that return at once. Everything else in this package runs on the
+thread. Commands queue up and wake the thread; events go to asyncio with `call_soon_threadsafe`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+import weakref
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pjsua2 as pj
+import structlog
+
+from gateway.sip.account import Account, PortShare, TrunkAccount, local_config, trunk_config
+from gateway.sip.call import SipCall, incoming
+from gateway.sip.errors import SipStartError
+from gateway.sip.events import RegistrationAnswered
+from media import _engine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from gateway.sip.events import CallRef, SipEvent
+    from media.plane import EngineLeg, MediaPlane
+
+_log = structlog.get_logger("sip")
+
+_POLL_MS = 1000
+"""How long the thread sleeps in PJSIP when nothing happens; commands and packets wake it before."""
+_UNAVAILABLE = 503
+_LOG_EVENTS = {1: "error", 2: "warning"}
+"""PJSIP's information (3) tells each call's life anew; the gateway has its own words for that."""
+_OPUS_RATE_HZ = 16000
+"""What recognisers take; at 48 kHz a call costs three times the memory and work, and no agent hears the difference."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """One address to take SIP on."""
+
+    protocol: str
+    """ "udp" or "tcp"."""
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointConfig:
+    """What the endpoint is started with. Built from the settings by the gateway."""
+
+    transports: tuple[Transport, ...]
+    public_address: str | None
+    rtp_address: str
+    rtp_first_port: int
+    rtp_last_port: int
+    user_agent: str
+    codecs: tuple[str, ...]
+    """Preferred first, by encoding name; no other is offered or accepted."""
+    max_calls: int
+    trunks: tuple[TrunkAccount, ...]
+    nameservers: tuple[str, ...]
+    """For trunks named by domain; empty when all are addresses."""
+    log_level: int = 2
+    """How much PJSIP says: 1 errors, 2 warnings, 3 each call, 4 and 5 traces."""
+
+
+class SipEndpoint:
+    """PJSIP, on a thread of its own. One in a process."""
+
+    def __init__(
+        self,
+        config: EndpointConfig,
+        make_plane: Callable[[], MediaPlane],
+        on_event: Callable[[SipEvent], None],
+    ) -> None:
+        """`make_plane` is called on the SIP thread once pjlib runs; `on_event` on the asyncio thread."""
+        self._config = config
+        self._make_plane = make_plane
+        self._on_event = on_event
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._run, name="sip", daemon=True)
+        self._ready: asyncio.Future[None] = self._loop.create_future()
+        self._stopped: asyncio.Future[None] = self._loop.create_future()
+        self._commands: deque[Callable[[], None]] = deque()
+        self._stopping = False
+        self._wakeup: _engine.Wakeup | None = None
+        self._plane: MediaPlane | None = None
+        self._endpoint: pj.Endpoint = None  # until the thread has begun
+        self._accounts: dict[str | None, Account] = {}
+        self._calls: dict[CallRef, SipCall] = {}
+        self._buried: list[SipCall] = []
+        self._objects: weakref.WeakSet[SipCall] = weakref.WeakSet()
+        self._refs = itertools.count(1)
+
+    # ---- asyncio thread ------------------------------------------------------------------------------------
+
+    @property
+    def plane(self) -> MediaPlane:
+        """The media plane. After `start`."""
+        if self._plane is None:
+            msg = "the SIP endpoint has not started"
+            raise RuntimeError(msg)
+        return self._plane
+
+    @property
+    def call_objects(self) -> int:
+        """How many of PJSIP's call objects exist: those of live calls, and for a moment of the last ones."""
+        return len(self._objects)
+
+    async def start(self) -> None:
+        """Return when all transports are bound and calls can come.
+
+        Raises:
+            SipStartError: it cannot; nothing is left running.
+        """
+        self._thread.start()
+        self._loop.add_reader(_engine.pjlog_fileno(), self._drain_log)
+        try:
+            await self._ready
+        except SipStartError:
+            await self._stopped
+            self._loop.remove_reader(_engine.pjlog_fileno())
+            self._drain_log()
+            raise
+
+    async def stop(self) -> None:
+        """Hang up what is live, free everything and end the thread. Unregister first, with `unregister`."""
+        self._submit(self._end_loop)
+        await self._stopped
+        self._thread.join()
+        self._loop.remove_reader(_engine.pjlog_fileno())
+        self._drain_log()
+
+    def respond(self, ref: CallRef, code: int) -> None:
+        """Send 180, 183 or 200."""
+        self._on_call(ref, lambda call: call.respond(code))
+
+    def end(self, ref: CallRef, code: int, reason: str | None = None, headers: Mapping[str, str] | None = None) -> None:
+        """BYE, or refuse with `code`; a `Disconnected` follows. Nothing happens to a call that is over."""
+        self._on_call(ref, lambda call: call.end(code, reason, headers or {}))
+
+    def register(self, trunk: str, *, wanted: bool) -> None:
+        """Send a REGISTER, or one that takes the registration back; a `RegistrationAnswered` follows."""
+        self._submit(lambda: self._set_registration(trunk, wanted=wanted))
+
+    def _on_call(self, ref: CallRef, command: Callable[[SipCall], None]) -> None:
+        def run() -> None:
+            call = self._calls.get(ref)
+            if call is not None:
+                command(call)
+
+        self._submit(run)
+
+    def _submit(self, command: Callable[[], None]) -> None:
+        self._commands.append(command)
+        if self._wakeup is not None:
+            self._wakeup.wake()
+
+    def _drain_log(self) -> None:
+        lines, dropped = _engine.take_pjlog()
+        for level, text in lines:
+            getattr(_log, _LOG_EVENTS.get(level, "debug"))("pjsip.said", text=text.strip())
+        if dropped:
+            _log.warning("pjsip.log_overflow", dropped=dropped)
+
+    # ---- SIP thread ----------------------------------------------------------------------------------------
+
+    def tell(self, event: SipEvent) -> None:
+        """Hand an event to asyncio."""
+        self._loop.call_soon_threadsafe(self._on_event, event)
+
+    def report(self, where: str, error: Exception) -> None:
+        """A callback or a command failed: ours to mend, and no reason to end other calls."""
+        self._loop.call_soon_threadsafe(lambda: _log.error("sip.failed", where=where, error=str(error), exc_info=error))
+
+    def bury(self, call: SipCall) -> None:
+        """Keep a disconnected call until the callback that told us has returned into C++, then delete it."""
+        self._calls.pop(call.ref, None)
+        self._buried.append(call)
+
+    def on_incoming(self, account: Account, prm: pj.OnIncomingCallParam) -> None:
+        """A new INVITE: an object for the call, a leg for its media, an event for the gateway."""
+        ref = next(self._refs)
+        leg: EngineLeg = self.plane.open()
+        call = SipCall(self, account, prm.callId, ref, leg)
+        self._calls[ref] = call
+        self._objects.add(call)
+        self.tell(incoming(ref, leg, prm.rdata))
+
+    def _run(self) -> None:
+        try:
+            self._begin()
+        except Exception as error:  # noqa: BLE001 - handed to whoever awaits start()
+            failure = error if isinstance(error, SipStartError) else SipStartError(_pj_text(error))
+            self._destroy()
+            self._loop.call_soon_threadsafe(self._ready.set_exception, failure)
+            self._loop.call_soon_threadsafe(self._stopped.set_result, None)
+            return
+        self._loop.call_soon_threadsafe(self._ready.set_result, None)
+        while not self._stopping:
+            self._endpoint.libHandleEvents(_POLL_MS)
+            self._buried.clear()
+            self._run_commands()
+        self._destroy()
+        self._loop.call_soon_threadsafe(self._stopped.set_result, None)
+
+    def _run_commands(self) -> None:
+        while self._commands:
+            command = self._commands.popleft()
+            try:
+                command()
+            except Exception as error:  # noqa: BLE001 - one call's command must not stop the others
+                self.report("command", error)
+
+    def _end_loop(self) -> None:
+        self._stopping = True
+
+    def _begin(self) -> None:
+        config = self._config
+        _engine.capture_pjlog()
+        endpoint = self._endpoint = pj.Endpoint()
+        endpoint.libCreate()
+        endpoint.libInit(_endpoint_config(config))
+        _engine.capture_pjlog()  # libInit has put its own writer in place
+        self._check_capacity()
+        self._wakeup = _engine.Wakeup()
+        for transport in config.transports:
+            self._bind(transport)
+        endpoint.audDevManager().setNullDev()  # its clock runs the bridge's queue, which frees ports
+        self._set_codecs()
+        self._plane = self._make_plane()
+        endpoint.libStart()
+        self._add_accounts()
+
+    def _check_capacity(self) -> None:
+        granted = _engine.max_calls()  # libInit clips without a word
+        if granted < self._config.max_calls:
+            msg = f"limits.calls: PJSIP was built for {granted} calls, {self._config.max_calls} are asked for"
+            raise SipStartError(msg)
+
+    def _bind(self, transport: Transport) -> None:
+        config = pj.TransportConfig()
+        config.boundAddress = transport.address
+        config.port = transport.port
+        if self._config.public_address is not None:
+            config.publicAddress = self._config.public_address
+        kind = pj.PJSIP_TRANSPORT_TCP if transport.protocol == "tcp" else pj.PJSIP_TRANSPORT_UDP
+        if ":" in transport.address:
+            kind |= pj.PJSIP_TRANSPORT_IPV6
+        try:
+            self._endpoint.transportCreate(kind, config)
+        except pj.Error as error:
+            msg = (
+                f"sip.listen: cannot take SIP on {transport.protocol} {transport.address} port {transport.port}: "
+                f"{error.reason}; is another program using it, or is the address not this machine's?"
+            )
+            raise SipStartError(msg) from error
+
+    def _set_codecs(self) -> None:
+        wanted = [name.lower() for name in self._config.codecs]
+        for codec in self._endpoint.codecEnum2():
+            name = codec.codecId.split("/", 1)[0].lower()
+            priority = 255 - wanted.index(name) if name in wanted else 0
+            self._endpoint.codecSetPriority(codec.codecId, priority)
+            if name in wanted and name != "opus":  # the engine conceals losses itself, without PJMEDIA's 5 ms
+                parameters = self._endpoint.codecGetParam(codec.codecId)
+                parameters.setting.plc = False
+                self._endpoint.codecSetParam(codec.codecId, parameters)
+        if "opus" in wanted:
+            opus = self._endpoint.getCodecOpusConfig()
+            opus.sample_rate = _OPUS_RATE_HZ
+            opus.channel_cnt = 1
+            self._endpoint.setCodecOpusConfig(opus)
+
+    def _add_accounts(self) -> None:
+        config = self._config
+        accounts = len(config.trunks) + 1
+        span = (config.rtp_last_port - config.rtp_first_port + 1) // accounts // 2 * 2
+        shares = (PortShare(config.rtp_first_port + i * span, span - 1) for i in range(accounts))
+        first = config.transports[0]
+        host = f"[{first.address}]" if ":" in first.address else first.address
+        local = local_config(f"{host}:{first.port}", next(shares), config.rtp_address, config.public_address)
+        self._add_account(None, local, default=True)
+        for trunk in config.trunks:
+            self._add_account(trunk.name, trunk_config(trunk, next(shares), config.rtp_address, config.public_address))
+
+    def _add_account(self, trunk: str | None, config: pj.AccountConfig, *, default: bool = False) -> None:
+        account = Account(self, trunk)
+        account.create(config, default)
+        self._accounts[trunk] = account
+
+    def _set_registration(self, trunk: str, *, wanted: bool) -> None:
+        try:
+            self._accounts[trunk].setRegistration(wanted)
+        except pj.Error as error:
+            if not wanted:
+                return  # it was not registered
+            self.tell(RegistrationAnswered(trunk, _UNAVAILABLE, error.reason, 0))
+
+    def _destroy(self) -> None:
+        """All calls are hung up and every object is deleted here, in this order, or the process crashes later."""
+        if self._endpoint is None:
+            return
+        if self._calls:
+            self._endpoint.hangupAllCalls()
+        for account in self._accounts.values():
+            account.shutdown()
+        if self._wakeup is not None:
+            self._wakeup.close()
+        self._calls.clear()
+        self._buried.clear()
+        self._accounts.clear()
+        self._endpoint.libDestroy()
+        self._endpoint = None
+
+
+def _endpoint_config(config: EndpointConfig) -> pj.EpConfig:
+    endpoint = pj.EpConfig()
+    agent = endpoint.uaConfig
+    agent.maxCalls = config.max_calls
+    agent.threadCnt = 0
+    agent.mainThreadOnly = True
+    agent.userAgent = config.user_agent
+    for server in config.nameservers:
+        agent.nameserver.append(server)
+    endpoint.logConfig.level = config.log_level
+    endpoint.logConfig.consoleLevel = 0
+    endpoint.logConfig.msgLogging = config.log_level >= 5
+    media = endpoint.medConfig
+    media.clockRate = 8000
+    media.sndClockRate = 8000
+    media.maxMediaPorts = config.max_calls + 8
+    media.threadCnt = 1
+    media.hasIoqueue = True
+    media.noVad = True  # silence is sent: a NAT's binding stays open, and the other side's clock steady
+    media.ecTailLen = 0
+    media.jbInit = media.jbMinPre = 0
+    media.jbMaxPre = 1
+    media.jbDiscardAlgo = pj.PJMEDIA_JB_DISCARD_NONE
+    return endpoint
+
+
+def _pj_text(error: Exception) -> str:
+    return f"{error.title}: {error.reason}" if isinstance(error, pj.Error) else repr(error)

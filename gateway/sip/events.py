@@ -1,0 +1,105 @@
+"""What the SIP thread tells the gateway: frozen, on the asyncio thread, in the order it happened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from media.plane import EngineLeg
+
+CallRef = int
+"""Names one call for its life; never used twice in a process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invite:
+    """An INVITE as it came: what the dialplan may match on."""
+
+    sip_call_id: str
+    request_uri: str
+    source: str
+    """Who sent it, "address:port"."""
+    headers: Mapping[str, tuple[str, ...]]
+    """All header fields: names in lower case as they were written, values in order of appearance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A call asks to be answered. 100 Trying has been sent."""
+
+    ref: CallRef
+    leg: EngineLeg
+    """The call's media, from the first `MediaStarted` on. The receiver closes it after `Disconnected`."""
+    invite: Invite
+
+
+@dataclass(frozen=True, slots=True)
+class MediaStarted:
+    """A stream was negotiated and belongs to the call's slot; also after a re-INVITE that changed it."""
+
+    ref: CallRef
+    codec: str
+    """As in SDP: "PCMU/8000"."""
+    remote_address: str
+    """Where RTP goes to, "address:port", from the peer's SDP."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFailed:
+    """A stream was negotiated that the engine cannot drive."""
+
+    ref: CallRef
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldChanged:
+    """The peer put the call on hold, or took it back (RFC 3264 section 8.4)."""
+
+    ref: CallRef
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """The ACK for our 200 has come."""
+
+    ref: CallRef
+
+
+class Side(Enum):
+    """Who ended a call."""
+
+    CALLER = "caller"
+    GATEWAY = "gateway"
+    NETWORK = "network"
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The call is over; its slot is detached. The last event with this ref."""
+
+    ref: CallRef
+    by: Side
+    code: int
+    """The last SIP status: 200 after BYE, 487 after CANCEL, 408 when the ACK never came."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationAnswered:
+    """A REGISTER was answered, or nobody answered (408) or could be reached (503)."""
+
+    trunk: str
+    code: int
+    reason: str
+    expires_s: int
+    """What the registrar granted; 0 when it did not register us."""
+    retry_after_s: int | None = field(default=None)
+
+
+SipEvent = Incoming | MediaStarted | MediaFailed | HoldChanged | Confirmed | Disconnected | RegistrationAnswered

@@ -1,0 +1,47 @@
+"""The header fields of a received SIP message, from its text.
+
+PJSIP has parsed the message already, so that it is well formed as a message; what is here only cuts it up.
+"""
+
+from __future__ import annotations
+
+import re
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_MAX_HEADERS = 200
+
+
+def parse_headers(message: str) -> Mapping[str, tuple[str, ...]]:
+    """All header fields of a SIP message, names in lower case as they were written, values in order.
+
+    Folded lines are joined (RFC 3261 section 7.3.1). Lists in one field are not split: only some headers allow it.
+    No more than 200 fields are read.
+    """
+    head = message.split("\r\n\r\n", 1)[0]
+    lines = re.sub(r"\r?\n[ \t]+", " ", head).splitlines()[1:]
+    headers: dict[str, list[str]] = {}
+    for line in lines[:_MAX_HEADERS]:
+        name, colon, value = line.partition(":")
+        if not colon:
+            continue
+        headers.setdefault(name.strip().lower(), []).append(value.strip())
+    return MappingProxyType({name: tuple(values) for name, values in headers.items()})
+
+
+def request_uri(message: str) -> str:
+    """The Request-URI of a SIP request, or "" when the first line is none."""
+    words = message.split("\r\n", 1)[0].split(" ")
+    return words[1] if len(words) == 3 else ""  # method, Request-URI, version
+
+
+def retry_after_s(headers: Mapping[str, tuple[str, ...]]) -> int | None:
+    """Seconds of a Retry-After header (RFC 3261 section 20.33), or None."""
+    for value in headers.get("retry-after", ()):
+        match = re.match(r"\d{1,9}", value)
+        if match:
+            return int(match.group())
+    return None

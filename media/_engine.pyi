@@ -1,0 +1,135 @@
+"""The native media engine: pjmedia streams read as packets arrive, written on a media clock. See media/engine/."""
+
+import numpy as np
+import numpy.typing as npt
+
+FRAME: int
+DTMF: int
+MARK: int
+DRAINED: int
+SILENT: int
+
+class Tuning:
+    """How the engine waits. Times in ms; `playout_limit_ms` is the most one slot may have queued."""
+
+    def __init__(
+        self,
+        *,
+        reorder_ms: int = 40,
+        fill_after_ms: int = 80,
+        silent_after_ms: int = 5000,
+        playout_limit_ms: int = 120_000,
+    ) -> None: ...
+
+class Position:
+    @property
+    def played_samples(self) -> int: ...
+    @property
+    def queued_samples(self) -> int: ...
+
+class Flushed:
+    @property
+    def played_samples(self) -> int: ...
+    @property
+    def dropped_samples(self) -> int: ...
+    @property
+    def dropped_marks(self) -> list[int]: ...
+
+class Counters:
+    """Since the slot was opened. Frames are what the agent's side saw, packets what the wire saw."""
+
+    @property
+    def frames_in(self) -> int: ...
+    @property
+    def frames_concealed(self) -> int: ...
+    @property
+    def frames_filled(self) -> int: ...
+    @property
+    def frames_overrun(self) -> int: ...
+    @property
+    def frames_out(self) -> int: ...
+    @property
+    def send_errors(self) -> int: ...
+    @property
+    def packets_received(self) -> int: ...
+    @property
+    def packets_lost(self) -> int: ...
+    @property
+    def packets_discarded(self) -> int: ...
+    @property
+    def packets_reordered(self) -> int: ...
+    @property
+    def packets_sent(self) -> int: ...
+    @property
+    def jitter_ms(self) -> float: ...
+    @property
+    def peer_loss_pct(self) -> float: ...
+    @property
+    def round_trip_ms(self) -> float: ...
+
+class Slot:
+    """One call's media. Lives as long as Python or its stream needs it."""
+
+    @property
+    def id(self) -> int:
+        """Never used twice in a process."""
+    @property
+    def rate_hz(self) -> int:
+        """0 until the first stream is attached, then fixed."""
+    @property
+    def period_ms(self) -> int: ...
+    def play(self, pcm: npt.NDArray[np.int16], mark: int | None = None) -> bool:
+        """Queues a copy; False, and nothing queued, when the limit would be exceeded or no stream came yet."""
+    def flush(self) -> Flushed:
+        """After it returns no sample queued before reaches the wire."""
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+    def position(self) -> Position: ...
+    def counters(self) -> Counters: ...
+    def detach(self) -> None:
+        """SIP thread. Returns when no media thread is inside the stream any more. Idempotent."""
+
+class Engine:
+    """All slots of the process, their clock threads, and one queue towards asyncio."""
+
+    def __init__(self, tuning: Tuning, *, clock_threads: int = 1) -> None: ...
+    def open(self) -> Slot: ...
+    def attach(self, slot: Slot, stream: int) -> object:
+        """SIP thread, in onStreamCreated: take over the pjmedia_stream at this address.
+
+        Returns what to assign to `prm.pPort`, with `prm.destroyPort = True`.
+
+        Raises:
+            ValueError: the stream cannot be used: not mono, another rate than the slot's, an odd frame length.
+        """
+    def read(self) -> tuple[list[tuple[int, int, int, int]], npt.NDArray[np.int16]]:
+        """Everything since the last read: records (slot id, kind, begin, end) and the samples of all frames.
+
+        A FRAME's samples are pcm[begin:end]; DTMF: digit in ASCII and ms; MARK: the mark; SILENT: ms.
+        The array is read-only and lives as long as any view of it.
+        """
+    def fileno(self) -> int:
+        """Readable when there is something to read."""
+    @property
+    def late_ticks(self) -> int:
+        """Times that a clock thread woke more than 5 ms late."""
+    @property
+    def realtime(self) -> bool:
+        """Whether the kernel granted the clock threads real-time priority."""
+
+class Wakeup:
+    """Ends `Endpoint.libHandleEvents` at once. Create and close on the SIP thread, after libInit."""
+
+    def __init__(self) -> None: ...
+    def wake(self) -> None: ...
+    def close(self) -> None: ...
+
+def max_calls() -> int:
+    """How many calls PJSUA really takes: it clips what it is asked for to what was compiled in."""
+
+def capture_pjlog() -> None:
+    """From now on pjlib's log lines are kept for `take_pjlog`."""
+
+def pjlog_fileno() -> int: ...
+def take_pjlog() -> tuple[list[tuple[int, str]], int]:
+    """(level, text) lines, oldest first, and how many were dropped."""

@@ -1,0 +1,447 @@
+"""One call as its agent has it: the caller's voice and keys come in, the agent's voice goes out, barge-in between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
+
+from media.bargein import (
+    Action,
+    BargeIn,
+    BargeInSettings,
+    CutPlayout,
+    FloorControl,
+    PausePlayout,
+    ResumePlayout,
+)
+from media.events import (
+    AgentStalledError,
+    CallEndedError,
+    CallInfo,
+    Drained,
+    Dtmf,
+    Event,
+    Interrupted,
+    MarkReached,
+    MediaSilent,
+    Resumed,
+    SpeechEnded,
+    SpeechStarted,
+    UrgentEvent,
+)
+from media.lanes import Lanes
+from media.leg import Leg, Pcm
+from media.playout import MAX_AHEAD_MS, Cut, Playout
+from media.utterance import Spoken, Utterance, speak
+from media.vad import VoiceDetector
+
+NO_FRAME_MS = 200
+"""A caller whose packets stop while speaking (loss, silence suppression) is silent after this long."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """What happened in one conversation, for the call record."""
+
+    frames_heard: int = 0
+    barge_ins_pending: int = 0
+    barge_ins_confirmed: int = 0
+    barge_ins_rejected: int = 0
+    turns: int = 0
+    unheard_ms: int = 0
+
+
+class Conversation:
+    """The pipeline of one call and what its agent gets. It is the leg's listener until it is closed.
+
+    A frame passes voice detection, floor control and the inline consumer by plain calls; no task stands in its way.
+    After an interruption nothing is played until the agent has taken note of it: by taking any later event or frame,
+    or by one `play` or `say` that returns False. So an agent that speaks and listens in turn can never play what was
+    meant for before; one that does both at once uses `speak` or `utterance`.
+
+    For the asyncio thread only.
+    """
+
+    __slots__ = (
+        "_consumer",
+        "_detector",
+        "_failure",
+        "_floor",
+        "_frame_ms",
+        "_frame_samples",
+        "_hang_up",
+        "_lanes",
+        "_last_frame_s",
+        "_leg",
+        "_loop",
+        "_playout",
+        "_settings",
+        "_watch",
+        "counters",
+        "ended",
+        "hung_up",
+        "info",
+        "rate_hz",
+    )
+
+    def __init__(
+        self,
+        leg: Leg,
+        info: CallInfo | None = None,
+        barge_in: BargeInSettings | None = None,
+        *,
+        max_ahead_ms: int = MAX_AHEAD_MS,
+        hang_up: Callable[[], object] | None = None,
+    ) -> None:
+        """Take over the leg, inside a running loop; `hang_up` is called when the agent asks for the end of the call."""
+        self._loop = asyncio.get_running_loop()
+        self._leg = leg
+        self._settings = barge_in or BargeInSettings()
+        self._floor = FloorControl(self._settings)
+        is_off = self._settings.mode is BargeIn.OFF
+        self._playout = Playout(leg, max_ahead_ms, None if is_off else self._floor.on_agent_started)
+        # Nothing depends on voice detection while nobody is to be interrupted and nobody takes events.
+        self._detector = None if is_off else self._new_detector()
+        self._lanes = Lanes()
+        self._consumer: Callable[[Pcm], object] | None = None
+        self._frame_samples = leg.rate_hz // 50
+        self._frame_ms = 20
+        self._hang_up = hang_up
+        self._watch: asyncio.TimerHandle | None = None
+        self._last_frame_s = 0.0
+        self._failure: Exception | None = None
+        self.ended: asyncio.Future[None] = self._loop.create_future()
+        """Done when nothing can be said or heard any more; to be waited for, never cancelled."""
+        self.rate_hz = leg.rate_hz
+        self.info = info or CallInfo()
+        self.hung_up = False
+        """Whether the call is over."""
+        self.counters = Counters()
+        leg.listener = self
+
+    def _new_detector(self) -> VoiceDetector:
+        return VoiceDetector(self._leg.rate_hz, self._settings.aggressiveness, self._settings.floor_dbfs)
+
+    # -- the agent hears ----------------------------------------------------------------------------------------------
+
+    def on_audio(self, consumer: Callable[[Pcm], object] | None) -> None:
+        """Call `consumer(pcm)` for each frame instead of queueing it; None ends that. The cheapest way to hear.
+
+        The consumer must return at once; when it raises, the agent has failed.
+        """
+        self._consumer = consumer
+
+    async def hear(self) -> AsyncIterator[Pcm]:
+        """The caller's voice, frame by frame, until the caller hangs up; other events are passed over."""
+        while (pcm := await self._lanes.get_audio()) is not None:
+            self.take_note()
+            yield pcm
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Everything that happens, urgent events before any audio; the last one is `Hangup`."""
+        self.listen()
+        while (event := await self._lanes.get()) is not None:
+            self.take_note()
+            yield event
+
+    def listen(self) -> None:
+        """Have the caller's speech detected from now on, also if no barge-in needs it; `events` does so itself."""
+        if self._detector is None:
+            self._detector = self._new_detector()
+
+    def take_note(self) -> None:
+        """The agent has gone on listening; if it has passed an interruption by, it may speak again."""
+        if self._playout.notice and self._lanes.interruption_taken:
+            self._playout.notice = False
+
+    # -- the agent speaks ---------------------------------------------------------------------------------------------
+
+    def play(self, pcm: Pcm, mark: str | None = None) -> bool:
+        """Queue int16 audio behind what is queued; with a mark, `MarkReached` follows when its last sample was heard.
+
+        Returns False, and queues nothing, once after an interruption that the agent has not taken note of.
+
+        Raises:
+            PlayoutFullError: the leg's queue cannot take it; nothing was queued. `say` waits instead.
+            CallEndedError: the call is over.
+            TypeError: the audio is not one-dimensional int16.
+        """
+        return self._playout.play(pcm, mark)
+
+    async def say(self, pcm: Pcm, mark: str | None = None) -> bool:
+        """As `play`, for audio of any length: waits while more than `max_ahead_ms` is queued, returns when accepted.
+
+        Returns False when an interruption came meanwhile: what was not queued yet is not to be heard.
+
+        Raises:
+            CallEndedError: the call is over.
+            TypeError: the audio is not one-dimensional int16.
+        """
+        return await self._playout.say(pcm, mark)
+
+    def try_say(self, pcm: Pcm, mark: str | None = None) -> bool | None:
+        """As `say` if that need not wait; None, and nothing queued, if it must."""
+        return self._playout.try_say(pcm, mark)
+
+    async def said(self) -> int:
+        """Wait until everything queued was heard or dropped; returns the heard ms of the utterance."""
+        return await self._playout.said()
+
+    async def speak(self, speech: Pcm | Iterable[Pcm] | AsyncIterable[Pcm]) -> Spoken:
+        """Say all of it as one utterance and wait until it was heard; an interruption ends it at once.
+
+        Give it a synthesis as it streams: it is not asked for more than `max_ahead_ms` ahead, and closed when cut.
+        """
+        return await speak(self.utterance(), speech)
+
+    def utterance(self) -> Utterance:
+        """A new answer, that an interruption from now on silences for good."""
+        return Utterance(self._playout, self._playout.new_stretch())
+
+    def stop(self) -> int:
+        """Drop what is queued, at once; returns the heard ms of the utterance. A waiting `say` returns False."""
+        cut = self._cut()
+        return cut.heard_ms
+
+    def confirm_interruption(self) -> bool:
+        """`pause` mode: the speech that holds the agent's voice is an interruption; False if none holds it."""
+        actions = self._floor.confirm()
+        self._act(actions)
+        return bool(actions)
+
+    def reject_interruption(self) -> bool:
+        """`pause` mode: the speech that holds the agent's voice is none ("uh-huh"); False if none holds it."""
+        actions = self._floor.reject()
+        self._act(actions)
+        return bool(actions)
+
+    def hang_up(self) -> None:
+        """Ask the gateway to end the call."""
+        if self._hang_up is not None and not self.over:
+            self._hang_up()
+
+    async def until_over(self) -> None:
+        """Wait for the end of the call, for an agent that does everything in `on_audio`."""
+        await asyncio.shield(self.ended)
+
+    @property
+    def heard_ms(self) -> int:
+        """How much of the current utterance was heard; an utterance begins when nothing was queued."""
+        return self._playout.heard_ms
+
+    @property
+    def queued_ms(self) -> int:
+        """How much audio waits to be played."""
+        return self._playout.queued_ms
+
+    @property
+    def speaking(self) -> bool:
+        """Whether the agent's audio is queued."""
+        return self._playout.speaking
+
+    @property
+    def held(self) -> bool:
+        """`pause` mode: whether the agent's voice is held and neither confirmation nor rejection has come."""
+        return self._playout.held
+
+    # -- the gateway runs the call ------------------------------------------------------------------------------------
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing can be said or heard any more."""
+        return self.ended.done()
+
+    @property
+    def failure(self) -> Exception | None:
+        """Why the agent failed, when its inline consumer raised or it stalled."""
+        return self._failure
+
+    @property
+    def lanes(self) -> Lanes:
+        """What waits for the agent; the counters of what was lost."""
+        return self._lanes
+
+    @property
+    def signs_of_life(self) -> tuple[int, int]:
+        """Changes whenever the agent takes or says something."""
+        return self._lanes.taken, self._playout.accepted_samples
+
+    @property
+    def is_attended(self) -> bool:
+        """Whether the agent waits for the caller, hears inline, or is heard: it has not stalled."""
+        return self._lanes.waiting or self._consumer is not None or self._playout.speaking
+
+    @property
+    def notice(self) -> bool:
+        """Whether an interruption keeps the agent silent until it takes note of it."""
+        return self._playout.notice
+
+    def use_lanes(self, lanes: Lanes) -> None:
+        """Deliver to other lanes, those of an agent in a thread of its own; before the agent starts."""
+        lanes.adopt(self._lanes)
+        self._lanes = lanes
+
+    def caller_hung_up(self) -> None:
+        """The call is over: `Hangup` is the agent's last event, `say` and `play` raise from now on."""
+        self.hung_up = True
+        self._end("the call is over")
+
+    def fail(self, error: Exception) -> None:
+        """End the agent's part in the call because of its fault; the first one counts."""
+        if not self.over:
+            self._failure = error
+            self._end(f"the agent failed: {error}")
+
+    def close(self) -> None:
+        """Let go of the leg, silent and running, so that another conversation can take it. Idempotent."""
+        if not self.over:
+            self._end("the conversation is over")
+        if self._leg.listener is self:
+            self._leg.listener = None
+            self._leg.flush()
+            self._playout.release()
+
+    def _end(self, reason: str) -> None:
+        if self.over:
+            return
+        self._lanes.close()
+        self._playout.end(reason)
+        self._consumer = None
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        self.ended.set_result(None)
+
+    # -- the leg tells ------------------------------------------------------------------------------------------------
+
+    def on_frame(self, pcm: Pcm) -> None:
+        """Take one frame of the caller's voice its whole way."""
+        self.counters.frames_heard += 1
+        detector = self._detector
+        if detector is not None:
+            voice = detector.is_voice(pcm)
+            if voice or self._floor.busy:
+                self._on_activity(voice, len(pcm))
+        consumer = self._consumer
+        if consumer is None:
+            self._lanes.put_audio(pcm)
+            return
+        try:
+            consumer(pcm)
+        except CallEndedError:
+            self._consumer = None
+        except Exception as error:  # noqa: BLE001 - the agent's own code, at the edge of its call
+            self.fail(error)
+
+    def on_dtmf(self, digit: str, duration_ms: int) -> None:
+        """Tell the agent of a key."""
+        self._emit(Dtmf(digit, duration_ms))
+
+    def on_mark(self, mark: int) -> None:
+        """Tell the agent of its mark, unless an interruption has done so already."""
+        name = self._playout.on_mark(mark)
+        if name is not None:
+            self._emit(MarkReached(name))
+
+    def on_drained(self) -> None:
+        """The agent's voice has ended, unless it has spoken again meanwhile."""
+        if self._playout.on_drained():
+            self._act(self._floor.on_agent_stopped())
+            if self._lanes.listening:
+                self._emit(Drained())
+
+    def on_media_silent(self, silent_ms: int) -> None:
+        """Tell the agent that the caller's packets do not come."""
+        self._emit(MediaSilent(silent_ms))
+
+    # -- who has the floor --------------------------------------------------------------------------------------------
+
+    def _on_activity(self, voice: bool, samples: int) -> None:  # noqa: FBT001 - once per frame; a keyword costs more
+        duration_ms = self._frame_ms if samples == self._frame_samples else samples * 1_000 // self.rate_hz
+        actions = self._floor.on_voice(duration_ms) if voice else self._floor.on_silence(duration_ms)
+        self._last_frame_s = self._loop.time()
+        if self._watch is None:
+            self._watch = self._loop.call_later(NO_FRAME_MS / 1_000, self._on_watch)
+        if actions:
+            self._act(actions)
+
+    def _on_watch(self) -> None:
+        """Count silence when no frame came: packets that stop must not leave the agent held for ever."""
+        self._watch = None
+        if not self._floor.busy or self.over:
+            return
+        due_s = self._last_frame_s + NO_FRAME_MS / 1_000
+        now_s = self._loop.time()
+        if now_s >= due_s:
+            silent_ms = round((now_s - self._last_frame_s) * 1_000)
+            self._last_frame_s = now_s
+            due_s = now_s + NO_FRAME_MS / 1_000
+            self._act(self._floor.on_silence(silent_ms))
+            if not self._floor.busy or self.over:
+                return
+        self._watch = self._loop.call_at(due_s, self._on_watch)
+
+    def _act(self, actions: tuple[Action, ...]) -> None:
+        for action in actions:
+            match action:
+                case PausePlayout():
+                    self._hold()
+                case ResumePlayout():
+                    self._release()
+                case CutPlayout():
+                    self._interrupt()
+                case SpeechStarted():
+                    self.counters.turns += 1
+                    self._emit(action)
+                case SpeechEnded():
+                    self._emit(action)
+
+    def _hold(self) -> None:
+        if self._playout.hold():
+            self.counters.barge_ins_pending += 1
+        else:
+            self.on_drained()  # the last sample is out, and its event is still on the way
+
+    def _release(self) -> None:
+        if self._playout.held:
+            self._playout.release()
+            self.counters.barge_ins_rejected += 1
+            self._emit(Resumed(self._playout.heard_ms))
+
+    def _interrupt(self) -> None:
+        if not self._playout.has_audio:
+            self.on_drained()  # everything was heard: there is nothing to interrupt
+            return
+        cut = self._cut()
+        self.counters.barge_ins_confirmed += 1
+        self._playout.notice = True
+        self._emit(Interrupted(cut.heard_ms, cut.unheard_ms, cut.reached, cut.dropped))
+
+    def _cut(self) -> Cut:
+        if self.over:
+            return Cut(self._playout.heard_ms, 0, (), (), ())
+        cut = self._playout.cut()
+        self.counters.unheard_ms += cut.unheard_ms
+        self._floor.on_agent_stopped()  # its release has been done with the flush
+        for name in cut.newly_reached:
+            self._emit(MarkReached(name))
+        return cut
+
+    def _emit(self, event: UrgentEvent) -> None:
+        try:
+            self._lanes.put_urgent(event)
+        except AgentStalledError as error:
+            self.fail(error)
+
+
+async def play_once(leg: Leg, pcm: Pcm) -> int:
+    """Play to a leg that no conversation has, deaf to the caller, until it was heard; returns the heard ms.
+
+    Cancellation silences it at once. What an agent does not need takes no agent: announcements, ringing.
+    """
+    conversation = Conversation(leg, barge_in=BargeInSettings(mode=BargeIn.OFF))
+    try:
+        return (await conversation.speak(pcm)).heard_ms
+    finally:
+        conversation.close()

@@ -1,0 +1,154 @@
+// media._engine: the engine for Python. media/_engine.pyi states what each function promises.
+#include "engine.hpp"
+#include "pjlog.hpp"
+#include "tap.hpp"
+#include "wakeup.hpp"
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <pjsua-lib/pjsua.h>
+#include <swigpyrun.h>
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace offhook {
+namespace {
+
+using PcmIn = nb::ndarray<const std::int16_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using PcmOut = nb::ndarray<nb::numpy, const std::int16_t, nb::ndim<1>>;
+
+constexpr unsigned kBridgeRate_hz = 8000;
+
+nb::object record_tuple(const Record& record) {
+    PyObject* tuple = PyTuple_New(4);
+    if (tuple == nullptr) nb::raise_python_error();
+    PyTuple_SET_ITEM(tuple, 0, PyLong_FromUnsignedLong(record.slot));
+    PyTuple_SET_ITEM(tuple, 1, PyLong_FromLong(static_cast<long>(record.kind)));
+    PyTuple_SET_ITEM(tuple, 2, PyLong_FromLongLong(record.begin));
+    PyTuple_SET_ITEM(tuple, 3, PyLong_FromLongLong(record.end));
+    return nb::steal(tuple);
+}
+
+nb::tuple read(Engine& engine) {
+    auto batch = std::make_unique<Batch>();
+    engine.inbox().take(*batch);
+    PyObject* records = PyList_New(static_cast<Py_ssize_t>(batch->records.size()));
+    if (records == nullptr) nb::raise_python_error();
+    nb::object list = nb::steal(records);
+    for (std::size_t i = 0; i < batch->records.size(); ++i)
+        PyList_SET_ITEM(records, static_cast<Py_ssize_t>(i), record_tuple(batch->records[i]).release().ptr());
+    // The samples change hands without a copy: every frame is a view of this array, which dies with the last one.
+    Batch* raw = batch.release();
+    nb::capsule owner(raw, [](void* p) noexcept { delete static_cast<Batch*>(p); });
+    return nb::make_tuple(list, PcmOut(raw->pcm.data(), {raw->pcm.size()}, owner));
+}
+
+// The tap port as the SWIG pointer that pjsua2 expects in OnStreamCreatedParam.pPort.
+nb::object attach(Engine& engine, const std::shared_ptr<Slot>& slot, std::uintptr_t stream) {
+    // pPort is a void pointer, which pjsua2 takes from a SWIG object of any type: this one it surely has.
+    swig_type_info* type = SWIG_TypeQuery("pj::MediaPort *");
+    if (type == nullptr) throw std::runtime_error("pjsua2 must be imported before a stream is attached");
+    engine.attach(slot, reinterpret_cast<pjmedia_stream*>(stream));
+    return nb::steal(SWIG_NewPointerObj(make_tap_port(kBridgeRate_hz), type, 0));
+}
+
+void bind_values(nb::module_& m) {
+    nb::class_<Tuning>(m, "Tuning")
+        .def("__init__",
+             [](Tuning* self, std::int64_t reorder_ms, std::int64_t fill_after_ms, std::int64_t silent_after_ms,
+                unsigned playout_limit_ms) {
+                 new (self) Tuning{reorder_ms * 1'000'000, fill_after_ms * 1'000'000, silent_after_ms * 1'000'000,
+                                   playout_limit_ms};
+             },
+             nb::kw_only(), "reorder_ms"_a = 40, "fill_after_ms"_a = 80, "silent_after_ms"_a = 5000,
+             "playout_limit_ms"_a = 120'000);
+    nb::class_<Position>(m, "Position")
+        .def_ro("played_samples", &Position::played_samples)
+        .def_ro("queued_samples", &Position::queued_samples);
+    nb::class_<Flushed>(m, "Flushed")
+        .def_ro("played_samples", &Flushed::played_samples)
+        .def_ro("dropped_samples", &Flushed::dropped_samples)
+        .def_ro("dropped_marks", &Flushed::dropped_marks);
+    nb::class_<Counters>(m, "Counters")
+        .def_ro("frames_in", &Counters::frames_in)
+        .def_ro("frames_concealed", &Counters::frames_concealed)
+        .def_ro("frames_filled", &Counters::frames_filled)
+        .def_ro("frames_overrun", &Counters::frames_overrun)
+        .def_ro("frames_out", &Counters::frames_out)
+        .def_ro("send_errors", &Counters::send_errors)
+        .def_ro("packets_received", &Counters::packets_received)
+        .def_ro("packets_lost", &Counters::packets_lost)
+        .def_ro("packets_discarded", &Counters::packets_discarded)
+        .def_ro("packets_reordered", &Counters::packets_reordered)
+        .def_ro("packets_sent", &Counters::packets_sent)
+        .def_ro("jitter_ms", &Counters::jitter_ms)
+        .def_ro("peer_loss_pct", &Counters::peer_loss_pct)
+        .def_ro("round_trip_ms", &Counters::round_trip_ms);
+}
+
+void bind_slot(nb::module_& m) {
+    nb::class_<Slot>(m, "Slot")
+        .def_prop_ro("id", &Slot::id)
+        .def_prop_ro("rate_hz", &Slot::rate_hz)
+        .def_prop_ro("period_ms", &Slot::period_ms)
+        .def(
+            "play",
+            [](Slot& slot, const PcmIn& pcm, std::optional<Mark> mark) {
+                return slot.play(pcm.data(), pcm.shape(0), mark);
+            },
+            "pcm"_a, "mark"_a = nb::none())
+        .def("flush", &Slot::flush)
+        .def("pause", [](Slot& slot) { slot.pause(true); })
+        .def("resume", [](Slot& slot) { slot.pause(false); })
+        .def("position", &Slot::position)
+        .def("counters", &Slot::counters)
+        .def("detach", &Slot::detach, nb::call_guard<nb::gil_scoped_release>());
+}
+
+}  // namespace
+
+NB_MODULE(_engine, m) {
+    nb::set_leak_warnings(false);  // slots of calls that are live at exit
+    bind_values(m);
+    bind_slot(m);
+    nb::class_<Engine>(m, "Engine")
+        .def(nb::init<const Tuning&, unsigned>(), "tuning"_a, nb::kw_only(), "clock_threads"_a = 1)
+        .def("open", &Engine::open, nb::keep_alive<0, 1>())
+        .def("attach", &attach, "slot"_a, "stream"_a)
+        .def("read", &read)
+        .def("fileno", [](Engine& engine) { return engine.inbox().fd(); })
+        .def_prop_ro("late_ticks", &Engine::late_ticks)
+        .def_prop_ro("realtime", &Engine::realtime);
+    m.attr("FRAME") = static_cast<int>(Kind::Frame);
+    m.attr("DTMF") = static_cast<int>(Kind::Dtmf);
+    m.attr("MARK") = static_cast<int>(Kind::Mark);
+    m.attr("DRAINED") = static_cast<int>(Kind::Drained);
+    m.attr("SILENT") = static_cast<int>(Kind::Silent);
+
+    nb::class_<Wakeup>(m, "Wakeup")
+        .def("__init__",
+             [](Wakeup* self) {
+                 pjsip_endpoint* endpoint = pjsua_get_pjsip_endpt();
+                 if (endpoint == nullptr) throw std::runtime_error("the SIP endpoint must be initialised first");
+                 new (self) Wakeup(pjsip_endpt_get_ioqueue(endpoint), pjsua_get_pool_factory());
+             })
+        .def("wake", &Wakeup::wake)
+        .def("close", &Wakeup::close);
+    m.def("max_calls", &pjsua_call_get_max_count);
+    m.def("capture_pjlog", &capture_pjlog);
+    m.def("pjlog_fileno", &pjlog_fd);
+    m.def("take_pjlog", [] {
+        unsigned long dropped = 0;
+        nb::list lines;
+        for (const LogLine& line : take_pjlog(dropped)) lines.append(nb::make_tuple(line.level, line.text));
+        return nb::make_tuple(lines, dropped);
+    });
+}
+
+}  // namespace offhook

@@ -1,0 +1,49 @@
+#include "playout.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace offhook {
+
+bool PlayoutQueue::push(const std::int16_t* pcm, std::size_t samples, std::optional<Mark> mark) {
+    if (samples > limit_samples_ - std::min(queued_samples_, limit_samples_)) return false;
+    free_spent();
+    chunks_.push_back({std::vector<std::int16_t>(pcm, pcm + samples), mark});
+    queued_samples_ += samples;
+    return true;
+}
+
+std::size_t PlayoutQueue::pop(std::int16_t* out, std::size_t samples, std::vector<Mark>& reached) {
+    std::size_t taken = 0;
+    while (spent_ < chunks_.size()) {
+        Chunk& chunk = chunks_[spent_];
+        const std::size_t n = std::min(samples - taken, chunk.pcm.size() - offset_);
+        std::memcpy(out + taken, chunk.pcm.data() + offset_, n * sizeof *out);
+        taken += n;
+        offset_ += n;
+        if (offset_ < chunk.pcm.size()) break;
+        if (chunk.mark) reached.push_back(*chunk.mark);
+        ++spent_;
+        offset_ = 0;
+    }
+    std::memset(out + taken, 0, (samples - taken) * sizeof *out);
+    queued_samples_ -= taken;
+    played_samples_ += taken;
+    return taken;
+}
+
+Flushed PlayoutQueue::flush() {
+    Flushed flushed{played_samples_, queued_samples_, {}};
+    for (std::size_t i = spent_; i < chunks_.size(); ++i)
+        if (chunks_[i].mark) flushed.dropped_marks.push_back(*chunks_[i].mark);
+    chunks_.clear();
+    spent_ = offset_ = queued_samples_ = 0;
+    return flushed;
+}
+
+void PlayoutQueue::free_spent() {
+    chunks_.erase(chunks_.begin(), chunks_.begin() + static_cast<std::ptrdiff_t>(spent_));
+    spent_ = 0;
+}
+
+}  // namespace offhook

@@ -1,0 +1,346 @@
+#include "slot.hpp"
+
+#include <pjmedia/stream_common.h>
+
+#include <algorithm>
+#include <ctime>
+#include <stdexcept>
+#include <string>
+
+namespace offhook {
+namespace {
+
+constexpr std::int64_t kMillisecond_ns = 1'000'000;
+constexpr std::int64_t kDigitEnd_ns = 150 * kMillisecond_ns;  // all three end packets lost (RFC 4733 section 2.5.1.4)
+constexpr unsigned kMaxPeriod_ms = 120;
+
+// A pjmedia_stream begins with its common part; stream.h does not say so, stream.c relies on it throughout.
+pjmedia_stream_common* common(pjmedia_stream* stream) { return reinterpret_cast<pjmedia_stream_common*>(stream); }
+pjmedia_stream* whole(pjmedia_stream_common* stream) { return reinterpret_cast<pjmedia_stream*>(stream); }
+
+class JitterBufferLock {
+public:
+    explicit JitterBufferLock(pjmedia_stream_common* stream) : mutex_(stream->jb_mutex) { pj_mutex_lock(mutex_); }
+    ~JitterBufferLock() { pj_mutex_unlock(mutex_); }
+    JitterBufferLock(const JitterBufferLock&) = delete;
+    JitterBufferLock& operator=(const JitterBufferLock&) = delete;
+
+private:
+    pj_mutex_t* mutex_;
+};
+
+}  // namespace
+
+std::int64_t monotonic_ns() {
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
+}
+
+Slot::Slot(SlotId id, Inbox& inbox, const Tuning& tuning)
+    : id_(id), inbox_(inbox), tuning_(tuning) {
+    reached_.reserve(64);
+}
+
+void Slot::learn_format(pjmedia_stream* stream) {
+    pjmedia_port* port = nullptr;
+    pjmedia_stream_info info;
+    if (pjmedia_stream_get_port(stream, &port) != PJ_SUCCESS || pjmedia_stream_get_info(stream, &info) != PJ_SUCCESS)
+        throw std::invalid_argument("the stream tells no format");
+    const unsigned rate_hz = PJMEDIA_PIA_SRATE(&port->info);
+    if (PJMEDIA_PIA_CCNT(&port->info) != 1)
+        throw std::invalid_argument("the stream has " + std::to_string(PJMEDIA_PIA_CCNT(&port->info)) +
+                                    " channels; a call has one");
+    if (rate_hz_ != 0 && rate_hz != rate_hz_)
+        throw std::invalid_argument("the stream has " + std::to_string(rate_hz) + " Hz; the slot began with " +
+                                    std::to_string(rate_hz_));
+    frame_samples_ = PJMEDIA_PIA_SPF(&port->info);
+    period_ms_ = frame_samples_ * 1000 / rate_hz;
+    if (period_ms_ == 0 || period_ms_ > kMaxPeriod_ms || period_ms_ * rate_hz != frame_samples_ * 1000)
+        throw std::invalid_argument("the stream has " + std::to_string(frame_samples_) + " samples a frame at " +
+                                    std::to_string(rate_hz) + " Hz; that is no whole number of ms up to 120");
+    const auto& codec = info.param->info;
+    decoded_samples_ = codec.frm_ptime * rate_hz / 1000 / (codec.frm_ptime_denum ? codec.frm_ptime_denum : 1);
+    opus_ = pj_stricmp2(&info.fmt.encoding_name, "opus") == 0;
+    if (rate_hz_ == 0) {
+        rate_hz_ = rate_hz;
+        playout_.set_limit_samples(std::size_t{tuning_.playout_limit_ms} * rate_hz / 1000);
+    }
+}
+
+void Slot::attach(pjmedia_stream* stream) {
+    std::scoped_lock lock(transmit_, receive_);
+    if (stream_ != nullptr) throw std::invalid_argument("the slot has a stream already");
+    learn_format(stream);
+    tx_frame_.resize(frame_samples_);
+    rx_frame_.assign(frame_samples_, 0);
+    last_frame_.assign(frame_samples_, 0);
+
+    // Two holds on the stream: it cannot be destroyed while it is attached, and the slot outlives any
+    // callback that the stream has already begun.
+    stream_ = common(stream);
+    pj_grp_lock_add_ref(stream_->grp_lock);
+    pj_grp_lock_add_handler(stream_->grp_lock, nullptr, new std::shared_ptr<Slot>(shared_from_this()),
+                            &Slot::on_stream_destroyed);
+
+    // A stream's first reads only reset its jitter buffer (PJMEDIA_STREAM_SOFT_START): have them over with.
+    for (int i = 0; i < PJMEDIA_STREAM_SOFT_START; ++i) {
+        pjmedia_frame frame{};
+        frame.buf = rx_frame_.data();
+        frame.size = rx_frame_.size() * sizeof(std::int16_t);
+        pjmedia_port_get_frame(&stream_->port, &frame);
+    }
+    pjmedia_stream_set_dtmf_event_callback(stream, &Slot::on_dtmf, this);
+
+    ++attachment_;
+    heard_ = told_silent_ = false;
+    last_packet_ns_ = monotonic_ns();
+    gap_since_ns_ = decoded_ahead_samples_ = filled_samples_ = 0;
+    stand_ins_ = 0;
+    JitterBufferLock jitter_buffer(stream_);
+    pjmedia_jbuf_set_fixed(stream_->jb, 0);
+    pjmedia_jbuf_set_keep_origin(stream_->jb, PJ_TRUE);
+    pjmedia_jbuf_reset(stream_->jb);
+    stream_->on_rx_packet = &Slot::on_packet;
+    stream_->on_rx_packet_data = this;
+}
+
+void Slot::detach() {
+    pjmedia_stream_common* stream = nullptr;
+    {
+        std::scoped_lock lock(transmit_, receive_);
+        if (stream_ == nullptr) return;
+        end_digit();
+        add_stream_counters(counters_);
+        stream = stream_;
+        stream_ = nullptr;
+    }
+    pjmedia_stream_set_dtmf_event_callback(whole(stream), nullptr, nullptr);
+    {
+        JitterBufferLock jitter_buffer(stream);
+        stream->on_rx_packet = nullptr;
+        stream->on_rx_packet_data = nullptr;
+    }
+    pj_grp_lock_dec_ref(stream->grp_lock);
+}
+
+void Slot::on_stream_destroyed(void* keep_alive) { delete static_cast<std::shared_ptr<Slot>*>(keep_alive); }
+
+// ---- what the agent asks for ---------------------------------------------------------------------------
+
+bool Slot::play(const std::int16_t* pcm, std::size_t samples, std::optional<Mark> mark) {
+    std::lock_guard lock(transmit_);
+    return playout_.push(pcm, samples, mark);
+}
+
+Flushed Slot::flush() {
+    std::lock_guard lock(transmit_);
+    return playout_.flush();
+}
+
+void Slot::pause(bool paused) {
+    std::lock_guard lock(transmit_);
+    paused_ = paused;
+}
+
+Position Slot::position() {
+    std::lock_guard lock(transmit_);
+    return {playout_.played_samples(), playout_.queued_samples()};
+}
+
+Counters Slot::counters() {
+    std::scoped_lock lock(transmit_, receive_);
+    Counters counters = counters_;
+    if (stream_ != nullptr) add_stream_counters(counters);
+    return counters;
+}
+
+void Slot::add_stream_counters(Counters& counters) const {
+    pjmedia_rtcp_stat stat;
+    if (pjmedia_stream_get_stat(whole(stream_), &stat) != PJ_SUCCESS) return;
+    counters.packets_received += stat.rx.pkt;
+    counters.packets_lost += stat.rx.loss;
+    counters.packets_discarded += stat.rx.discard + stat.rx.dup;
+    counters.packets_reordered += stat.rx.reorder;
+    counters.packets_sent += stat.tx.pkt;
+    counters.jitter_ms = stat.rx.jitter.n > 0 ? stat.rx.jitter.mean / 1000.0 : 0;
+    counters.peer_loss_pct = stat.tx.pkt > 0 ? 100.0 * stat.tx.loss / stat.tx.pkt : 0;
+    counters.round_trip_ms = stat.rtt.n > 0 ? stat.rtt.mean / 1000.0 : 0;
+}
+
+// ---- the media clock -----------------------------------------------------------------------------------
+
+unsigned Slot::on_clock(std::int64_t now_ns, unsigned attachment) {
+    unsigned again_ms = 0;
+    {
+        std::lock_guard lock(transmit_);
+        if (stream_ == nullptr || attachment != attachment_) return 0;
+        again_ms = wait_for_agent() ? 1 : transmit();
+    }
+    std::lock_guard lock(receive_);
+    if (stream_ != nullptr) keep_time(now_ns);
+    return again_ms;
+}
+
+// An agent that speaks in real time is sometimes a few ms late. To wait for it costs the listener nothing; silence in
+// its place would be a glitch, and would leave its voice one frame behind for the rest of the call. The frame's phase
+// follows the agent's: it is kept when the wait was worth it.
+bool Slot::wait_for_agent() {
+    const unsigned patience_ms = period_ms_ / 2;
+    if (paused_ || !speaking_ || playout_.queued_samples() >= frame_samples_ || waited_ms_ >= patience_ms) return false;
+    ++waited_ms_;
+    return true;
+}
+
+// The frame is sent under the lock: that is what makes flush() final.
+unsigned Slot::transmit() {
+    reached_.clear();
+    std::size_t spoken_samples = 0;
+    if (paused_)
+        std::fill(tx_frame_.begin(), tx_frame_.end(), std::int16_t{0});
+    else
+        spoken_samples = playout_.pop(tx_frame_.data(), tx_frame_.size(), reached_);
+    if (spoken_samples > 0 && playout_.empty()) inbox_.put_event(id_, Kind::Drained);
+    for (const Mark mark : reached_) inbox_.put_event(id_, Kind::Mark, mark);
+    speaking_ = spoken_samples == frame_samples_;
+    const unsigned again_ms = speaking_ ? period_ms_ : period_ms_ - waited_ms_;
+    waited_ms_ = 0;
+
+    pjmedia_frame frame{};
+    frame.type = PJMEDIA_FRAME_TYPE_AUDIO;
+    frame.buf = tx_frame_.data();
+    frame.size = tx_frame_.size() * sizeof(std::int16_t);
+    frame.timestamp.u64 = tx_timestamp_;
+    tx_timestamp_ += frame_samples_;
+    ++counters_.frames_out;
+    if (pjmedia_port_put_frame(&stream_->port, &frame) != PJ_SUCCESS) ++counters_.send_errors;
+    return again_ms;
+}
+
+void Slot::keep_time(std::int64_t now_ns) {
+    if (digit_ != 0 && now_ns - digit_ns_ > kDigitEnd_ns) end_digit();
+    if (!told_silent_ && now_ns - last_packet_ns_ > tuning_.silent_after_ns) {
+        told_silent_ = true;
+        inbox_.put_event(id_, Kind::Silent, (now_ns - last_packet_ns_) / kMillisecond_ns);
+    }
+    if (!heard_) return;
+    if (gap_since_ns_ != 0) receive(now_ns);
+    if (now_ns - last_frame_ns_ <= tuning_.fill_after_ns) return;
+    // Whoever listens needs a steady flow of time: a recogniser finds the end of speech in silence.
+    deliver(&counters_.frames_filled);
+    filled_samples_ += frame_samples_;
+    decoded_ahead_samples_ = 0;
+    last_frame_ns_ += std::int64_t{period_ms_} * kMillisecond_ns;
+}
+
+// ---- the receiving thread ------------------------------------------------------------------------------
+
+void Slot::on_packet(void* slot) {
+    auto* self = static_cast<Slot*>(slot);
+    const std::int64_t now_ns = monotonic_ns();
+    std::lock_guard lock(self->receive_);
+    if (self->stream_ == nullptr) return;
+    self->heard_ = true;
+    self->told_silent_ = false;
+    self->last_packet_ns_ = now_ns;
+    self->receive(now_ns);
+}
+
+// Delivers all frames that are in order, and what stands in for a packet that was waited for long enough.
+void Slot::receive(std::int64_t now_ns) {
+    for (;;) {
+        std::int64_t ahead_samples = 0;
+        const Head head = look(ahead_samples);
+        if (head == Head::Empty) break;
+        if (head == Head::Gap) {
+            if (gap_since_ns_ == 0) gap_since_ns_ = now_ns;
+            if (now_ns - gap_since_ns_ < tuning_.reorder_ns) return;
+            deliver(&counters_.frames_concealed);
+            decoded_ahead_samples_ = 0;
+        } else {
+            deliver(nullptr);
+            decoded_ahead_samples_ = ahead_samples - frame_samples_;
+            filled_samples_ = 0;
+        }
+        last_frame_ns_ = now_ns;
+    }
+    gap_since_ns_ = 0;
+}
+
+// Is there a whole frame at the head of the jitter buffer?
+Slot::Head Slot::look(std::int64_t& ahead_samples) {
+    JitterBufferLock jitter_buffer(stream_);
+    const auto type_at = [this](unsigned offset, pj_uint32_t& bit_info) {
+        char type = 0;
+        pjmedia_jbuf_peek_frame(stream_->jb, offset, nullptr, nullptr, &type, &bit_info, nullptr, nullptr);
+        return type;
+    };
+    pj_uint32_t bit_info = 0;
+    // In place of these, silence was delivered when it was due.
+    while (filled_samples_ >= decoded_samples_ && type_at(0, bit_info) == PJMEDIA_JB_MISSING_FRAME) {
+        pjmedia_jbuf_remove_frame(stream_->jb, 1);
+        filled_samples_ -= decoded_samples_;
+    }
+    ahead_samples = decoded_ahead_samples_;
+    for (unsigned i = 0; ahead_samples < frame_samples_; ++i) {
+        const char type = type_at(i, bit_info);
+        if (type == PJMEDIA_JB_MISSING_FRAME) return Head::Gap;
+        if (type != PJMEDIA_JB_NORMAL_FRAME) return Head::Empty;
+        const unsigned own_samples = opus_ ? bit_info & 0xFFFF : 0;
+        ahead_samples += own_samples > 0 ? own_samples : decoded_samples_;
+    }
+    return Head::Ready;
+}
+
+void Slot::deliver(std::uint64_t* stand_in) {
+    rx_frame_.swap(last_frame_);
+    pjmedia_frame frame{};
+    frame.buf = rx_frame_.data();
+    frame.size = rx_frame_.size() * sizeof(std::int16_t);
+    if (pjmedia_port_get_frame(&stream_->port, &frame) != PJ_SUCCESS || frame.type != PJMEDIA_FRAME_TYPE_AUDIO)
+        std::fill(rx_frame_.begin(), rx_frame_.end(), std::int16_t{0});
+    if (stand_in == nullptr) {
+        stand_ins_ = 0;
+    } else {
+        if (!opus_) conceal();
+        ++stand_ins_;
+        ++*stand_in;
+    }
+    ++(inbox_.put_frame(id_, backlog_, rx_frame_.data(), rx_frame_.size()) ? counters_.frames_in
+                                                                          : counters_.frames_overrun);
+}
+
+// The last frame again, faded to silence over three. PJMEDIA's own concealment sounds better and costs 5 ms of
+// delay on every frame of every call (PJMEDIA_WSOLA_DELAY_MSEC), so the codecs' `plc` is switched off.
+void Slot::conceal() {
+    constexpr unsigned kFade_frames = 3;
+    if (stand_ins_ >= kFade_frames) {
+        std::fill(rx_frame_.begin(), rx_frame_.end(), std::int16_t{0});
+        return;
+    }
+    // What lies in last_frame_ was faded already when it stood in itself: the gain is relative to it.
+    const auto left = static_cast<float>(kFade_frames - stand_ins_);
+    const float step = 1.0F / (left * static_cast<float>(frame_samples_));
+    float gain = 1.0F;
+    for (std::size_t i = 0; i < rx_frame_.size(); ++i, gain -= step)
+        rx_frame_[i] = static_cast<std::int16_t>(static_cast<float>(last_frame_[i]) * gain);
+}
+
+void Slot::on_dtmf(pjmedia_stream*, void* slot, const pjmedia_stream_dtmf_event* event) {
+    auto* self = static_cast<Slot*>(slot);
+    std::lock_guard lock(self->receive_);
+    if (self->stream_ == nullptr) return;
+    if ((event->flags & PJMEDIA_STREAM_DTMF_IS_UPDATE) == 0) self->end_digit();
+    self->digit_ = static_cast<char>(event->digit);
+    self->digit_ms_ = event->duration;
+    self->digit_ns_ = monotonic_ns();
+    if ((event->flags & PJMEDIA_STREAM_DTMF_IS_END) != 0) self->end_digit();
+}
+
+void Slot::end_digit() {
+    if (digit_ == 0) return;
+    if (!inbox_.put_dtmf(id_, backlog_, digit_, digit_ms_)) ++counters_.frames_overrun;
+    digit_ = 0;
+}
+
+}  // namespace offhook

@@ -1,0 +1,174 @@
+"""The two lanes of one call: urgent events overtake audio, and one consumer takes both."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from media.events import AgentStalledError, Audio, Event, Hangup, Interrupted, UrgentEvent
+from media.leg import Pcm
+
+AUDIO_FRAMES_MAX = 50
+"""One second of 20 ms frames: older voice is of no use to an agent that answers in real time."""
+
+URGENT_EVENTS_MAX = 1_024
+"""Far more than a call tells in a minute; an agent that lets them pile up no longer listens."""
+
+UNCLAIMED_EVENTS_MAX = 64
+"""Kept for an agent that does not listen yet, such as keys pressed while it starts."""
+
+
+class Lanes:
+    """Events and frames on their way to one agent, in bounded memory.
+
+    The media lane loses its oldest frame when it is full. The urgent lane never waits for audio and never loses an
+    event that a listening agent has not seen: when it is full the agent has stalled. For the asyncio thread only.
+    """
+
+    __slots__ = (
+        "_audio",
+        "_audio_max",
+        "_closed",
+        "_urgent",
+        "_urgent_max",
+        "_waiter",
+        "events_unclaimed",
+        "frames_dropped",
+        "frames_unclaimed",
+        "interruption_taken",
+        "listening",
+        "taken",
+    )
+
+    def __init__(self, audio_max: int = AUDIO_FRAMES_MAX, urgent_max: int = URGENT_EVENTS_MAX) -> None:
+        self._audio: deque[Pcm] = deque(maxlen=audio_max)
+        self._audio_max = audio_max
+        self._urgent: deque[UrgentEvent] = deque()
+        self._urgent_max = urgent_max
+        self._waiter: asyncio.Future[None] | None = None
+        self._closed = False
+        self.listening = False
+        """Whether the agent has ever asked for a frame or an event."""
+        self.interruption_taken = True
+        """Whether the agent has taken the last `Interrupted` out of the lane, or there was none."""
+        self.taken = 0
+        """Events and frames that the agent has asked for."""
+        self.frames_dropped = 0
+        """Frames lost because a listening agent was slower than the caller."""
+        self.frames_unclaimed = 0
+        """Frames lost before the agent listened for the first time, if it ever did."""
+        self.events_unclaimed = 0
+        """Urgent events lost before the agent listened for the first time."""
+
+    def put_audio(self, pcm: Pcm) -> None:
+        """Append a frame; the oldest goes, counted, when the lane is full."""
+        audio = self._audio
+        if len(audio) == self._audio_max:
+            if self.listening:
+                self.frames_dropped += 1
+            else:
+                self.frames_unclaimed += 1
+        audio.append(pcm)
+        if self._waiter is not None:
+            self._wake()
+
+    def put_urgent(self, event: UrgentEvent) -> None:
+        """Append an event that overtakes all audio.
+
+        Raises:
+            AgentStalledError: the agent listens, yet has not taken an event for as long as the lane is deep.
+        """
+        if self._closed:
+            return
+        if len(self._urgent) >= (self._urgent_max if self.listening else UNCLAIMED_EVENTS_MAX):
+            if self.listening:
+                message = f"the agent left {len(self._urgent)} events untaken: read events() while the call lasts"
+                raise AgentStalledError(message)
+            self._urgent.popleft()
+            self.events_unclaimed += 1
+        if type(event) is Interrupted:
+            self.interruption_taken = False
+        self._urgent.append(event)
+        if self._waiter is not None:
+            self._wake()
+
+    def close(self) -> None:
+        """Nothing more will come: waiting events can still be taken, `Hangup` last; waiting audio is void."""
+        if self._closed:
+            return
+        self._urgent.append(Hangup())
+        self._closed = True
+        self._audio.clear()
+        if self._waiter is not None:
+            self._wake()
+
+    def adopt(self, earlier: Lanes) -> None:
+        """Take over what waits in other lanes that nobody has listened to."""
+        self._urgent.extend(earlier._urgent)
+        self._audio.extend(earlier._audio)
+        self._closed = earlier._closed
+
+    @property
+    def full(self) -> bool:
+        """Whether the media lane is full, so that the next frame pushes one out."""
+        return len(self._audio) == self._audio_max
+
+    async def get(self) -> Event | None:
+        """Take the next urgent event, or the next frame if there is none; None after the end.
+
+        Raises:
+            RuntimeError: another coroutine of the agent waits here already.
+        """
+        self.listening = True
+        self.taken += 1
+        while True:
+            if self._urgent:
+                event = self._urgent.popleft()
+                if type(event) is Interrupted:
+                    self.interruption_taken = True
+                return event
+            if self._closed:
+                return None
+            if self._audio:
+                return Audio(self._audio.popleft())
+            await self._wait()
+
+    async def get_audio(self) -> Pcm | None:
+        """Take the next frame, passing over urgent events; None after the end."""
+        self.listening = True
+        self.taken += 1
+        while True:
+            if self._urgent:
+                self._urgent.clear()
+                self.interruption_taken = True
+            if self._closed:
+                return None
+            if self._audio:
+                return self._audio.popleft()
+            await self._wait()
+
+    async def _wait(self) -> None:
+        if self._waiter is not None:
+            self._refuse_second()
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiter = waiter
+        try:
+            await waiter
+        finally:
+            self._waiter = None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the agent waits here for something to come."""
+        return self._waiter is not None
+
+    def _ready(self) -> bool:
+        return bool(self._urgent or self._audio or self._closed)
+
+    def _refuse_second(self) -> None:
+        raise RuntimeError("two coroutines listen to one call: take hear() or events(), once")
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)

@@ -1,0 +1,91 @@
+"""The contract between one party's media and the pipeline that listens and speaks to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Pcm = npt.NDArray[np.int16]
+"""Mono linear PCM, shape (samples,), at the leg's rate. Read-only for whoever did not make it."""
+
+
+class PlayoutFullError(Exception):
+    """The leg's playout queue cannot take this much audio; nothing of it was queued."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a leg's playout stands."""
+
+    played_samples: int
+    """Agent audio handed to the wire since the leg opened; silence that filled a gap is not counted."""
+    queued_samples: int
+    """Agent audio accepted and not yet played."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flushed:
+    """What a flush did."""
+
+    played_samples: int
+    """As `Position.played_samples`, exact at the moment of the flush."""
+    dropped_samples: int
+    """Queued audio that will never be heard."""
+    dropped_marks: tuple[int, ...]
+    """Marks, in order, whose audio did not play to its end."""
+
+
+class LegListener(Protocol):
+    """What a leg tells its one listener. Called on the asyncio thread; must return at once."""
+
+    def on_frame(self, pcm: Pcm) -> None:
+        """One frame (20 ms as a rule) of the party's voice, in order, as soon as it is in order.
+
+        The array is a read-only view of a shared batch: cheap to keep for seconds, to be copied for longer.
+        """
+
+    def on_dtmf(self, digit: str, duration_ms: int) -> None:
+        """A digit (0-9, *, #, A-D) was pressed and released."""
+
+    def on_mark(self, mark: int) -> None:
+        """The last sample of the audio played with this mark went to the wire."""
+
+    def on_drained(self) -> None:
+        """The playout queue ran empty after the last `play`."""
+
+    def on_media_silent(self, silent_ms: int) -> None:
+        """No packet has come from the party for this long; told once for each silence."""
+
+
+class Leg(Protocol):
+    """One party of a call, as sound. All methods are synchronous, cheap, and for the asyncio thread only."""
+
+    listener: LegListener | None
+
+    @property
+    def rate_hz(self) -> int:
+        """Samples per second of all PCM here: 8000, 16000 or 48000; fixed for the life of the leg."""
+
+    def play(self, pcm: Pcm, mark: int | None = None) -> None:
+        """Queue audio behind what is queued; any length. The samples are taken over before it returns.
+
+        With a mark, `on_mark` follows when its last sample is played; an empty array with a mark is allowed.
+
+        Raises:
+            PlayoutFullError: the queue would exceed its limit; nothing was queued.
+        """
+
+    def flush(self) -> Flushed:
+        """Drop everything queued, now: after the return nothing queued before reaches the wire."""
+
+    def pause(self) -> None:
+        """Hold playout where it stands (silence goes out instead), reversibly. Idempotent."""
+
+    def resume(self) -> None:
+        """Go on exactly where `pause` stopped. Idempotent."""
+
+    def position(self) -> Position:
+        """What was played and what waits, right now."""

@@ -1,0 +1,59 @@
+/* The limits of this PJSIP build. recipe/limits.c prints what the compiler really saw; BUILD.json keeps it. */
+#ifndef OFFHOOK_CONFIG_SITE_H
+#define OFFHOOK_CONFIG_SITE_H
+
+/* pj_assert() must not end a process that carries calls; PJ_ASSERT_RETURN() still checks, and returns. */
+#define NDEBUG 1
+
+/* Detail for the field; costs one comparison where it is not wanted. */
+#define PJ_LOG_MAX_LEVEL 5
+
+
+/* Calls */
+
+/* Four times the 1,000 calls that two cores carry. A call costs 22 kB only if the application asks for it (maxCalls). */
+#define PJSUA_MAX_CALLS 4000
+
+/* One account per trunk registration, and some for local users. */
+#define PJSUA_MAX_ACC 64
+
+/* One port of the bridge per call, and the bridge's own. A port takes 8 bytes per possible port, so set maxMediaPorts
+ * to the calls that are wanted, plus 8. */
+#define PJSUA_MAX_CONF_PORTS 4096
+
+/* RTP and RTCP of every call, as many again for half a second after a hang-up, and the signalling. */
+#define PJ_IOQUEUE_MAX_HANDLES 12288
+
+
+/* Signalling */
+
+/* SIP sockets of all kinds; a TCP or TLS connection takes one. */
+#define PJSIP_MAX_TRANSPORTS 1024
+
+/* Sizes of hash tables, not limits, 2^n - 1: one dialog per call, another while it is transferred, */
+#define PJSIP_MAX_DIALOG_COUNT 8191
+
+/* and 32 s (64 * T1) of transactions at 100 calls/s. */
+#define PJSIP_MAX_TSX_COUNT 16383
+
+/* An INVITE with an Identity header and ICE or ISUP passes 4,000 bytes. Every message sent keeps a buffer of this
+ * size until its transaction ends, so not more. */
+#define PJSIP_MAX_PKT_LEN 8000
+
+/* From, To and Contact of trunks carry parameters; a longer URI refuses the call. */
+#define PJSIP_MAX_URL_SIZE 512
+
+/* A burst of requests waits here while a callback runs; the kernel clips it to net.core.rmem_max and wmem_max. */
+#define PJSIP_UDP_SO_RCVBUF_SIZE (4 * 1024 * 1024)
+#define PJSIP_UDP_SO_SNDBUF_SIZE (4 * 1024 * 1024)
+
+
+/* Media */
+
+/* Loss, delay and MOS as the peer sees them (RFC 3611); an account turns it on. */
+#define PJMEDIA_HAS_RTCP_XR 1
+
+/* Below the 64 crypto attributes that upstream has room for; see patches/01-sdes-crypto-count.patch. */
+#define PJMEDIA_MAX_SDP_ATTR 60
+
+#endif

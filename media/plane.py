@@ -1,0 +1,135 @@
+"""The media plane on the asyncio side: the engine's batches, handed to each call's leg."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+
+from media import _engine
+from media.leg import Flushed, Leg, LegListener, Pcm, PlayoutFullError, Position
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_log = structlog.get_logger("media")
+
+
+class EngineLeg(Leg):
+    """A leg whose media is a slot of the native engine. Opened by `MediaPlane.open`, closed by `close`.
+
+    It can play once its first stream is attached, which the SIP side tells.
+    """
+
+    __slots__ = ("_plane", "listener", "on_failure", "on_silent", "slot")
+
+    def __init__(self, plane: MediaPlane, slot: _engine.Slot) -> None:
+        self._plane = plane
+        self.slot = slot
+        self.listener: LegListener | None = None
+        self.on_failure: Callable[[Exception], None] | None = None
+        """Called when the listener raised; it is not called again."""
+        self.on_silent: Callable[[int], None] | None = None
+        """As `LegListener.on_media_silent`, for whoever owns the call; told with or without a listener."""
+
+    @property
+    def rate_hz(self) -> int:
+        return self.slot.rate_hz
+
+    def play(self, pcm: Pcm, mark: int | None = None) -> None:
+        if not self.slot.play(pcm, mark):
+            queued_ms = self.position().queued_samples * 1000 // max(self.slot.rate_hz, 1)
+            msg = f"cannot queue {len(pcm)} samples: {queued_ms} ms wait already; wait for marks or `drained`"
+            raise PlayoutFullError(msg)
+
+    def flush(self) -> Flushed:
+        flushed = self.slot.flush()
+        return Flushed(flushed.played_samples, flushed.dropped_samples, tuple(flushed.dropped_marks))
+
+    def pause(self) -> None:
+        self.slot.pause()
+
+    def resume(self) -> None:
+        self.slot.resume()
+
+    def position(self) -> Position:
+        position = self.slot.position()
+        return Position(position.played_samples, position.queued_samples)
+
+    def counters(self) -> _engine.Counters:
+        """What the wire and the agent's side saw since the leg was opened."""
+        return self.slot.counters()
+
+    def close(self) -> None:
+        """Nothing is delivered any more. The stream, if one is attached, is the SIP side's to detach."""
+        self.listener = self.on_failure = self.on_silent = None
+        self._plane.forget(self)
+
+
+class MediaPlane:
+    """Owns the engine. One wake-up of the loop drains every call's frames and events."""
+
+    def __init__(self, tuning: _engine.Tuning, *, clock_threads: int) -> None:
+        """Pjlib must be initialised: create it after the SIP endpoint has begun."""
+        self.engine = _engine.Engine(tuning, clock_threads=clock_threads)
+        self._legs: dict[int, EngineLeg] = {}
+
+    def start(self) -> None:
+        """Begin to deliver, on the running loop."""
+        asyncio.get_running_loop().add_reader(self.engine.fileno(), self._deliver)
+
+    def stop(self) -> None:
+        asyncio.get_running_loop().remove_reader(self.engine.fileno())
+
+    def open(self) -> EngineLeg:
+        leg = EngineLeg(self, self.engine.open())
+        self._legs[leg.slot.id] = leg
+        return leg
+
+    def forget(self, leg: EngineLeg) -> None:
+        self._legs.pop(leg.slot.id, None)
+
+    @property
+    def legs(self) -> int:
+        return len(self._legs)
+
+    def _deliver(self) -> None:
+        records, pcm = self.engine.read()
+        legs = self._legs
+        frame = _engine.FRAME
+        for slot_id, kind, begin, end in records:
+            leg = legs.get(slot_id)
+            if leg is None:
+                continue
+            listener = leg.listener
+            try:
+                if kind != frame:
+                    _tell(leg, kind, begin, end)
+                elif listener is not None:
+                    listener.on_frame(pcm[begin:end])
+            except Exception as error:  # noqa: BLE001 - one call's fault must not silence the calls behind it in the batch
+                _fail(leg, error)
+
+
+def _tell(leg: EngineLeg, kind: int, begin: int, end: int) -> None:
+    if kind == _engine.SILENT and leg.on_silent is not None:
+        leg.on_silent(begin)
+    listener = leg.listener
+    if listener is None:
+        return
+    if kind == _engine.DTMF:
+        listener.on_dtmf(chr(begin), end)
+    elif kind == _engine.MARK:
+        listener.on_mark(begin)
+    elif kind == _engine.DRAINED:
+        listener.on_drained()
+    elif kind == _engine.SILENT:
+        listener.on_media_silent(begin)
+
+
+def _fail(leg: EngineLeg, error: Exception) -> None:
+    leg.listener = None
+    _log.error("leg.failed", slot=leg.slot.id, exc_info=error)
+    if leg.on_failure is not None:
+        leg.on_failure(error)

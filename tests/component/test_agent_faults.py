@@ -1,0 +1,242 @@
+"""An agent that raises, hangs, floods, blocks or does not end harms its own call at most."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gateway.agents import (
+    AgentBusyError,
+    AgentFailedError,
+    AgentSettings,
+    AgentSpec,
+    Isolation,
+    PythonSettings,
+    run_agent,
+)
+from media.bargein import BargeIn, BargeInSettings
+from media.conversation import Conversation
+from tests.component import user_agents
+from tests.component.fake_leg import FakeLeg, caller_sends, silence, voice
+from tests.virtual_time import virtual
+
+NONE, THREAD = Isolation.NONE, Isolation.THREAD
+
+
+def spec_of(name: str, isolation: Isolation, options: dict[str, object] | None = None, **limits: Any) -> AgentSpec:
+    kind = PythonSettings(f"tests.component.user_agents:{name}", options or {}, isolation=isolation)
+    return AgentSpec(AgentSettings(name.lower(), kind, BargeInSettings(mode=BargeIn.CUT), **limits))
+
+
+def begin(spec: AgentSpec) -> tuple[FakeLeg, Conversation, asyncio.Task[None]]:
+    leg = FakeLeg()
+    call = Conversation(leg, barge_in=spec.settings.effective_barge_in)
+    return leg, call, asyncio.create_task(run_agent(spec, call))
+
+
+async def failure_of(running: asyncio.Task[None]) -> AgentFailedError:
+    with pytest.raises(AgentFailedError) as caught:
+        await running
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("name", "detail"),
+    [
+        ("Raises", "ValueError: a fault of its own"),
+        ("RaisesInConstructor", "RuntimeError: no model"),
+        ("Floods", "PlayoutFullError"),
+    ],
+)
+@virtual
+async def test_what_it_raises_is_its_failure(name: str, detail: str) -> None:
+    spec = spec_of(name, NONE)
+    leg, call, running = begin(spec)
+    failed = await failure_of(running)
+    assert failed.reason == "raised"
+    assert detail in failed.detail
+    assert spec.failed_total == 1
+    call.close()
+    assert leg.position().queued_samples == 0
+    leg.stop_clock()
+
+
+@pytest.mark.parametrize("name", ["Raises", "RaisesInConstructor", "RaisesInConsumer", "Floods"])
+def test_the_same_in_a_thread(name: str) -> None:
+    async def main() -> None:
+        leg, call, running = begin(spec_of(name, THREAD))
+        await caller_sends(leg, silence(8_000, 200))
+        assert (await failure_of(running)).reason == "raised"
+        call.close()
+        leg.stop_clock()
+
+    asyncio.run(main())
+
+
+@virtual
+async def test_an_inline_consumer_that_raises() -> None:
+    leg, call, running = begin(spec_of("RaisesInConsumer", NONE))
+    await caller_sends(leg, silence(8_000, 60))
+    assert "ZeroDivisionError" in (await failure_of(running)).detail
+    call.close()
+    leg.stop_clock()
+
+
+@pytest.mark.parametrize(("name", "reason", "after_s"), [("NeverBegins", "silent", 10), ("Stalls", "stalled", 70)])
+@virtual
+async def test_one_that_does_nothing_is_ended(name: str, reason: str, after_s: float) -> None:
+    leg, call, running = begin(spec_of(name, NONE))
+    sending = asyncio.create_task(caller_sends(leg, np.tile(silence(8_000, 1_000), 80)))
+    assert (await failure_of(running)).reason == reason
+    assert asyncio.get_running_loop().time() <= after_s + 1
+    call.close()
+    leg.stop_clock()
+    await sending
+
+
+@virtual
+async def test_one_that_waits_for_the_caller_is_left_in_peace() -> None:
+    leg, call, running = begin(spec_of("Parrot", NONE))
+    await asyncio.sleep(600)
+    assert not running.done()
+    call.caller_hung_up()
+    await running
+    call.close()
+    leg.stop_clock()
+
+
+@virtual
+async def test_one_that_takes_no_events_stalls() -> None:
+    leg, call, running = begin(spec_of("TakesNoEvents", NONE))
+    await caller_sends(leg, silence(8_000, 40))
+    for _ in range(2_000):
+        call.on_dtmf("1", 100)
+    failed = await failure_of(running)
+    assert failed.reason == "stalled"
+    assert "events untaken" in failed.detail
+    call.close()
+    leg.stop_clock()
+
+
+@virtual
+async def test_one_that_swallows_its_cancellation_is_abandoned_and_counted() -> None:
+    spec = spec_of("SwallowsCancellation", NONE, {"seconds": 10})
+    leg, call, running = begin(spec)
+    await asyncio.sleep(1)
+    call.caller_hung_up()
+    await running
+    assert asyncio.get_running_loop().time() == pytest.approx(1 + 1 + 2, abs=0.01)
+    assert (spec.abandoned, spec.abandoned_total) == (1, 1)
+    await asyncio.sleep(8)
+    assert (spec.abandoned, spec.abandoned_total) == (0, 1)
+    call.close()
+    leg.stop_clock()
+
+
+def test_blocked_threads_hurt_nobody_and_are_limited() -> None:
+    async def main() -> None:
+        spec = spec_of("Blocks", THREAD, {"seconds": 0.6}, hangup_grace_s=0.02, cancel_deadline_s=0.02)
+        legs = []
+        for _ in range(16):
+            leg, call, running = begin(spec)
+            began = time.monotonic()
+            await caller_sends(leg, silence(8_000, 20))
+            call.caller_hung_up()
+            await running
+            assert time.monotonic() - began < 0.3
+            legs.append(leg)
+            call.close()
+            if spec.abandoned == 16:
+                break
+        assert spec.abandoned >= 1
+        if spec.abandoned == 16:
+            _, call, running = begin(spec)
+            with pytest.raises(AgentBusyError, match="have not ended yet"):
+                await running
+            call.close()
+        await asyncio.sleep(1.0)
+        assert spec.abandoned == 0
+        for leg in legs:
+            leg.stop_clock()
+
+    asyncio.run(main())
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("agent:")]
+
+
+def test_a_thread_that_computes_without_end_leaves_the_other_calls_their_voice() -> None:
+    async def main() -> None:
+        burning = begin(spec_of("Burns", THREAD, {"seconds": 1.0}, hangup_grace_s=0.02, cancel_deadline_s=0.02))
+        leg, call, running = begin(spec_of("InlineParrot", NONE))
+        await caller_sends(leg, np.tile(voice(8_000, 200), 3))
+        await asyncio.sleep(0.1)
+        assert (leg.heard() != 0).sum() >= 0.95 * 4_800
+        burning[1].caller_hung_up()
+        await burning[2]
+        call.caller_hung_up()
+        await running
+        await asyncio.sleep(0.6)
+        for done in (call, burning[1]):
+            done.close()
+        leg.stop_clock()
+        burning[0].stop_clock()
+
+    asyncio.run(main())
+
+
+@virtual
+async def test_max_calls() -> None:
+    spec = spec_of("Parrot", NONE, max_calls=1)
+    leg, call, running = begin(spec)
+    await asyncio.sleep(0)
+    other_leg, other, refused = begin(spec)
+    with pytest.raises(AgentBusyError, match="it has 1 calls, max_calls is 1"):
+        await refused
+    call.caller_hung_up()
+    await running
+    assert spec.calls == 0
+    for done in (call, other):
+        done.close()
+    leg.stop_clock()
+    other_leg.stop_clock()
+
+
+@virtual
+async def test_its_last_words_are_heard() -> None:
+    leg, call, running = begin(spec_of("SaysGoodbye", NONE))
+    await running
+    assert call.heard_ms == 1_000
+    call.close()
+    leg.stop_clock()
+
+
+@virtual
+async def test_after_the_hangup_it_may_finish_by_itself() -> None:
+    user_agents.FinishesItsNotes.notes.clear()
+    leg, call, running = begin(spec_of("FinishesItsNotes", NONE))
+    await caller_sends(leg, silence(8_000, 100))
+    call.caller_hung_up()
+    await running
+    assert user_agents.FinishesItsNotes.notes == ["written"]
+    call.close()
+    leg.stop_clock()
+
+
+def test_barge_in_reaches_an_agent_in_a_thread() -> None:
+    async def main() -> None:
+        leg, call, running = begin(spec_of("TurnTaker", THREAD))
+        await caller_sends(leg, np.concatenate((voice(8_000, 500), silence(8_000, 800))))
+        assert call.speaking
+        await caller_sends(leg, voice(8_000, 300))
+        assert not call.speaking
+        assert call.counters.barge_ins_confirmed == 1
+        call.caller_hung_up()
+        await running
+        call.close()
+        leg.stop_clock()
+
+    asyncio.run(main())

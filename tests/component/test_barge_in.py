@@ -1,0 +1,118 @@
+"""Barge-in on a whole conversation: what the caller's voice does to the agent's, to the frame."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from media.bargein import BargeIn, BargeInSettings
+from media.conversation import Conversation
+from media.events import Audio, Event, Hangup, Interrupted, MarkReached, Resumed, SpeechEnded, SpeechStarted
+from media.leg import Pcm
+from tests.component.fake_leg import FakeLeg, caller_sends, silence, voice
+from tests.virtual_time import virtual
+
+RATES_HZ = (8_000, 16_000, 48_000)
+
+
+def ramp(rate_hz: int, duration_ms: int) -> Pcm:
+    """Audio in which every sample tells its place."""
+    return (np.arange(rate_hz * duration_ms // 1_000) % 30_000 + 1).astype(np.int16)
+
+
+async def collect(call: Conversation, into: list[Event]) -> None:
+    into.extend([event async for event in call.events() if not isinstance(event, Audio)])
+
+
+async def scene(
+    mode: BargeIn, said: Pcm, *, rate_hz: int = 8_000, answer_ms: int = 5_000, event_delay_ms: float = 3.0
+) -> tuple[FakeLeg, Conversation, list[Event]]:
+    """The agent answers at 0 s, the caller sends `said`; ends when both are done."""
+    leg = FakeLeg(rate_hz, event_delay_ms=event_delay_ms)
+    call = Conversation(leg, barge_in=BargeInSettings(mode=mode))
+    events: list[Event] = []
+    listener = asyncio.create_task(collect(call, events))
+    answer = ramp(rate_hz, answer_ms)
+    for index, start in enumerate(range(0, len(answer), rate_hz)):
+        await call.say(answer[start : start + rate_hz], mark=f"s{index}")
+    await caller_sends(leg, said)
+    await call.said()
+    call.caller_hung_up()
+    await listener
+    call.close()
+    leg.stop_clock()
+    return leg, call, events
+
+
+def names(events: list[Event]) -> list[str]:
+    return [type(event).__name__ for event in events]
+
+
+@pytest.mark.parametrize("rate_hz", RATES_HZ)
+@virtual
+async def test_cut_stops_on_the_frame_that_completes_min_speech(rate_hz: int) -> None:
+    said = np.concatenate((silence(rate_hz, 1_500), voice(rate_hz, 1_000), silence(rate_hz, 1_500)))
+    leg, _, events = await scene(BargeIn.CUT, said, rate_hz=rate_hz)
+    cut = next(event for event in events if isinstance(event, Interrupted))
+    sounding = [index for index, frame in enumerate(leg.wire) if frame.any()]
+    # The first packet with voice arrives at 1,520 ms, min_speech_ms is complete 5 packets later.
+    assert sounding[-1] * 20 <= 1_520 + 100 + 20
+    assert cut.heard_ms == len(sounding) * 20
+    assert cut.heard_ms + cut.unheard_ms == 5_000
+    assert cut.marks_reached == ("s0",)
+    assert cut.marks_dropped == ("s1", "s2", "s3", "s4")
+    assert names(events) == ["MarkReached", "SpeechStarted", "Interrupted", "SpeechEnded", "Hangup"]
+
+
+@virtual
+async def test_pause_confirms_and_cuts_where_it_paused() -> None:
+    said = np.concatenate((silence(8_000, 1_500), voice(8_000, 1_000), silence(8_000, 1_500)))
+    leg, call, events = await scene(BargeIn.PAUSE, said)
+    cut = next(event for event in events if isinstance(event, Interrupted))
+    assert 1_600 <= cut.heard_ms <= 1_640
+    assert np.array_equal(np.concatenate([f for f in leg.wire if f.any()]), ramp(8_000, cut.heard_ms))
+    assert call.counters.barge_ins_confirmed == 1
+    assert call.counters.barge_ins_rejected == 0
+
+
+@pytest.mark.parametrize("rate_hz", RATES_HZ)
+@pytest.mark.parametrize("cough_ms", [60, 150])
+@virtual
+async def test_a_cough_loses_not_a_sample(rate_hz: int, cough_ms: int) -> None:
+    said = np.concatenate((silence(rate_hz, 1_500), voice(rate_hz, cough_ms), silence(rate_hz, 1_500)))
+    leg, call, events = await scene(BargeIn.PAUSE, said, rate_hz=rate_hz)
+    heard = leg.heard()
+    assert np.array_equal(heard[heard != 0], ramp(rate_hz, 5_000))
+    assert not any(isinstance(event, Interrupted) for event in events)
+    assert call.counters.barge_ins_rejected == call.counters.barge_ins_pending
+    if cough_ms == 150:
+        assert any(isinstance(event, Resumed) for event in events)
+
+
+@virtual
+async def test_off_lets_the_caller_talk_and_tells_the_turns() -> None:
+    said = np.concatenate((silence(8_000, 500), voice(8_000, 1_000), silence(8_000, 1_000)))
+    leg, _, events = await scene(BargeIn.OFF, said)
+    heard = leg.heard()
+    assert np.array_equal(heard[heard != 0], ramp(8_000, 5_000))
+    started = next(event for event in events if isinstance(event, SpeechStarted))
+    ended = next(event for event in events if isinstance(event, SpeechEnded))
+    assert started.speech_ms == 120
+    assert 980 <= ended.speech_ms <= 1_140
+    assert ended.silence_ms == 600
+    assert set(leg.calls) == {"flush"}  # of close alone
+
+
+@pytest.mark.parametrize("event_delay_ms", [0.0, 5.0, 19.0, 250.0])
+@virtual
+async def test_marks_heard_are_told_before_the_interruption(event_delay_ms: float) -> None:
+    said = np.concatenate((silence(8_000, 900), voice(8_000, 1_500)))
+    leg, _, events = await scene(BargeIn.CUT, said, event_delay_ms=event_delay_ms)
+    cut = next(event for event in events if isinstance(event, Interrupted))
+    told = [event.name for event in events[: events.index(cut)] if isinstance(event, MarkReached)]
+    assert told == list(cut.marks_reached) == ["s0"]
+    assert sum(isinstance(event, MarkReached) for event in events) == 1
+    assert events[-1] == Hangup()
+    assert len([f for f in leg.wire if f.any()]) * 20 == cut.heard_ms

@@ -1,0 +1,411 @@
+"""A conversation on a fake leg: backpressure, what was heard, stale audio, the end, and hostile agents."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import numpy as np
+import pytest
+
+from media.bargein import BargeIn, BargeInSettings
+from media.conversation import Conversation, play_once
+from media.events import (
+    AgentStalledError,
+    Audio,
+    CallEndedError,
+    Drained,
+    Dtmf,
+    Event,
+    Hangup,
+    Interrupted,
+    MarkReached,
+    Resumed,
+    SpeechEnded,
+)
+from media.leg import Pcm, PlayoutFullError
+from tests.component.fake_leg import FakeLeg, caller_sends, silence, voice
+from tests.virtual_time import virtual
+
+RATE_HZ = 8_000
+
+
+def tone(duration_ms: int) -> Pcm:
+    return np.full(RATE_HZ * duration_ms // 1_000, 5_000, np.int16)
+
+
+def start(mode: BargeIn = BargeIn.CUT, **leg_settings: float) -> tuple[FakeLeg, Conversation]:
+    leg = FakeLeg(RATE_HZ, **leg_settings)  # type: ignore[arg-type]
+    return leg, Conversation(leg, barge_in=BargeInSettings(mode=mode))
+
+
+def sounding_ms(leg: FakeLeg) -> int:
+    return int((leg.heard() != 0).sum()) * 1_000 // RATE_HZ
+
+
+@virtual
+async def test_say_accepts_10_s_at_once_and_then_keeps_the_pace_of_speech() -> None:
+    leg, call = start()
+    now_s = asyncio.get_running_loop().time
+    assert await call.say(tone(10_000))
+    assert now_s() == 0
+    assert await call.say(tone(10_000))
+    assert now_s() == pytest.approx(5.0, abs=0.6)
+    assert 14_000 <= call.queued_ms <= 15_000
+    assert await call.said() == 20_000
+    assert sounding_ms(leg) == 20_000
+    assert max(np.flatnonzero([not frame.any() for frame in leg.wire]), default=0) == 0, "no gap"
+    leg.stop_clock()
+
+
+@virtual
+async def test_a_leg_that_holds_less_than_max_ahead_is_waited_for() -> None:
+    leg, call = start(queue_max_ms=2_000)
+    assert await call.say(tone(6_000))
+    assert await call.said() == 6_000
+    with pytest.raises(PlayoutFullError):
+        call.play(tone(3_000))
+    assert call.queued_ms == 0
+    leg.stop_clock()
+
+
+@virtual
+async def test_heard_is_known_at_any_time() -> None:
+    leg, call = start()
+    assert call.heard_ms == 0
+    call.play(tone(1_000))
+    await asyncio.sleep(0.401)
+    assert call.heard_ms == 400
+    await asyncio.sleep(1)
+    assert call.heard_ms == 1_000
+    call.play(tone(500))
+    assert call.heard_ms == 0, "a new utterance"
+    await asyncio.sleep(0.201)
+    assert call.stop() == call.heard_ms == 200
+    assert call.queued_ms == 0
+    leg.stop_clock()
+
+
+@virtual
+async def test_an_utterance_outlives_underruns() -> None:
+    leg, call = start()
+    utterance = call.utterance()
+    for _ in range(3):
+        await utterance.say(tone(100))
+        await asyncio.sleep(0.5)
+    assert utterance.heard_ms == call.heard_ms == 300
+    assert not utterance.interrupted
+    leg.stop_clock()
+
+
+@virtual
+async def test_utterances_in_a_row_are_told_apart() -> None:
+    leg, call = start()
+    first, second = call.utterance(), call.utterance()
+    first.play(tone(300))
+    second.play(tone(300))
+    await asyncio.sleep(0.401)
+    assert (first.heard_ms, second.heard_ms, call.heard_ms) == (300, 100, 100)
+    call.stop()
+    assert first.interrupted
+    assert not second.play(tone(20))
+    assert (first.heard_ms, second.heard_ms) == (300, 100)
+    leg.stop_clock()
+
+
+@virtual
+async def test_marks_are_told_in_order_with_drained_last() -> None:
+    leg, call = start(BargeIn.OFF)
+    events: list[Event] = []
+
+    async def listen() -> None:
+        async for event in call.events():
+            events.append(event)  # noqa: PERF401 - seen while it runs
+
+    listening = asyncio.create_task(listen())
+    await asyncio.sleep(0)
+    call.play(tone(200), mark="one")
+    call.play(tone(0), mark="empty")
+    call.play(tone(100), mark="two")
+    await call.said()
+    call.caller_hung_up()
+    await listening
+    assert events == [MarkReached("one"), MarkReached("empty"), MarkReached("two"), Drained(), Hangup()]
+    leg.stop_clock()
+
+
+async def endless(closed: list[bool]) -> AsyncIterator[Pcm]:
+    try:
+        while True:
+            yield tone(100)
+            await asyncio.sleep(0.05)
+    finally:
+        closed.append(True)
+
+
+@virtual
+async def test_an_interruption_closes_the_synthesis_and_silences_it() -> None:
+    leg, call = start()
+    closed: list[bool] = []
+    speaking = asyncio.create_task(call.speak(endless(closed)))
+    await caller_sends(leg, np.concatenate((silence(RATE_HZ, 500), voice(RATE_HZ, 600))))
+    spoken = await speaking
+    assert spoken.interrupted
+    assert closed == [True]
+    assert spoken.heard_ms == sounding_ms(leg)
+    assert 580 <= spoken.heard_ms <= 620
+    await asyncio.sleep(1)
+    assert sounding_ms(leg) == spoken.heard_ms
+    call.close()
+    leg.stop_clock()
+
+
+@virtual
+async def test_stale_audio_of_a_deaf_agent_is_refused_once_per_interruption() -> None:
+    leg, call = start()
+    answers: list[bool] = []
+
+    async def push() -> None:
+        for _ in range(200):
+            answers.append(await call.say(tone(100)))
+            await asyncio.sleep(0.01)
+
+    pushing = asyncio.create_task(push())
+    await caller_sends(leg, np.concatenate((silence(RATE_HZ, 300), voice(RATE_HZ, 140), silence(RATE_HZ, 200))))
+    assert answers.count(False) == 1
+    assert call.counters.barge_ins_confirmed == 1
+    pushing.cancel()
+    await asyncio.wait({pushing})
+    call.close()
+    leg.stop_clock()
+
+
+@virtual
+async def test_after_taking_the_interruption_the_next_answer_is_played_whole() -> None:
+    leg, call = start()
+    call.play(tone(3_000))
+    sending = asyncio.create_task(
+        caller_sends(leg, np.concatenate((silence(RATE_HZ, 300), voice(RATE_HZ, 500), silence(RATE_HZ, 1_000))))
+    )
+    async for event in call.events():
+        if isinstance(event, SpeechEnded):
+            break
+    before = sounding_ms(leg)
+    assert await call.say(tone(400))
+    assert await call.said() == 400
+    assert sounding_ms(leg) == before + 400
+    await sending
+    leg.stop_clock()
+
+
+@virtual
+async def test_a_waiting_say_is_told_of_the_interruption() -> None:
+    leg, call = start()
+    saying = asyncio.create_task(call.say(tone(60_000)))
+    await caller_sends(leg, np.concatenate((silence(RATE_HZ, 1_000), voice(RATE_HZ, 200))))
+    assert await saying is False
+    assert call.queued_ms == 0
+    assert await call.said() == sounding_ms(leg)
+    assert await call.say(tone(100)), "say has told of it, it does not do so twice"
+    call.close()
+    leg.stop_clock()
+
+
+@virtual
+async def test_the_agent_decides_in_pause_mode() -> None:
+    leg, call = start(BargeIn.PAUSE)
+    call.play(tone(2_000))
+    await caller_sends(leg, np.concatenate((silence(RATE_HZ, 300), voice(RATE_HZ, 160))))
+    assert call.held
+    assert call.reject_interruption()
+    assert not call.held
+    await caller_sends(leg, voice(RATE_HZ, 600))
+    assert not call.held, "what was overruled does not hold it again"
+    await caller_sends(leg, silence(RATE_HZ, 600))
+    await caller_sends(leg, voice(RATE_HZ, 160))
+    assert call.held
+    assert call.confirm_interruption()
+    assert call.queued_ms == 0
+    assert not call.confirm_interruption()
+    assert (call.counters.barge_ins_rejected, call.counters.barge_ins_confirmed) == (1, 1)
+    call.close()
+    leg.stop_clock()
+
+
+@virtual
+async def test_packets_that_stop_do_not_hold_the_agent_for_ever() -> None:
+    leg, call = start(BargeIn.PAUSE)
+    call.listen()
+    call.play(tone(3_000))
+    await caller_sends(leg, np.concatenate((silence(RATE_HZ, 300), voice(RATE_HZ, 200))))
+    assert call.held
+    await asyncio.sleep(0.45)
+    assert not call.held
+    assert await call.said() == 3_000
+    events = [event for event in await drain(call) if isinstance(event, Resumed | SpeechEnded)]
+    assert [type(event) for event in events] == [Resumed, SpeechEnded]
+    leg.stop_clock()
+
+
+async def drain(call: Conversation) -> list[Event]:
+    call.caller_hung_up()
+    return [event async for event in call.events()]
+
+
+@virtual
+async def test_playing_while_held_waits_behind() -> None:
+    leg, call = start(BargeIn.PAUSE)
+    call.play(np.full(8_000, 1, np.int16))
+    await caller_sends(leg, np.concatenate((silence(RATE_HZ, 200), voice(RATE_HZ, 140))))
+    assert call.held
+    call.play(np.full(800, 2, np.int16))
+    await caller_sends(leg, silence(RATE_HZ, 1_600))
+    heard = leg.heard()
+    assert heard[heard != 0].tolist() == [1] * 8_000 + [2] * 800
+    call.close()
+    leg.stop_clock()
+
+
+@virtual
+async def test_an_interruption_when_all_was_heard_is_none() -> None:
+    leg, call = start(event_delay_ms=200)
+    call.play(tone(300))
+    await caller_sends(leg, np.concatenate((silence(RATE_HZ, 200), voice(RATE_HZ, 140))))
+    assert not any(isinstance(event, Interrupted) for event in await drain(call))
+    assert call.counters.barge_ins_confirmed == 0
+    leg.stop_clock()
+
+
+@virtual
+async def test_a_full_media_lane_delays_no_interruption() -> None:
+    leg, call = start()
+    await call.say(tone(10_000))
+    await caller_sends(leg, np.concatenate((silence(RATE_HZ, 2_000), voice(RATE_HZ, 140))))
+    assert call.lanes.full
+    assert call.queued_ms == 0
+    first = await anext(call.events())
+    assert not isinstance(first, Audio)
+    call.close()
+    leg.stop_clock()
+
+
+@virtual
+async def test_a_flood_of_keys_stalls_only_an_agent_that_listened() -> None:
+    leg, call = start()
+    for _ in range(5_000):
+        call.on_dtmf("1", 100)
+    assert not call.over
+    assert await anext(call.events()) == Dtmf("1", 100)
+    for _ in range(5_000):
+        call.on_dtmf("2", 100)
+    assert isinstance(call.failure, AgentStalledError)
+    assert (await drain(call))[-1] == Hangup()
+    leg.stop_clock()
+
+
+@virtual
+async def test_an_inline_consumer_that_raises_ends_its_own_call() -> None:
+    leg, call = start(BargeIn.OFF)
+
+    def broken(_pcm: Pcm) -> None:
+        raise ZeroDivisionError
+
+    call.on_audio(broken)
+    await caller_sends(leg, silence(RATE_HZ, 100))
+    assert isinstance(call.failure, ZeroDivisionError)
+    with pytest.raises(CallEndedError):
+        call.play(tone(20))
+    leg.stop_clock()
+
+
+async def first_event(call: Conversation) -> Event:
+    return await anext(call.events())
+
+
+@virtual
+async def test_after_the_end_nothing_can_be_said_and_everyone_wakes() -> None:
+    leg, call = start()
+    saying, hearing = asyncio.create_task(call.say(tone(60_000))), asyncio.create_task(first_event(call))
+    await asyncio.sleep(1.001)
+    call.caller_hung_up()
+    assert await hearing == Hangup()
+    with pytest.raises(CallEndedError):
+        await saying
+    with pytest.raises(CallEndedError):
+        call.play(tone(20))
+    assert await call.said() == 1_000
+    assert call.heard_ms == 1_000
+    assert [event async for event in call.events()] == []
+    leg.stop_clock()
+
+
+@virtual
+async def test_one_conversation_after_the_other_on_one_leg() -> None:
+    leg = FakeLeg(RATE_HZ)
+    assert await play_once(leg, tone(300)) == 300
+    first = Conversation(leg)
+    first.play(tone(5_000))
+    await asyncio.sleep(0.2)
+    first.close()
+    second = Conversation(leg)
+    second.play(tone(100))
+    assert await second.said() == 100
+    first.close()
+    assert leg.listener is second
+    assert sounding_ms(leg) == 300 + 200 + 100
+    leg.stop_clock()
+
+
+@virtual
+async def test_a_cancelled_announcement_is_silent_at_once() -> None:
+    leg = FakeLeg(RATE_HZ)
+    playing = asyncio.create_task(play_once(leg, tone(5_000)))
+    await asyncio.sleep(0.1)
+    playing.cancel()
+    await asyncio.wait({playing})
+    before = sounding_ms(leg)
+    await asyncio.sleep(1)
+    assert sounding_ms(leg) == before
+    assert leg.listener is None
+    leg.stop_clock()
+
+
+@virtual
+async def test_what_is_no_audio_is_refused_with_the_mend() -> None:
+    leg, call = start()
+    for wrong, message in (
+        (b"\0\0", "audio is bytes: give a numpy array"),
+        (np.zeros(160, np.float32), "audio is of float32: give int16"),
+        (np.zeros((160, 2), np.int16), "one dimension"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            call.play(wrong)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=message):
+            await call.say(wrong)  # type: ignore[arg-type]
+    leg.stop_clock()
+
+
+@virtual
+async def test_an_agent_that_says_nothing_for_ever_does_not_hold_the_loop() -> None:
+    leg, call = start()
+
+    async def mumble() -> None:
+        while True:
+            await call.say(tone(0))
+
+    mumbling = asyncio.create_task(mumble())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    mumbling.cancel()
+    await asyncio.wait({mumbling})
+    leg.stop_clock()
+
+
+@virtual
+async def test_a_flood_of_marks_is_bounded() -> None:
+    leg, call = start()
+    for number in range(1_000):
+        call.play(tone(20), mark=str(number))
+    with pytest.raises(PlayoutFullError, match="marks wait"):
+        call.play(tone(20), mark="one more")
+    leg.stop_clock()

@@ -1,0 +1,41 @@
+"""The fake leg keeps the contract that it stands for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from media.leg import Leg, Pcm
+from tests.component.fake_leg import FakeLeg, caller_sends
+from tests.conformance.leg import LEG_CHECKS, LegRig
+from tests.virtual_time import virtual
+
+
+class FakeRig:
+    slack_ms = 0
+
+    def __init__(self, rate_hz: int) -> None:
+        self.fake = FakeLeg(rate_hz)
+        self.leg: Leg = self.fake
+
+    async def elapse(self, duration_ms: int) -> None:
+        await asyncio.sleep(duration_ms / 1_000)
+
+    async def party_says(self, pcm: Pcm) -> None:
+        await caller_sends(self.fake, pcm)
+
+    def party_heard(self) -> Pcm:
+        heard = self.fake.heard()
+        sounding: Pcm = heard[heard != 0]
+        return sounding
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 48_000])
+@pytest.mark.parametrize("check", LEG_CHECKS, ids=lambda check: check.__name__)
+@virtual
+async def test_fake_leg(check: Callable[[LegRig], Awaitable[None]], rate_hz: int) -> None:
+    rig = FakeRig(rate_hz)
+    await check(rig)
+    rig.fake.stop_clock()

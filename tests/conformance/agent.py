@@ -1,0 +1,132 @@
+"""What every agent must do, built in or a user's. A test module runs each of `AGENT_CHECKS` with its own agent."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from gateway.agents import AgentSpec, run_agent
+from media.conversation import Conversation
+from media.events import CallInfo
+from tests.component.fake_leg import FakeLeg, caller_sends, silence, voice
+
+ENDS_WITHIN_S = 0.5
+
+
+@dataclass(frozen=True)
+class AgentCase:
+    """One agent under test."""
+
+    name: str
+    make: Callable[[], AgentSpec]
+    speaks_first: bool = False
+    """Whether it speaks without having heard a word."""
+    rate_hz: int = 8_000
+
+
+@asynccontextmanager
+async def talking(case: AgentCase) -> AsyncIterator[tuple[FakeLeg, Conversation, asyncio.Task[None]]]:
+    """A call with the agent; at the end the caller hangs up, and nothing may be left."""
+    threads = set(threading.enumerate())
+    tasks = asyncio.all_tasks()
+    leg = FakeLeg(case.rate_hz)
+    spec = case.make()
+    call = Conversation(leg, CallInfo(call_id="c1"), spec.settings.effective_barge_in)
+    running = asyncio.create_task(run_agent(spec, call))
+    await asyncio.sleep(0.05)
+    yield leg, call, running
+    call.caller_hung_up()
+    done, _ = await asyncio.wait({running}, timeout=ENDS_WITHIN_S)
+    assert done, "it has not ended in time"
+    assert running.cancelled() or running.exception() is None
+    call.close()
+    leg.stop_clock()
+    await asyncio.sleep(0.02)
+    assert asyncio.all_tasks() == tasks
+    new_threads = {thread.name for thread in set(threading.enumerate()) - threads}
+    assert not {name for name in new_threads if not name.startswith("asyncio_")}, new_threads
+    assert (spec.calls, spec.abandoned_total) == (0, 0)
+
+
+async def check_hears_and_speaks(case: AgentCase) -> None:
+    async with talking(case) as (leg, call, running):
+        turn = np.concatenate((voice(case.rate_hz, 600), silence(case.rate_hz, 900)))
+        await caller_sends(leg, turn)
+        assert call.counters.frames_heard == 75
+        assert running.done() or not call.over
+        assert (leg.heard() != 0).sum() > case.rate_hz // 10, "nothing of it was heard"
+
+
+async def check_speaks_first_if_it_does(case: AgentCase) -> None:
+    async with talking(case) as (leg, _, _):
+        await asyncio.sleep(0.4)
+        assert bool((leg.heard() != 0).any()) is case.speaks_first
+
+
+async def check_hangup_before_the_first_frame(case: AgentCase) -> None:
+    async with talking(case):
+        pass
+
+
+async def check_hangup_while_the_caller_speaks(case: AgentCase) -> None:
+    async with talking(case) as (leg, _, _):
+        await caller_sends(leg, voice(case.rate_hz, 300))
+
+
+async def check_hangup_before_it_was_made(case: AgentCase) -> None:
+    leg = FakeLeg(case.rate_hz)
+    spec = case.make()
+    call = Conversation(leg, barge_in=spec.settings.effective_barge_in)
+    call.caller_hung_up()
+    await asyncio.wait_for(run_agent(spec, call), ENDS_WITHIN_S)
+    call.close()
+    leg.stop_clock()
+
+
+async def check_survives_keys_bursts_and_silence(case: AgentCase) -> None:
+    async with talking(case) as (leg, call, running):
+        frame = silence(case.rate_hz, 20)
+        for _ in range(500):
+            call.on_frame(frame)
+        for digit in "0123456789*#ABCD":
+            call.on_dtmf(digit, 100)
+        call.on_media_silent(5_000)
+        call.on_mark(4_711)
+        call.on_drained()
+        await caller_sends(leg, silence(case.rate_hz, 100))
+        assert running.done() or not call.over
+
+
+async def check_survives_an_interruption(case: AgentCase) -> None:
+    async with talking(case) as (leg, call, running):
+        await caller_sends(leg, np.concatenate((voice(case.rate_hz, 600), silence(case.rate_hz, 700))))
+        assert running.done() or not call.over
+        assert call.failure is None
+
+
+async def check_cancellation_ends_it(case: AgentCase) -> None:
+    async with talking(case) as (leg, _, running):
+        await caller_sends(leg, voice(case.rate_hz, 100))
+        if running.done():
+            return
+        running.cancel()
+        done, _ = await asyncio.wait({running}, timeout=ENDS_WITHIN_S)
+        assert done
+        assert running.cancelled()
+
+
+AGENT_CHECKS: tuple[Callable[[AgentCase], Awaitable[None]], ...] = (
+    check_hears_and_speaks,
+    check_speaks_first_if_it_does,
+    check_hangup_before_the_first_frame,
+    check_hangup_while_the_caller_speaks,
+    check_hangup_before_it_was_made,
+    check_survives_keys_bursts_and_silence,
+    check_survives_an_interruption,
+    check_cancellation_ends_it,
+)

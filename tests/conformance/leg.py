@@ -1,0 +1,241 @@
+"""What every `Leg` must do, whatever is behind it. A test module runs each of `LEG_CHECKS` on a fresh rig."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import numpy as np
+import pytest
+
+from media.leg import Leg, Pcm, PlayoutFullError
+
+
+class LegRig(Protocol):
+    """A leg with its party, made for one check."""
+
+    @property
+    def leg(self) -> Leg:
+        """The leg under test, ready to play."""
+
+    @property
+    def slack_ms(self) -> int:
+        """How much later than exactly the wire or an event may be."""
+
+    async def elapse(self, duration_ms: int) -> None:
+        """Let time pass; events that are due are delivered."""
+
+    async def party_says(self, pcm: Pcm) -> None:
+        """The party sends audio; returns when it was sent."""
+
+    def party_heard(self) -> Pcm:
+        """All audio that reached the party, without silence; samples may be altered by a codec, not in number."""
+
+
+class Notes:
+    """A listener that writes everything down."""
+
+    def __init__(self) -> None:
+        self.frames: list[Pcm] = []
+        self.marks: list[int] = []
+        self.drained = 0
+        self.dtmf: list[tuple[str, int]] = []
+
+    def on_frame(self, pcm: Pcm) -> None:
+        self.frames.append(pcm)
+
+    def on_dtmf(self, digit: str, duration_ms: int) -> None:
+        self.dtmf.append((digit, duration_ms))
+
+    def on_mark(self, mark: int) -> None:
+        self.marks.append(mark)
+
+    def on_drained(self) -> None:
+        self.drained += 1
+
+    def on_media_silent(self, silent_ms: int) -> None:
+        pass
+
+
+def sound(leg: Leg, duration_ms: int) -> Pcm:
+    """Loud audio without a zero in it."""
+    count = leg.rate_hz * duration_ms // 1_000
+    return np.where(np.arange(count) % 16 < 8, 8_000, -8_000).astype(np.int16)
+
+
+def heard_ms(rig: LegRig) -> float:
+    return len(rig.party_heard()) * 1_000 / rig.leg.rate_hz
+
+
+def played_ms(rig: LegRig) -> float:
+    return rig.leg.position().played_samples * 1_000 / rig.leg.rate_hz
+
+
+async def check_plays_all_and_tells_it_drained_once(rig: LegRig) -> None:
+    notes = rig.leg.listener = Notes()
+    audio = sound(rig.leg, 200)
+    rig.leg.play(audio)
+    assert rig.leg.position().queued_samples == len(audio)
+    await rig.elapse(240 + rig.slack_ms)
+    assert rig.leg.position().played_samples == len(audio)
+    assert rig.leg.position().queued_samples == 0
+    assert notes.drained == 1
+    assert len(rig.party_heard()) == len(audio)
+
+
+async def check_odd_lengths_are_played_to_the_sample(rig: LegRig) -> None:
+    notes = rig.leg.listener = Notes()
+    for count in (1, 7, 159, 161, 1_003):
+        rig.leg.play(np.full(count, 9_000, np.int16), count)
+    await rig.elapse(500 + rig.slack_ms)
+    assert rig.leg.position().played_samples == 1 + 7 + 159 + 161 + 1_003
+    assert notes.marks == [1, 7, 159, 161, 1_003]
+
+
+async def check_marks_come_in_order_after_their_audio(rig: LegRig) -> None:
+    notes = rig.leg.listener = Notes()
+    for mark in range(1, 5):
+        rig.leg.play(sound(rig.leg, 60), mark)
+    await rig.elapse(100)
+    assert notes.marks in ([], [1])
+    await rig.elapse(180 + rig.slack_ms)
+    assert notes.marks == [1, 2, 3, 4]
+
+
+async def check_an_empty_mark_follows_what_is_queued(rig: LegRig) -> None:
+    notes = rig.leg.listener = Notes()
+    rig.leg.play(sound(rig.leg, 0), 1)
+    await rig.elapse(40 + rig.slack_ms)
+    assert notes.marks == [1]
+    rig.leg.play(sound(rig.leg, 100))
+    rig.leg.play(sound(rig.leg, 0), 2)
+    await rig.elapse(20)
+    assert notes.marks == [1]
+    await rig.elapse(120 + rig.slack_ms)
+    assert notes.marks == [1, 2]
+
+
+async def check_flush_drops_at_once_and_counts_exactly(rig: LegRig) -> None:
+    notes = rig.leg.listener = Notes()
+    for mark in range(1, 6):
+        rig.leg.play(sound(rig.leg, 100), mark)
+    await rig.elapse(250)
+    flushed = rig.leg.flush()
+    assert flushed.played_samples + flushed.dropped_samples == len(sound(rig.leg, 500))
+    assert flushed.played_samples == rig.leg.position().played_samples
+    assert rig.leg.position().queued_samples == 0
+    await rig.elapse(300 + rig.slack_ms)
+    assert rig.leg.position().played_samples == flushed.played_samples
+    assert len(rig.party_heard()) == flushed.played_samples
+    assert notes.marks + list(flushed.dropped_marks) == [1, 2, 3, 4, 5]
+    assert len(notes.marks) == flushed.played_samples * 10 // rig.leg.rate_hz
+
+
+async def check_flush_of_nothing(rig: LegRig) -> None:
+    rig.leg.listener = Notes()
+    flushed = rig.leg.flush()
+    assert (flushed.dropped_samples, flushed.dropped_marks) == (0, ())
+
+
+async def check_pause_holds_and_resume_goes_on_exactly(rig: LegRig) -> None:
+    notes = rig.leg.listener = Notes()
+    audio = sound(rig.leg, 300)
+    rig.leg.play(audio, 1)
+    await rig.elapse(100)
+    rig.leg.pause()
+    rig.leg.pause()
+    held = rig.leg.position()
+    await rig.elapse(200 + rig.slack_ms)
+    assert rig.leg.position() == held
+    assert notes.marks == []
+    rig.leg.resume()
+    rig.leg.resume()
+    await rig.elapse(240 + rig.slack_ms)
+    assert rig.leg.position().played_samples == len(audio)
+    assert len(rig.party_heard()) == len(audio)
+    assert notes.marks == [1]
+
+
+async def check_play_while_paused_waits_behind(rig: LegRig) -> None:
+    rig.leg.listener = Notes()
+    rig.leg.pause()
+    rig.leg.play(sound(rig.leg, 60))
+    rig.leg.play(sound(rig.leg, 60))
+    await rig.elapse(100)
+    assert rig.leg.position().played_samples == 0
+    rig.leg.resume()
+    await rig.elapse(160 + rig.slack_ms)
+    assert rig.leg.position().played_samples == len(sound(rig.leg, 120))
+
+
+async def check_flush_while_paused_then_a_new_answer(rig: LegRig) -> None:
+    rig.leg.listener = Notes()
+    rig.leg.play(sound(rig.leg, 1_000))
+    await rig.elapse(100)
+    rig.leg.pause()
+    flushed = rig.leg.flush()
+    rig.leg.resume()
+    rig.leg.play(sound(rig.leg, 100))
+    await rig.elapse(140 + rig.slack_ms)
+    expected = flushed.played_samples + len(sound(rig.leg, 100))
+    assert rig.leg.position().played_samples == expected
+    assert len(rig.party_heard()) == expected
+
+
+async def check_a_full_queue_takes_nothing(rig: LegRig) -> None:
+    rig.leg.listener = Notes()
+    second = sound(rig.leg, 1_000)
+    rig.leg.pause()
+    for _ in range(16):  # a conversation queues 15 s ahead, in pieces of 500 ms
+        rig.leg.play(second)
+    before = rig.leg.position().queued_samples
+    assert before == 16 * len(second)
+    with pytest.raises(PlayoutFullError):
+        rig.leg.play(np.tile(second, 3_600))
+    assert rig.leg.position().queued_samples == before
+    rig.leg.flush()
+    rig.leg.resume()
+
+
+async def check_the_samples_are_taken_over(rig: LegRig) -> None:
+    rig.leg.listener = Notes()
+    audio = sound(rig.leg, 100)
+    rig.leg.play(audio)
+    audio[:] = 0
+    await rig.elapse(140 + rig.slack_ms)
+    assert len(rig.party_heard()) == len(audio)
+
+
+async def check_read_only_audio_is_played(rig: LegRig) -> None:
+    rig.leg.listener = Notes()
+    audio = sound(rig.leg, 100)
+    audio.flags.writeable = False
+    rig.leg.play(audio[80:])
+    await rig.elapse(140 + rig.slack_ms)
+    assert rig.leg.position().played_samples == len(audio) - 80
+
+
+async def check_the_party_is_heard_in_order_and_read_only(rig: LegRig) -> None:
+    notes = rig.leg.listener = Notes()
+    await rig.party_says(sound(rig.leg, 200))
+    await rig.elapse(40 + rig.slack_ms)
+    assert sum(len(frame) for frame in notes.frames) >= len(sound(rig.leg, 200))
+    assert all(frame.dtype == np.int16 and frame.ndim == 1 for frame in notes.frames)
+    assert not any(frame.flags.writeable for frame in notes.frames)
+
+
+LEG_CHECKS: tuple[Callable[[LegRig], Awaitable[None]], ...] = (
+    check_plays_all_and_tells_it_drained_once,
+    check_odd_lengths_are_played_to_the_sample,
+    check_marks_come_in_order_after_their_audio,
+    check_an_empty_mark_follows_what_is_queued,
+    check_flush_drops_at_once_and_counts_exactly,
+    check_flush_of_nothing,
+    check_pause_holds_and_resume_goes_on_exactly,
+    check_play_while_paused_waits_behind,
+    check_flush_while_paused_then_a_new_answer,
+    check_a_full_queue_takes_nothing,
+    check_the_samples_are_taken_over,
+    check_read_only_audio_is_played,
+    check_the_party_is_heard_in_order_and_read_only,
+)

@@ -1,0 +1,60 @@
+"""A minimal Debian 12 as an archive: made once by debootstrap, then kept in the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+SUITE = "bookworm"
+REPOSITORY = Path(__file__).resolve().parents[2]
+# What a Debian server has beyond debootstrap's minimum; what Offhook needs is added from systemd/packages.txt.
+BASE_PACKAGES = ("dbus", "iproute2", "procps", "systemd", "systemd-sysv")
+
+
+def rootfs_archive() -> Path:
+    """The archive of the file system, made first if it is not in the cache.
+
+    It is keyed by its packages: a change of systemd/packages.txt makes a new one and removes the old.
+
+    Raises:
+        RuntimeError: debootstrap failed; the message has the end of its log.
+    """
+    lines = (REPOSITORY / "systemd" / "packages.txt").read_text().splitlines()
+    packages = sorted({*BASE_PACKAGES, *(line for line in lines if line and not line.startswith("#"))})
+    key = hashlib.sha256("\n".join([SUITE, *packages]).encode()).hexdigest()[:16]
+    cache = Path(os.environ.get("OFFHOOK_CACHE") or Path.home() / ".cache" / "offhook") / "rootfs"
+    archive = cache / f"{SUITE}-{key}.tar.zst"
+    if not archive.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        for stale in cache.glob(f"{SUITE}-*.tar.zst"):
+            stale.unlink()
+        _debootstrap(packages, archive)
+    return archive
+
+
+def _debootstrap(packages: list[str], archive: Path) -> None:
+    # The file system must be able to hold devices and owners, as the cache's may; /tmp often is mounted nodev.
+    with tempfile.TemporaryDirectory(dir=archive.parent, prefix="making-") as directory:
+        root = Path(directory) / "root"
+        command = ["debootstrap", "--variant=minbase", f"--include={','.join(packages)}", SUITE, str(root), _mirror()]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"debootstrap failed:\n{(done.stdout + done.stderr)[-3000:]}")
+        shutil.rmtree(root / "var" / "cache" / "apt" / "archives", ignore_errors=True)
+        shutil.rmtree(root / "var" / "lib" / "apt" / "lists", ignore_errors=True)
+        packed = Path(directory) / "packed"
+        pack = ["tar", "--zstd", "--numeric-owner", "--xattrs", "-C", str(root), "-cf", str(packed), "."]
+        subprocess.run(pack, check=True)
+        packed.rename(archive)
+
+
+def _mirror() -> str:
+    """The mirror from which this machine's own apt takes Debian 12, else Debian's own."""
+    query = ["apt-get", "indextargets", "--format", "$(REPO_URI)"]
+    filters = ["Identifier: Packages", f"Codename: {SUITE}", "Label: Debian", "Component: main"]
+    found = subprocess.run([*query, *filters], check=False, capture_output=True, text=True).stdout.split()
+    return found[0] if found else "http://deb.debian.org/debian/"

@@ -1,0 +1,129 @@
+"""Agents are checked before any call, and every fault is named with its mend."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from gateway.agents import (
+    AgentRegistry,
+    AgentSettings,
+    AgentSetupError,
+    AgentSpec,
+    EchoSettings,
+    Isolation,
+    PythonSettings,
+    SpeakerSettings,
+    ToneSettings,
+)
+from gateway.agents.settings import KindSettings
+from gateway.agents.tone import one_second
+from media.bargein import BargeIn, BargeInSettings
+
+USERS = "tests.component.user_agents"
+
+
+def test_every_kind_is_made_anew_for_each_call(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.ones(800, np.int16), 8_000)
+    kinds: list[KindSettings] = [
+        EchoSettings(),
+        ToneSettings(),
+        SpeakerSettings((path,)),
+        PythonSettings(f"{USERS}:TurnTaker", {"greeting_ms": 5}),
+    ]
+    registry = AgentRegistry([AgentSettings(f"a{number}", kind) for number, kind in enumerate(kinds)])
+    assert [spec.name for spec in registry] == ["a0", "a1", "a2", "a3"]
+    assert "a3" in registry
+    assert "a4" not in registry
+    for spec in registry:
+        assert spec.make() is not spec.make()
+    assert [spec.isolation for spec in registry] == [Isolation.NONE] * 3 + [Isolation.THREAD]
+    assert registry["a3"].make().greeting_ms == 5  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("class_path", "options", "field", "message"),
+    [
+        ("user_agents", {}, "class", "'user_agents' is not of the form 'module:Class'"),
+        (f"{USERS}:", {}, "class", "is not of the form"),
+        ("no_such_module:Agent", {}, "class", "cannot import 'no_such_module' .*set 'directory'.*ModuleNotFoundError"),
+        (f"{USERS}:Parot", {}, "class", "has no class 'Parot'; it has .*Parrot"),
+        (f"{USERS}:NotAnAgent", {}, "class", r"lacks 'async def run\(self, call\)'"),
+        (f"{USERS}:TwoArguments", {}, "class", "run must take one argument, the call"),
+        (f"{USERS}:TurnTaker", {"greting_ms": 1}, "options", "cannot be made with .*greting_ms"),
+        (f"{USERS}:Blocks", {}, "options", "missing a required argument: 'seconds'"),
+    ],
+)
+def test_a_class_that_cannot_work_is_named(
+    class_path: str, options: dict[str, object], field: str, message: str
+) -> None:
+    with pytest.raises(AgentSetupError, match=message) as caught:
+        AgentSpec(AgentSettings("mine", PythonSettings(class_path, options)))
+    assert (caught.value.agent, caught.value.field) == ("mine", field)
+
+
+def test_a_module_from_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "own_agent_module.py").write_text("class Own:\n    async def run(self, call):\n        pass\n")
+    (tmp_path / "broken_agent_module.py").write_text("import nothing_of_the_kind\n")
+    assert AgentSpec(AgentSettings("own", PythonSettings("own_agent_module:Own", directory=tmp_path)))
+    with pytest.raises(AgentSetupError, match=f"cannot import 'broken_agent_module' from {tmp_path}: ModuleNotFound"):
+        AgentSpec(AgentSettings("own", PythonSettings("broken_agent_module:Own", directory=tmp_path)))
+    with pytest.raises(AgentSetupError, match="is not a directory"):
+        AgentSpec(AgentSettings("own", PythonSettings("own_agent_module:Own", directory=tmp_path / "none")))
+
+
+def test_a_missing_prompt_is_named(tmp_path: Path) -> None:
+    with pytest.raises(AgentSetupError, match=r"files: .*menu\.wav: No such file"):
+        AgentSpec(AgentSettings("menu", SpeakerSettings((tmp_path / "menu.wav",))))
+
+
+def test_all_faults_are_reported_together(tmp_path: Path) -> None:
+    settings = [
+        AgentSettings("one", SpeakerSettings((tmp_path / "menu.wav",))),
+        AgentSettings("two", EchoSettings()),
+        AgentSettings("three", PythonSettings("nothing")),
+    ]
+    with pytest.raises(ExceptionGroup) as caught:
+        AgentRegistry(settings)
+    assert [error.agent for error in caught.value.exceptions if isinstance(error, AgentSetupError)] == ["one", "three"]
+
+
+def test_limits_that_allow_nothing_are_refused() -> None:
+    with pytest.raises(ValueError, match="max_calls is 0: give 1 or more"):
+        AgentSettings("a", EchoSettings(), max_calls=0)
+    with pytest.raises(ValueError, match="stall_timeout_s is 0: give more than 0"):
+        AgentSettings("a", EchoSettings(), stall_timeout_s=0)
+    with pytest.raises(ValueError, match="hangup_grace_s is -1"):
+        AgentSettings("a", EchoSettings(), hangup_grace_s=-1)
+    with pytest.raises(ValueError, match="barge_in of an echo must be off"):
+        AgentSettings("a", EchoSettings(), BargeInSettings(mode=BargeIn.CUT))
+    with pytest.raises(ValueError, match="frequency_hz is 5000: give 20 to 3400"):
+        ToneSettings(frequency_hz=5_000)
+    with pytest.raises(ValueError, match="level_dbfs is 3: give -60 to 0"):
+        ToneSettings(level_dbfs=3)
+    with pytest.raises(ValueError, match="files is empty"):
+        SpeakerSettings(())
+    with pytest.raises(ValueError, match="repeat is -1"):
+        SpeakerSettings((Path("/x.wav"),), repeat=-1)
+
+
+def test_barge_in_is_off_for_an_echo_and_on_for_others() -> None:
+    assert AgentSettings("a", EchoSettings()).effective_barge_in.mode is BargeIn.OFF
+    assert AgentSettings("a", ToneSettings()).effective_barge_in.mode is BargeIn.PAUSE
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 48_000])
+def test_a_tone_has_its_frequency_its_level_and_no_seam(rate_hz: int) -> None:
+    tone = one_second(441, -12.0, rate_hz)
+    spectrum = np.abs(np.fft.rfft(np.tile(tone, 2)))
+    assert spectrum.argmax() / 2 == 441
+    others = np.delete(spectrum, 882)
+    assert others.max() < spectrum[882] / 1_000, "a seam would spread its energy"
+    assert tone.max() == pytest.approx(32_767 * 10 ** (-12 / 20), rel=0.01)
+    assert one_second(441, -12.0, rate_hz) is tone

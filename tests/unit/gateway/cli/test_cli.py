@@ -1,0 +1,152 @@
+"""The command line, as it is typed."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gateway.cli import main
+
+if TYPE_CHECKING:
+    import argparse
+
+ROOT = Path(__file__).resolve().parents[4]
+Output = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OFFHOOK_CONFIG", raising=False)
+    monkeypatch.setattr("gateway.cli.SYSTEM_FILE", Path("/nonexistent"))
+    monkeypatch.setattr("gateway.settings.load.SYSTEM_FILE", Path("/nonexistent"))
+
+
+def usage_error(*arguments: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+
+
+class TestCheck:
+    def test_the_embedded_default_has_no_faults(self, capsys: Output) -> None:
+        assert main(["check"]) == 0
+        assert capsys.readouterr() == ("embedded default: no faults (0 trunks, 3 agents, 4 routes)\n", "")
+
+    def test_a_good_file(self, tmp_path: Path, capsys: Output) -> None:
+        path = tmp_path / "g.yaml"
+        path.write_text("trunks: {a: {registrar: localhost, user: u, password_env: NOT_SET_HERE}}")
+        assert main(["check", "--config", str(path)]) == 0
+        out, err = capsys.readouterr()
+        assert out == f"{path}: no faults (1 trunk, 3 agents, 4 routes)\n"
+        assert "warning: NOT_SET_HERE is not set here" in err
+
+    def test_a_file_from_the_environment(self, tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "g.yaml").write_text("sip: 5")
+        monkeypatch.setenv("OFFHOOK_CONFIG", str(tmp_path / "g.yaml"))
+        assert main(["check"]) == 1
+        assert capsys.readouterr() == (
+            "",
+            f'{tmp_path}/g.yaml:1:6: sip: not a mapping, got "5"; write keys with values, as key: value\n',
+        )
+
+    def test_faults_of_agents_and_dialplans_are_told_together(self, tmp_path: Path, capsys: Output) -> None:
+        (tmp_path / "users_agents.py").write_text("class NoRun: ...\nclass Fine:\n    async def run(self, call): ...\n")
+        (tmp_path / "d.yaml").write_text("routes: [{name: a, match: {trunk: x}, steps: [agent: nobody]}]")
+        (tmp_path / "g.yaml").write_text(
+            "dialplans: [d.yaml]\n"
+            "agents:\n"
+            "  a: {kind: python, class: users_agents:NoRun, directory: .}\n"
+            "  b: {kind: python, class: users_agents:Gone, directory: .}\n"
+            "  c: {kind: python, class: no_such_module:Any, directory: .}\n"
+            "  d: {kind: python, class: users_agents:Fine, directory: ., options: {x: 1}}\n"
+            "  e: {kind: python, class: users_agents:Fine, directory: .}\n"
+        )
+        assert main(["check", "--config", str(tmp_path / "g.yaml")]) == 1
+        sys.path.remove(str(tmp_path))
+        err = capsys.readouterr().err
+        assert re.findall(r"^\S+/(\S+: \S+): ", err, re.MULTILINE) == [
+            "g.yaml:3:28: agents.a.class",
+            "g.yaml:4:28: agents.b.class",
+            "g.yaml:5:28: agents.c.class",
+            "g.yaml:6:70: agents.d.options",
+            "d.yaml:1:35: routes[0].match.trunk",
+            "d.yaml:1:54: routes[0].steps[0].agent.name",
+        ]
+
+    def test_a_missing_file(self, capsys: Output) -> None:
+        assert main(["check", "--config", "/nonexistent/g.yaml"]) == 1
+        assert capsys.readouterr().err.startswith("/nonexistent/g.yaml: cannot read the file: ")
+
+
+class TestRoute:
+    def test_text(self, capsys: Output) -> None:
+        assert main(["route", "--to", "602", "--from", "+49", "--header", "X-Tier: gold"]) == 0
+        out = capsys.readouterr().out
+        assert out.startswith("call to 602 from +49, over no trunk\n  no    echo (default.yaml:")
+        assert "TAKES welcome (default.yaml:" in out
+
+    def test_json(self, capsys: Output) -> None:
+        assert main(["route", "--to", "x", "--header", "X-A: 1", "--header", "x-a:2", "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert found["route"] == "unknown-number"
+        assert found["call"]["headers"] == {"x-a": ["1", "2"]}
+
+    def test_an_unknown_trunk(self, tmp_path: Path, capsys: Output) -> None:
+        path = tmp_path / "g.yaml"
+        path.write_text("trunks: {carrier: {register: false, sources: [192.0.2.1]}}")
+        assert main(["route", "--to", "x", "--trunk", "carier", "--config", str(path)]) == 1
+        assert capsys.readouterr().err == '--trunk: there is no such trunk, got "carier"; did you mean "carrier"?\n'
+        assert main(["route", "--to", "600", "--trunk", "carrier", "--config", str(path)]) == 0
+
+    @pytest.mark.parametrize("header", ["X-Tier", ": gold", "X Tier: gold"])
+    def test_a_header_needs_name_and_colon(self, header: str, capsys: Output) -> None:
+        usage_error("route", "--to", "x", "--header", header)
+        assert "write 'X-Tier: gold'" in capsys.readouterr().err
+
+    def test_to_is_needed(self) -> None:
+        usage_error("route")
+
+
+class TestOthers:
+    def test_a_reader_that_has_had_enough(self) -> None:
+        program = "import sys; from gateway.cli import main; sys.exit(main(['route', '--to', '600']))"
+        found = subprocess.run(
+            ["/bin/sh", "-c", '"$0" -c "$1" | true', sys.executable, program],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert found.stderr == ""
+
+    def test_version(self, capsys: Output) -> None:
+        assert main(["version"]) == 0
+        assert re.fullmatch(r"offhook \S+\n", capsys.readouterr().out)
+
+    def test_usage(self) -> None:
+        usage_error()
+        usage_error("dance")
+
+    @pytest.mark.parametrize("command", ["run", "status"])
+    def test_run_and_status_get_the_path_and_the_arguments(
+        self, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        module = ModuleType(f"gateway.cli.{command}")
+        seen: list[object] = []
+
+        def command_function(path: Path | None, args: argparse.Namespace) -> int:
+            seen.append((path, args.command))
+            return 7
+
+        setattr(module, command, command_function)
+        monkeypatch.setitem(sys.modules, f"gateway.cli.{command}", module)
+        assert main([command, "--config", str(tmp_path)]) == 7
+        assert main([command]) == 7
+        assert seen == [(tmp_path, command), (None, command)]

@@ -1,0 +1,320 @@
+# ruff: noqa: E501 - messages are compared as they are printed, on one line
+"""Dialplan files: what they may say, and every kind of fault."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gateway.dialplan.control import Cause
+from gateway.dialplan.load import LoadedPlan, load_plan, load_text
+from gateway.dialplan.model import Agent, Answer, Goto, Hangup, Pause, Play, Reject, Ring
+from gateway.dialplan.pattern import Exact, Prefix
+from gateway.settings import DialplanError
+from gateway.settings.shipped import DIALPLANS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SORRY = DIALPLANS / "sounds" / "sorry.wav"
+
+
+def load(text: str, agents: tuple[str, ...] = ("echo",), trunks: tuple[str, ...] | None = ("carrier",)) -> LoadedPlan:
+    return load_text(text, DIALPLANS / "d.yaml", agents=agents, trunks=trunks)
+
+
+def faults(text: str) -> list[str]:
+    with pytest.raises(DialplanError) as caught:
+        load(text)
+    return [line.removeprefix(f"{DIALPLANS}/") for line in str(caught.value).splitlines()]
+
+
+def steps_faults(steps: str, fallback: str = "[]") -> list[str]:
+    text = f"routes: [{{name: a, match: {{any: true}}, fallback: {fallback}, steps: {steps}}}]"
+    return [fault.partition(": ")[2] for fault in faults(text)]
+
+
+def test_every_step_in_its_long_and_its_short_form() -> None:
+    (route,) = load(
+        """
+        version: 1
+        routes:
+          - name: a
+            match: {to: 600, from: "+49*", trunk: carrier, header: {X-Tier: [gold, silver]}}
+            steps:
+              - ring: {early: true}
+              - ring
+              - play: sounds/sorry.wav
+              - play: {file: sounds/sorry.wav, repeat: 2}
+              - pause: 500ms
+              - answer: {}
+              - answer:
+              - agent: echo
+              - agent: {name: echo, max_duration: 30m, on_busy: next, on_error: {goto: a}}
+              - hangup: busy
+            fallback:
+              - hangup
+        """
+    ).plan.routes
+    assert route.steps == (
+        Ring(early=True),
+        Ring(),
+        Play(file=SORRY),
+        Play(file=SORRY, repeat=2),
+        Pause(duration=0.5),
+        Answer(),
+        Answer(),
+        Agent(name="echo"),
+        Agent(name="echo", max_duration=1800.0, on_busy="next", on_error=Goto(route="a")),
+        Hangup(cause=Cause.BUSY),
+    )
+    assert route.fallback == (Hangup(),)
+    assert route.match is not None
+    assert route.match.to == (Exact("600"),)
+    assert route.match.from_ == (Prefix("+49"),)
+    assert route.match.header == (("X-Tier", (Exact("gold"), Exact("silver"))),)
+    assert (route.file, route.line) == (DIALPLANS / "d.yaml", 4)
+
+
+def test_reject_in_full() -> None:
+    text = "routes: [{name: a, match: {any: true}, steps: [{reject: {code: 503, reason: Come back, retry_after: 2m}}]}]"
+    assert load(text).plan.routes[0].steps == (Reject(code=503, reason="Come back", retry_after=120.0),)
+
+
+def test_all_faults_are_told_together_each_at_its_place() -> None:
+    text = """\
+version: 2
+rutes: 1
+routes:
+  - nam: x
+    match: {too: 1}
+    steps: [play, {play: nope.wav, pause: 1s}, {plai: x}, answer: 5, {agent: ekko}]
+  - name: a
+    match: {any: true, to: 5}
+    steps: [hangup, answer]
+  - name: a
+    match: {}
+    steps: []
+    fallback: [{agent: {name: echo, on_busy: fallback}}]
+  - name: b
+    match: {to: "regex:(a", header: {X-Y: [], Z: {a: 1}}, trunk: carier, from: ""}
+    steps: [reject: 200, {play: nope.wav}, {hangup: nromal}]
+  - 5
+  - {name: "bad name!", match: 5, steps: {a: b}}
+"""
+    assert faults(text) == [
+        'd.yaml:1:10: version: not one of the words allowed here, got "2"; use one of 1',
+        'd.yaml:2:1: rutes: there is no such key; did you mean "routes"?',
+        "d.yaml:4:5: routes[0].name: the key is missing; add it",
+        'd.yaml:4:5: routes[0].nam: there is no such key; did you mean "name"?',
+        'd.yaml:5:13: routes[0].match.too: there is no such key; did you mean "to"?',
+        "d.yaml:6:13: routes[0].steps[0].play.file: the key is missing; add it",
+        ("d.yaml:6:19: routes[0].steps[1]: a step is a map of one key, got a mapping; "
+        "write - play: {file: hello.wav}, one dash for each step"),
+        'd.yaml:6:49: routes[0].steps[2].plai: there is no such step; did you mean "play"?',
+        'd.yaml:6:59: routes[0].steps[3].answer: answer takes no value of its own, got "5"; write answer: {}',
+        'd.yaml:6:78: routes[0].steps[4].agent.name: there is no such agent, got "ekko"; use one of echo',
+        "d.yaml:8:5: routes[1].match: any: true stands beside other keys; remove one or the other",
+        f'd.yaml:10:11: routes[2].name: the name is taken by the route at {DIALPLANS}/d.yaml:7, got "a"; choose another',
+        "d.yaml:11:5: routes[2].match: it asks for nothing; write any: true to match every call",
+        "d.yaml:12:12: routes[2].steps: it is empty, got an empty list; write at least one",
+        ('d.yaml:15:17: routes[3].match.to: not a regular expression: missing ): (a, got "regex:(a"; '
+        "correct the expression (RE2 syntax: no look-around, no back references)"),
+        "d.yaml:15:43: routes[3].match.header.X-Y: the list is empty; write at least one pattern, or remove the key",
+        'd.yaml:15:50: routes[3].match.header.Z: not text; write a pattern, as "+4930*"',
+        'd.yaml:15:80: routes[3].match.from: it is empty, got ""; write a text, or "*" for any',
+        'd.yaml:16:21: routes[3].steps[0].reject.code: less than 400, got "200"; choose a value in the range',
+        (f'd.yaml:16:33: routes[3].steps[1].play.file: cannot read {DIALPLANS}/nope.wav: No such file or directory, '
+        'got "nope.wav"; create it, or correct the path; it is relative to the directory of this file'),
+        ('d.yaml:16:53: routes[3].steps[2].hangup.cause: not one of the words allowed here, got "nromal"; '
+        'did you mean "normal"?'),
+        'd.yaml:17:5: routes[4]: not a mapping, got "5"; write keys with values, as key: value',
+        ('d.yaml:18:12: routes[5].name: not a name, got "bad name!"; use letters, digits, dot, dash and underscore, '
+        "at most 64, a letter or digit first"),
+        'd.yaml:18:32: routes[5].match: not a mapping, got "5"; write keys with values, as key: value',
+        "d.yaml:18:42: routes[5].steps: not a list, got a mapping; write [a, b], or one line with a dash for each",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("steps", "fault"),
+    [
+        ("[{goto: bee}]", 'routes[0].steps[0].goto.route: there is no such route, got "bee"; use one of a'),
+        (
+            "[{agent: {name: echo, on_busy: {goto: bee}}}]",
+            'routes[0].steps[0].agent.on_busy.goto: there is no such route, got "bee"; use one of a',
+        ),
+        (
+            "[{agent: {name: echo, on_busy: {gto: a}}}]",
+            "routes[0].steps[0].agent.on_busy: not a way to go on; write next, fallback, hangup or {goto: route}",
+        ),
+        (
+            "[{agent: {name: echo, on_error: retry}}]",
+            'routes[0].steps[0].agent.on_error: not a way to go on, got "retry"; write next, fallback, hangup or {goto: route}',
+        ),
+        (
+            "[{agent: {name: echo, on_error: {goto: not a name}}}]",
+            (
+                "routes[0].steps[0].agent.on_error: not a name; use letters, digits, dot, dash and underscore, at most 64, "
+                "a letter or digit first"
+            ),
+        ),
+        (
+            "[{agent: {name: echo, on_busy: fallback}}]",
+            (
+                'routes[0].steps[0].agent.on_busy: the route has no fallback, got "fallback"; '
+                "add fallback: to the route, or write next, hangup or {goto: route}"
+            ),
+        ),
+        (
+            "[{goto: a}]",
+            "routes[0].steps[0].goto: it goes in a circle without a pause: a -> a; end one of the routes otherwise",
+        ),
+        ("[hangup, answer]", "routes[0].steps[1].answer: it never runs: hangup comes before; remove it, or move it up"),
+        ("[answer, {reject: 404}]", "routes[0].steps[1].reject: the call is answered by then; use hangup"),
+        ("[answer, ring]", "routes[0].steps[1].ring: the call is answered by then; move it up, or remove it"),
+        (
+            "[{play: sounds/sorry.wav}, {reject: 404}]",
+            "routes[0].steps[1].reject: the call is answered by then; use hangup",
+        ),
+        ("[{agent: echo}, {reject: 404}]", "routes[0].steps[1].reject: the call is answered by then; use hangup"),
+        (
+            "[{reject: 401}]",
+            "routes[0].steps[0].reject: 401 asks for a password, and nothing here checks one; reject with 403",
+        ),
+        ("[{reject: 302}]", 'routes[0].steps[0].reject.code: less than 400, got "302"; choose a value in the range'),
+        ("[{reject: 700}]", 'routes[0].steps[0].reject.code: more than 699, got "700"; choose a value in the range'),
+        (
+            "[{reject: {code: 405, retry_after: 5s}}]",
+            (
+                "routes[0].steps[0].reject: retry_after has no meaning with 405; "
+                "remove it, or use one of 404, 413, 480, 486, 500, 503, 600, 603"
+            ),
+        ),
+        (
+            "[{pause: 0s}]",
+            'routes[0].steps[0].pause.duration: must be longer than nothing, got "0s"; write a longer duration, as 5s',
+        ),
+        (
+            "[{play: {file: sounds/sorry.wav, repeat: 0}}]",
+            'routes[0].steps[0].play.repeat: less than 1, got "0"; choose a value in the range',
+        ),
+        (
+            "[[a]]",
+            "routes[0].steps[0]: a step is a map of one key, got a list; write - play: {file: hello.wav}, one dash for each step",
+        ),
+        ("[{play: [a]}]", "routes[0].steps[0].play: not a mapping, got a list; write keys with values, as key: value"),
+    ],
+)
+def test_a_fault_in_steps(steps: str, fault: str) -> None:
+    assert steps_faults(steps) == [fault]
+
+
+def test_a_fallback_has_no_fallback() -> None:
+    assert steps_faults("[answer]", "[{agent: {name: echo, on_error: fallback}}]") == [
+        (
+            'routes[0].fallback[0].agent.on_error: a fallback has no fallback, got "fallback"; '
+            "add fallback: to the route, or write next, hangup or {goto: route}"
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        "[ring: {early: true}, play: sounds/sorry.wav, reject: 404]",
+        "[agent: {name: echo, on_busy: next}, reject: 486]",
+        "[agent: {name: echo, on_busy: {goto: b}}]",
+        "[play: sounds/sorry.wav, goto: a]",
+    ],
+)
+def test_no_fault_in_steps(steps: str) -> None:
+    load(f"routes: [{{name: a, match: {{any: true}}, steps: {steps}}}, {{name: b, match: {{to: x}}, steps: [hangup]}}]")
+
+
+def test_a_circle_of_several_routes_is_told_once() -> None:
+    text = """
+routes:
+  - {name: in, match: {any: true}, steps: [answer, goto: a]}
+  - {name: a, steps: [goto: b]}
+  - {name: b, steps: [answer, goto: c]}
+  - {name: c, steps: [goto: a]}
+"""
+    assert [fault.partition(": ")[2] for fault in faults(text)] == [
+        "routes[1].steps[0].goto: it goes in a circle without a pause: a -> b -> c -> a; end one of the routes otherwise"
+    ]
+
+
+def test_a_route_without_match_needs_a_goto() -> None:
+    assert faults("routes:\n  - {name: a, steps: [hangup]}") == [
+        (
+            "d.yaml:2:5: routes[0]: it has no match, and no goto leads to it; "
+            "add match: to take calls, or goto: it from another route"
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("trunk", "mend"),
+    [
+        ("carier", 'did you mean "carrier"?, or define it under trunks in the settings'),
+        ("b*", "define it under trunks in the settings"),
+        ("regex:x.*", "define it under trunks in the settings"),
+    ],
+)
+def test_a_trunk_must_exist(trunk: str, mend: str) -> None:
+    text = f"routes: [{{name: a, match: {{trunk: '{trunk}'}}, steps: [hangup]}}]"
+    assert faults(text) == [f'd.yaml:1:35: routes[0].match.trunk: there is no such trunk, got "{trunk}"; {mend}']
+    assert load(text, trunks=None).plan.routes
+
+
+def test_a_route_behind_one_that_takes_all_is_a_warning() -> None:
+    loaded = load(
+        "routes:\n"
+        "  - {name: all, match: {any: true}, steps: [goto: helper]}\n"
+        "  - {name: late, match: {to: x}, steps: [hangup]}\n"
+        "  - {name: helper, match: {to: y}, steps: [hangup]}\n"
+    )
+    assert [str(warning).removeprefix(f"{DIALPLANS}/") for warning in loaded.warnings] == [
+        (
+            'd.yaml:3:12: routes[1].name: warning: no call reaches it, "all" before it takes every call, got "late"; '
+            'move it above "all"'
+        )
+    ]
+
+
+def test_several_files_are_one_plan(tmp_path: Path) -> None:
+    one, two = tmp_path / "1.yaml", tmp_path / "2.yaml"
+    one.write_text("routes: [{name: a, match: {to: x}, steps: [goto: b]}]")
+    two.write_text("routes: [{name: b, match: {any: true}, steps: [hangup]}]")
+    plan = load_plan([one, two], agents=()).plan
+    assert [(route.name, route.file) for route in plan.routes] == [("a", one), ("b", two)]
+    two.write_text("routes: [{name: a, match: {any: true}, steps: [hangup]}]")
+    with pytest.raises(DialplanError) as caught:
+        load_plan([one, two], agents=())
+    assert str(caught.value) == (
+        f'{two}:1:17: routes[0].name: the name is taken by the route at {one}:1, got "a"; choose another'
+    )
+
+
+def test_faults_of_all_files_are_told_together(tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("routes: [")
+    (tmp_path / "latin.yaml").write_bytes(b"# \xfc")
+    paths = [tmp_path / name for name in ("gone.yaml", "bad.yaml", "latin.yaml")]
+    with pytest.raises(DialplanError) as caught:
+        load_plan(paths, agents=())
+    lines = [line.removeprefix(f"{tmp_path}/") for line in str(caught.value).splitlines()]
+    assert lines == [
+        "gone.yaml: cannot read the file: No such file or directory; create it, or correct dialplans in the settings",
+        (
+            "bad.yaml:2:1: routes[0]: not YAML: did not find expected node content; "
+            "check quotes, colons and indentation here and on the line above"
+        ),
+        "latin.yaml: the file is not UTF-8 at byte 3; save it as UTF-8",
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "5", "[]", "routes:", "routes: {}", "version: 1"])
+def test_a_file_without_routes_is_a_fault(text: str) -> None:
+    assert faults(text)

@@ -1,0 +1,455 @@
+# ruff: noqa: E501 - messages are compared as they are printed, on one line
+"""gateway.yaml: defaults, every kind of fault, secrets, warnings."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import re
+from pathlib import Path
+
+import pytest
+
+from gateway.settings import Settings, SettingsError, control_socket, load_settings, settings_path
+from gateway.settings.agents import EchoAgent, PythonAgent, SpeakerAgent
+from gateway.settings.load import load_text
+from gateway.settings.reading import Reading
+from gateway.settings.shipped import DIALPLANS
+from gateway.settings.values import HostPort, PortRange
+from media.bargein import BargeIn, BargeInSettings
+
+ROOT = Path(__file__).resolve().parents[4]
+SAMPLE = ROOT / "systemd" / "gateway.yaml"
+SECRET = "ge heim:0"
+
+
+def load(text: str, base: Path = Path("/nonexistent"), **environment: str) -> Settings:
+    return load_text(text, "g.yaml", Reading(base, environment)).settings
+
+
+def faults(text: str, base: Path = Path("/nonexistent"), **environment: str) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        load(text, base, **environment)
+    return str(caught.value).splitlines()
+
+
+def test_the_embedded_default_listens_on_loopback_and_needs_no_key() -> None:
+    loaded = load_settings(None)
+    settings = loaded.settings
+    assert [str(one) for one in settings.sip.listen] == ["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"]
+    assert settings.sip.codecs == ("G722", "PCMU", "PCMA", "opus")
+    assert set(settings.agents) == {"echo", "tone", "welcome"}
+    assert settings.dialplans == (DIALPLANS / "default.yaml",)
+    assert settings.trunks == {}
+    assert settings.limits.max_duration_s == 4 * 3600
+    assert loaded.warnings == ()
+    assert loaded.source is None
+    assert settings == Settings.model_validate({})
+
+
+@pytest.mark.parametrize(
+    "text", ["", "# nothing\n", "sip:\nmedia:\nlimits:\n  calls:\ntrunks:\nagents:\ndialplans:\nlog:\n"]
+)
+def test_what_is_left_empty_is_default(text: str) -> None:
+    assert load(text) == Settings.model_validate({})
+
+
+def test_every_option_arrives(tmp_path: Path) -> None:
+    (tmp_path / "d.yaml").touch()
+    settings = load(
+        """
+        sip: {listen: ["udp:0.0.0.0:5080", {transport: tcp, address: "::1"}], public_address: 203.0.113.7, codecs: [pcmu, OPUS]}
+        media: {rtp_ports: 30000-30999, rtp_address: 192.0.2.1, no_media_timeout: 0s, reorder: 60ms, clock_threads: 2}
+        limits: {calls: 10, max_duration: 30m, setup_timeout: 5s, drain_timeout: 0s, retry_after: 1s}
+        trunks:
+          a:
+            registrar: sip.example.com:5070
+            user: 4930
+            password: no
+            expires: 1h
+            retry: {first: 1s, max: 1m}
+            sources: [198.51.100.0/24, sbc.example.com]
+            transport: tcp
+          b: {register: false, sources: [192.0.2.9], called_number: to, trust_identity: no}
+        agents:
+          mine: {kind: python, class: "pkg.mod:Class", options: {n: 5, deep: [true, "5"]}, max_calls: 3, isolation: none}
+          beep: {kind: tone, frequency: 1000, level: -6, barge_in: {mode: off, min_speech: 60ms}}
+          echo: {kind: echo, max_calls: 7}
+        dialplans: [d.yaml]
+        control: {socket: run/c.sock}
+        log: {level: debug, format: json}
+        """,
+        tmp_path,
+    )
+    assert [str(one) for one in settings.sip.listen] == ["udp:0.0.0.0:5080", "tcp:[::1]:5060"]
+    assert settings.sip.codecs == ("PCMU", "opus")
+    assert settings.media.rtp_ports == PortRange(30000, 30999)
+    assert (settings.media.no_media_timeout_s, settings.media.reorder_ms) == (0.0, 60)
+    trunk = settings.trunks["a"]
+    assert trunk.registrar == HostPort("sip.example.com", 5070)
+    assert (trunk.user, trunk.digest_user, trunk.account_domain) == ("4930", "4930", "sip.example.com")
+    assert trunk.password is not None
+    assert trunk.password.get_secret_value() == "no"
+    assert (trunk.expires_s, trunk.retry.first_s, trunk.retry.max_s) == (3600.0, 1.0, 60.0)
+    assert trunk.sources == (ipaddress.ip_network("198.51.100.0/24"), "sbc.example.com")
+    assert (settings.trunks["b"].register_, settings.trunks["b"].trust_identity) == (False, False)
+    mine = settings.agents["mine"]
+    assert isinstance(mine, PythonAgent)
+    assert mine.options == {"n": 5, "deep": [True, "5"]}
+    beep = settings.agents["beep"]
+    assert not isinstance(beep, EchoAgent)
+    assert beep.barge_in.settings() == BargeInSettings(mode=BargeIn.OFF, min_speech_ms=60)
+    assert settings.agents["echo"].max_calls == 7
+    assert isinstance(settings.agents["welcome"], SpeakerAgent)
+    assert settings.dialplans == (tmp_path / "d.yaml",)
+    assert settings.control.socket == tmp_path / "run/c.sock"
+
+
+def test_all_faults_are_told_together_each_at_its_place() -> None:
+    text = """\
+sip:
+  codex: [PCMU]
+  listen: [udp:0.0.0.0:5060, tcp:x:1]
+  codecs: [pcmu, g729]
+limits: {calls: abc, max_duration: 5 minutes}
+trunks:
+  a: {registrar: "sip.example.com:70000", user: bob}
+  b: {registrar: sip.example.com, usr: bob}
+  c: {}
+agents:
+  x: {kind: ecko}
+  y: {files: [a]}
+  z: {kind: speaker, files: [], repeat: -1}
+  w: {kind: tone, barge_in: {mode: paus, confirm: 5}}
+  v: {kind: tone, barge_in: {min_speech: 500ms}}
+  a b: {kind: echo}
+dialplans: [nope.yaml]
+media: {rtp_ports: 9-5, reorder: 2s, clock_threads: 99}
+log: {level: loud}
+log: {}
+trunk: 5
+"""
+    assert faults(text) == [
+        'g.yaml:2:3: sip.codex: there is no such key; did you mean "codecs"?',
+        'g.yaml:3:30: sip.listen[1].address: not an IP address, got "x"; write one as 192.0.2.10 or 2001:db8::10',
+        'g.yaml:4:18: sip.codecs[1]: not one of the words allowed here, got "g729"; did you mean "G722"?',
+        'g.yaml:5:17: limits.calls: not a whole number, got "abc"; write digits only',
+        'g.yaml:5:36: limits.max_duration: not a duration, got "5 minutes"; write a number and a unit: 120ms, 5s, 30m or 4h',
+        'g.yaml:7:18: trunks.a.registrar: not a port between 1 and 65535, got "sip.example.com:70000"; write one as 5060',
+        'g.yaml:8:35: trunks.b.usr: there is no such key; did you mean "user"?',
+        "g.yaml:9:6: trunks.c: a trunk that registers needs a registrar; add registrar: host, or register: false",
+        'g.yaml:11:6: agents.x: there is no such kind as "ecko"; did you mean "echo"?',
+        'g.yaml:12:6: agents.y: the key "kind" is missing; add kind: with one of echo, tone, speaker, python',
+        "g.yaml:13:29: agents.z.files: it is empty, got an empty list; write at least one",
+        'g.yaml:13:41: agents.z.repeat: less than 0, got "-1"; choose a value in the range',
+        'g.yaml:14:36: agents.w.barge_in.mode: not one of the words allowed here, got "paus"; did you mean "pause"?',
+        'g.yaml:14:51: agents.w.barge_in.confirm: not a duration, got "5"; write a number and a unit: 120ms, 5s, 30m or 4h',
+        "g.yaml:15:29: agents.v.barge_in: confirm is 400; it must be greater than min_speech (500)",
+        ('g.yaml:16:3: agents.a b: not a name, got "a b"; use letters, digits, dot, dash and underscore, at most 64, '
+        "a letter or digit first"),
+        ('g.yaml:17:13: dialplans[0]: cannot read /nonexistent/nope.yaml: No such file or directory, got "nope.yaml"; '
+        "create it, or correct the path; it is relative to the directory of this file"),
+        'g.yaml:18:20: media.rtp_ports: the range is empty, got "9-5"; write the lower port first, as 20000-39999',
+        'g.yaml:18:34: media.reorder: longer than a second, got "2s"; write at most 1s; 40ms suits most networks',
+        'g.yaml:18:53: media.clock_threads: more than 16, got "99"; choose a value in the range',
+        'g.yaml:19:14: log.level: not one of the words allowed here, got "loud"; use one of debug, info, warning, error',
+        "g.yaml:20:1: log: the key is there already, on line 19; remove one of them",
+        'g.yaml:21:1: trunk: there is no such key; did you mean "trunks"?',
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("5", 'g.yaml:1:1: not a mapping, got "5"; write keys with values, as key: value'),
+        ("sip: [a]", "g.yaml:1:6: sip: not a mapping, got a list; write keys with values, as key: value"),
+        ("sip: {listen: []}", "g.yaml:1:15: sip.listen: it is empty, got an empty list; write at least one"),
+        ("sip: {listen: [udp:1.2.3.4, 'udp:1.2.3.4:5060']}", "g.yaml:1:15: sip.listen: udp:1.2.3.4:5060 is there twice; remove one of them"),
+        ("sip: {codecs: [PCMU, pcmu]}", "g.yaml:1:15: sip.codecs: PCMU is there twice; remove one of them"),
+        ('sip: {user_agent: "a\\r\\nX: y"}', 'g.yaml:1:19: sip.user_agent: it has a control character or a line break in it, got "a\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}X: y"; write printable characters on one line'),
+        ("limits: {calls: 4001}", 'g.yaml:1:17: limits.calls: more than 4000, got "4001"; choose a value in the range'),
+        ("limits: {retry_after: 0s}", 'g.yaml:1:23: limits.retry_after: must be longer than nothing, got "0s"; write a longer duration, as 5s'),
+        ("trunks: {a: {registrar: h}}", "g.yaml:1:13: trunks.a: a trunk that registers needs a user; add user: the account's name"),
+        ("trunks: {a: {register: false}}", "g.yaml:1:13: trunks.a: nothing tells which calls are this trunk's; add sources: with the carrier's addresses"),
+        ("trunks: {a: {register: maybe, sources: [h]}}", 'g.yaml:1:24: trunks.a.register: neither true nor false, got "maybe"; write true or false'),
+        ("trunks: {a: {registrar: h, user: u, retry: {first: 9s, max: 5s}}}", "g.yaml:1:44: trunks.a.retry: first is longer than max; make max the longer one"),
+        ("agents: {a: {kind: python, class: mod}}", 'g.yaml:1:35: agents.a.class: not module:Class, got "mod"; write where the class is, as mycompany.agents:Receptionist'),
+        ("agents: {a: {kind: python}}", "g.yaml:1:13: agents.a.class: the key is missing; add it"),
+        ("agents: {a: {kind: echo, barge_in: {mode: off}}}", "g.yaml:1:26: agents.a.barge_in: there is no such key; use one of max_calls, start_timeout, stall_timeout, hangup_grace, cancel_deadline, kind"),
+        ("agents: {a: 5}", 'g.yaml:1:13: agents.a: not a mapping, got "5"; write keys with values, as key: value'),
+    ],
+)  # fmt: skip
+def test_fault(text: str, fault: str) -> None:
+    assert faults(text) == [fault]
+
+
+def test_a_sound_must_be_one(tmp_path: Path) -> None:
+    (tmp_path / "text.wav").write_text("no sound")
+    found = faults("agents: {a: {kind: speaker, files: [gone.wav, text.wav]}}", tmp_path)
+    assert len(found) == 2
+    assert "agents.a.files[0]: cannot read" in found[0]
+    assert "agents.a.files[1]: " in found[1]
+    assert 'got "text.wav"; give a WAV file' in found[1]
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("/dev/null", "/dev/null is not a file"),
+        (".", "{base} is not a file"),
+        ('"a\\0b"', "cannot read {base}/a\N{REPLACEMENT CHARACTER}b: embedded null byte"),
+        ("~nobody-at-all/x", "cannot read {base}/~nobody-at-all/x: No such file or directory"),
+        ("x" * 300, "cannot read {base}/" + "x" * 300 + ": File name too long"),
+    ],
+)
+def test_a_path_may_be_anything(path: str, why: str, tmp_path: Path) -> None:
+    assert f"dialplans[0]: {why.format(base=tmp_path)}, got" in faults(f"dialplans: [{path}]", tmp_path)[0]
+
+
+def test_a_file_that_cannot_be_read_is_a_fault(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(tmp_path / "nope.yaml")
+    assert str(caught.value) == (
+        f"{tmp_path}/nope.yaml: cannot read the file: No such file or directory; create it, or name another with --config"
+    )
+    (tmp_path / "bad.yaml").write_bytes(b"\xff")
+    with pytest.raises(SettingsError, match="not UTF-8 at byte 1; save it as UTF-8"):
+        load_settings(tmp_path / "bad.yaml")
+
+
+class TestSecrets:
+    TRUNK = "trunks: {a: {registrar: h, user: u, %s}}"
+
+    def secret(self, extra: str, base: Path = Path("/nonexistent"), **environment: str) -> str:
+        password = load(self.TRUNK % extra, base, **environment).trunks["a"].password
+        assert password is not None
+        return password.get_secret_value()
+
+    def test_inline(self) -> None:
+        assert self.secret(f'password: "{SECRET}"') == SECRET
+        assert self.secret("password: 007") == "007"
+
+    def test_file(self, tmp_path: Path) -> None:
+        (tmp_path / "p").write_text(SECRET + "\n")
+        assert self.secret("password_file: p", tmp_path) == SECRET
+
+    def test_environment(self) -> None:
+        assert self.secret("password_env: TRUNK_PASSWORD", TRUNK_PASSWORD=SECRET) == SECRET
+
+    def test_credential(self, tmp_path: Path) -> None:
+        (tmp_path / "carrier").write_text(SECRET)
+        assert self.secret("password_credential: carrier", CREDENTIALS_DIRECTORY=str(tmp_path)) == SECRET
+
+    def test_credential_cannot_climb_out_of_its_directory(self, tmp_path: Path) -> None:
+        (tmp_path / "outside").write_text(SECRET)
+        (tmp_path / "inside").mkdir()
+        found = faults(self.TRUNK % "password_credential: ../outside", CREDENTIALS_DIRECTORY=str(tmp_path / "inside"))
+        assert "cannot read" in found[0]
+
+    @pytest.mark.parametrize(
+        ("extra", "fault"),
+        [
+            ("password: x, password_env: Y", "password and password_env are given; keep one of them"),
+            (
+                "password_env: Y",
+                "password_env: Y is not set; set Y for the gateway, as with EnvironmentFile= in its unit",
+            ),
+            (
+                "password_credential: y",
+                "password_credential: systemd gave the gateway no credentials; add LoadCredential=y:/path/of/the/secret to the unit",
+            ),
+            (
+                "password_file: gone",
+                (
+                    "password_file: cannot read /nonexistent/gone: No such file or directory; "
+                    "create it with the password in it, readable for the gateway's user only"
+                ),
+            ),
+        ],
+    )
+    def test_faults(self, extra: str, fault: str) -> None:
+        assert faults(self.TRUNK % extra) == [f"g.yaml:1:13: trunks.a: {fault}"]
+
+    @pytest.mark.parametrize("content", [b"", b"\n", b"two\nlines", b"\xff", b"x" * 5000])
+    def test_a_secret_is_one_line_of_text(self, content: bytes, tmp_path: Path) -> None:
+        (tmp_path / "p").write_bytes(content)
+        assert "password_file: " in faults(self.TRUNK % "password_file: p", tmp_path)[0]
+
+    def test_it_never_shows(self, capsys: pytest.CaptureFixture[str]) -> None:
+        settings = load(self.TRUNK % f'password: "{SECRET}"')
+        logging.getLogger().warning("%s", settings)
+        shown = f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()} {capsys.readouterr()}"
+        assert SECRET not in shown
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            f'trunks: {{a: {{registrar: h, user: u, expires: x, password: "{SECRET}"}}}}',
+            f'trunks: {{a: {{registrar: h, user: u, pasword: "{SECRET}"}}}}',
+            f'trunks: {{a: {{registrar: h, user: u, password: ["{SECRET}"]}}}}',
+            f'trunks: {{a: {{registrar: h, user: u, password: {{x: "{SECRET}"}}}}}}',
+            f'trunks: {{a: {{registrar: h, user: u, password: "{SECRET}", password_env: X}}}}',
+            f'trunks: {{a: {{registrar: h, password: "{SECRET}"}}}}',
+            f'trunks: {{a: {{password: "{SECRET}", password: "{SECRET}"}}}}',
+            f'trunks: {{a: {{password: "{SECRET}", x: *y}}}}',
+            f'trunks: {{a: {{password: "{SECRET}", x: [}}}}',
+        ],
+    )
+    def test_it_never_shows_in_a_fault(self, text: str) -> None:
+        with pytest.raises(SettingsError) as caught:
+            load(text)
+        assert SECRET not in f"{caught.value} {caught.value!r} {caught.value.problems!r}"
+        assert caught.value.__cause__ is None
+        assert caught.value.__context__ is None or caught.value.__suppress_context__
+
+
+class TestWarnings:
+    def warnings(self, path: Path, **environment: str) -> list[str]:
+        loaded = load_settings(path, environment=environment, offline=True)
+        return [str(warning).removeprefix(f"{path}:") for warning in loaded.warnings]
+
+    def test_a_password_that_everyone_can_read(self, tmp_path: Path) -> None:
+        path = tmp_path / "g.yaml"
+        path.write_text('trunks: {a: {registrar: localhost, user: u, password: "x"}}')
+        path.chmod(0o644)
+        assert self.warnings(path) == [
+            (
+                f"1:55: trunks.a.password: warning: everyone can read this file, and the password in it; "
+                f"chmod o= {path}, or use password_file"
+            )
+        ]
+        path.chmod(0o640)
+        assert self.warnings(path) == []
+
+    def test_a_password_file_that_everyone_can_read(self, tmp_path: Path) -> None:
+        path = tmp_path / "g.yaml"
+        path.write_text("trunks: {a: {registrar: localhost, user: u, password_file: p}}")
+        (tmp_path / "p").write_text("x")
+        (tmp_path / "p").chmod(0o644)
+        assert "everyone can read" in self.warnings(path)[0]
+        (tmp_path / "p").chmod(0o600)
+        assert self.warnings(path) == []
+
+    def test_secrets_that_only_the_service_sees(self, tmp_path: Path) -> None:
+        path = tmp_path / "g.yaml"
+        path.write_text(
+            "trunks:\n"
+            "  a: {registrar: localhost, user: u, password_env: P}\n"
+            "  b: {registrar: localhost, user: u, password_credential: p}\n"
+            "  c: {registrar: localhost, user: u}\n"
+        )
+        assert self.warnings(path) == [
+            "2:52: trunks.a.password_env: warning: P is not set here; make sure the service has it",
+            (
+                "3:59: trunks.b.password_credential: warning: only the service can see p; "
+                "make sure the unit has LoadCredential=p:/path/of/the/secret"
+            ),
+            "4:6: trunks.c: warning: it has no password; add password_file:, unless the registrar asks for none",
+        ]
+        assert len(self.warnings(path, P="x")) == 2
+
+    def test_a_registrar_that_cannot_reach_us_and_too_few_ports(self, tmp_path: Path) -> None:
+        path = tmp_path / "g.yaml"
+        path.write_text(
+            "trunks: {a: {registrar: sip.example.com, user: u, password: p}}\nmedia: {rtp_ports: 20000-20099}\n"
+        )
+        path.chmod(0o600)
+        assert self.warnings(path) == [
+            (
+                "2:20: media.rtp_ports: warning: 20000-20099 is enough for 50 calls, limits.calls is 500; "
+                "widen the range, or lower limits.calls"
+            ),
+            (
+                "1:25: trunks.a.registrar: warning: sip.example.com cannot reach us, sip.listen has loopback addresses only; "
+                "add listen: [udp:0.0.0.0:5060] to sip"
+            ),
+        ]
+
+
+class TestSample:
+    """systemd/gateway.yaml says what is default, and says it of every option."""
+
+    def test_as_shipped_it_is_the_default_but_for_where_it_listens(self) -> None:
+        settings = load_settings(SAMPLE).settings
+        default = Settings.model_validate({})
+        assert {str(one) for one in settings.sip.listen} == {"udp:0.0.0.0:5060", "tcp:0.0.0.0:5060"}
+        assert settings.sip.model_copy(update={"listen": default.sip.listen}) == default.sip
+        assert settings.control.socket == Path("/run/offhook/control.sock")
+        for part in ("media", "limits", "trunks", "agents", "dialplans", "log"):
+            assert getattr(settings, part) == getattr(default, part)
+
+    def uncommented(self, tmp_path: Path) -> Settings:
+        text = re.sub(r"^( *)# ( *[a-z_]+:( |$)| +#)", r"\1\2", SAMPLE.read_text(), flags=re.MULTILINE)
+        (tmp_path / "carrier.password").write_text("x")
+        (tmp_path / "sounds").symlink_to(DIALPLANS / "sounds")
+        text = text.replace("opening-hours.wav", "welcome.wav").replace(
+            "dialplans/default.yaml", str(DIALPLANS / "default.yaml")
+        )
+        return load(text, tmp_path)
+
+    def test_uncommented_it_still_says_the_defaults(self, tmp_path: Path) -> None:
+        settings = self.uncommented(tmp_path)
+        bare = load(
+            "trunks: {carrier: {registrar: sip.carrier.example, user: 4930555000, password: x}}\n"
+            "agents:\n"
+            "  parrot: {kind: echo}\n"
+            "  beep: {kind: tone}\n"
+            f"  announcement: {{kind: speaker, files: [{tmp_path}/sounds/welcome.wav]}}\n"
+            "  receptionist: {kind: python, class: mycompany.agents:Receptionist}\n"
+        )
+        shown = {"auth_user", "domain", "proxy", "sources", "password_file"}
+        assert settings.trunks["carrier"].model_dump(exclude=shown) == bare.trunks["carrier"].model_dump(exclude=shown)
+        for name, agent in bare.agents.items():
+            shown = {"max_calls", "directory", "options"}
+            assert settings.agents[name].model_dump(exclude=shown) == agent.model_dump(exclude=shown)
+
+    def test_it_has_every_option(self, tmp_path: Path) -> None:
+        settings = self.uncommented(tmp_path)
+        parts = [
+            settings.sip,
+            settings.media,
+            settings.limits,
+            settings.control,
+            settings.log,
+            settings.trunks["carrier"],
+        ]
+        # The other ways to give a password exclude each other, so the sample can only mention them.
+        mentioned = {"password", "password_env", "password_credential"}
+        missing = {
+            f"{type(part).__name__}.{name}"
+            for part in parts
+            for name in type(part).model_fields
+            if name not in part.model_fields_set | mentioned
+        }
+        assert missing == set()
+        assert all(f"{name}:" in SAMPLE.read_text() for name in mentioned)
+        written = {
+            field.alias or name
+            for agent in settings.agents.values()
+            for name, field in type(agent).model_fields.items()
+        }
+        assert {key for key in written if f"     {key}: " not in SAMPLE.read_text() and key != "barge_in"} == set()
+
+
+class TestWhere:
+    def test_the_settings_file(self, tmp_path: Path) -> None:
+        system = tmp_path / "gateway.yaml"
+        chosen = Path("x.yaml")
+        assert settings_path(None, {}, system) is None
+        system.touch()
+        assert settings_path(None, {}, system) == system
+        assert settings_path(None, {"OFFHOOK_CONFIG": "y.yaml"}, system) == Path("y.yaml")
+        assert settings_path(chosen, {"OFFHOOK_CONFIG": "y.yaml"}, system) == chosen
+
+    def test_the_control_socket(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        default = Settings.model_validate({})
+        monkeypatch.setattr("os.geteuid", lambda: 1000)
+        assert control_socket(default, {"RUNTIME_DIRECTORY": "/run/offhook"}) == Path("/run/offhook/control.sock")
+        assert control_socket(default, {"XDG_RUNTIME_DIR": "/run/user/1000"}) == Path(
+            "/run/user/1000/offhook/control.sock"
+        )
+        assert control_socket(default, {}) == Path("/tmp/offhook-1000/control.sock")
+        monkeypatch.setattr("os.geteuid", lambda: 0)
+        assert control_socket(default, {}) == Path("/run/offhook/control.sock")
+        chosen = load("control: {socket: /x/y}")
+        assert control_socket(chosen, {"RUNTIME_DIRECTORY": "/run/offhook"}) == Path("/x/y")
