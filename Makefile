@@ -16,6 +16,8 @@ ENGINE_SOURCES := $(wildcard media/engine/*.cpp media/engine/*.hpp) media/engine
 PJSIP_SOURCES := $(shell find media/pjsip -type f -not -name '*.pyc')
 PYTHON_TREES := gateway media bench tests
 
+packages_of = $(shell sed 's/\#.*//' $(1))
+
 # Installs those of the packages that are missing; asks the network for nothing when none is.
 define install_packages
 missing=; for package in $(1); do \
@@ -28,15 +30,15 @@ endef
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
 
 .PHONY: run
 run: $(VENV)/installed ## Start the gateway (CONFIG=file.yaml; without it, on loopback with agents that need no key)
 	@exec $(BIN)/offhook run $(if $(CONFIG),--config $(CONFIG))
 
 $(VENV)/installed: pyproject.toml $(ENGINE_SOURCES) $(PJSIP_SOURCES)
-	@$(call install_packages,$(BASE_PACKAGES) $(shell cat media/pjsip/packages.txt systemd/packages.txt))
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(call install_packages,$(BASE_PACKAGES) $(call packages_of,media/pjsip/packages.txt systemd/packages.txt))
+	@test -x $(BIN)/python || { $(PYTHON) -m venv $(VENV) && $(BIN)/pip install -q --disable-pip-version-check -U pip; }
 	@pjsip=$$($(PYTHON) media/pjsip/build.py) && \
 	echo "installing Offhook in $(VENV)" && \
 	$(BIN)/pip install -q --disable-pip-version-check 'scikit-build-core>=0.10' 'nanobind>=2.4' 'cmake>=3.25' ninja && \
@@ -66,7 +68,7 @@ format: $(VENV)/dev-installed ## Bring all sources into form
 
 .PHONY: check-native
 check-native: $(VENV)/dev-installed ## The engine's own tests under ThreadSanitizer and AddressSanitizer
-	@$(call install_packages,$(shell cat media/engine/tests/packages.txt))
+	@$(call install_packages,$(call packages_of,media/engine/tests/packages.txt))
 	PATH="$(CURDIR)/$(BIN):$$PATH" PKG_CONFIG_PATH="$$($(PYTHON) media/pjsip/build.py)/lib/pkgconfig" \
 	    media/engine/tests/run.sh
 
@@ -75,25 +77,28 @@ test: check check-native test-e2e test-systemd ## Everything
 
 .PHONY: test-e2e
 test-e2e: $(VENV)/dev-installed ## Real calls against Kamailio, SIPp and baresip on loopback
-	@$(call install_packages,$(shell cat tests/packages.txt))
+	@$(call install_packages,$(call packages_of,tests/packages.txt))
 	$(BIN)/pytest -q tests/e2e
 
 .PHONY: test-systemd
-test-systemd: $(VENV)/dev-installed ## Install, start, call and stop the service in a Debian booted for it (needs root)
-	@$(call install_packages,$(shell cat tests/packages.txt))
+test-systemd: wheels $(VENV)/dev-installed ## Install, start, call and stop the service in a Debian booted for it (needs root)
+	@$(call install_packages,$(call packages_of,tests/packages.txt))
 	$(SUDO) env "PATH=$$PATH" $(BIN)/pytest -q tests/systemd
 
-.PHONY: install
-install: $(VENV)/installed ## Install or upgrade the systemd service (as root)
+.PHONY: wheels
+wheels: $(VENV)/installed ## Offhook and all that it needs as wheels, in build/wheels
 	@pjsip=$$($(PYTHON) media/pjsip/build.py) && rm -rf build/wheels && mkdir -p build/wheels && \
 	cp "$$pjsip"/wheel/pjsua2-*.whl build/wheels && \
 	PATH="$(CURDIR)/$(BIN):$$PATH" PKG_CONFIG_PATH="$$pjsip/lib/pkgconfig" \
-	    $(BIN)/pip wheel -q --disable-pip-version-check --no-build-isolation --no-deps -w build/wheels .
+	    $(BIN)/pip wheel -q --disable-pip-version-check --no-build-isolation --find-links build/wheels -w build/wheels .
+
+.PHONY: install
+install: wheels ## Install or upgrade the systemd service (as root)
 	$(SUDO) systemd/install.sh build/wheels
 
 .PHONY: uninstall
 uninstall: ## Remove the service; configuration stays
-	$(SUDO) systemd/install.sh --uninstall
+	$(SUDO) systemd/install.sh uninstall
 
 .PHONY: bench-echo
 bench-echo: bench-ready ## Echo: loss, latency, CPU and memory per call (CALLS=500 SECONDS=30)

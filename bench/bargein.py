@@ -41,7 +41,7 @@ def measure(load: Load, entry: str) -> dict[str, Json]:
     barge_in: dict[str, Json] = {"mode": load.mode, "min_speech": f"{load.min_speech_ms}ms"}
     with running_gateway(AgentConfig(entry, {}, barge_in), calls=load.calls) as gateway:
         window = Window(gateway.pid)
-        options = {
+        options: dict[str, str | float] = {
             "target": gateway.target,
             "calls": load.calls,
             "rate": RATE,

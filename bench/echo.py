@@ -76,7 +76,7 @@ def measure(load: Load) -> dict[str, Json]:
 
 
 def _generate(gateway: Gateway, load: Load, on_event: Callable[[str], None]) -> Mapping[str, Json]:
-    options = {
+    options: dict[str, str | float] = {
         "target": gateway.target,
         "calls": load.calls,
         "seconds": load.seconds,

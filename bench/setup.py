@@ -44,7 +44,12 @@ def measure(load: Load) -> dict[str, Json]:
             warm_up(gateway.target)
             idle = read_usage(gateway.pid)
             window = Window(gateway.pid)
-            options = {"target": gateway.target, "rate": load.cps, "live": load.live, "seconds": load.seconds}
+            options: dict[str, str | float] = {
+                "target": gateway.target,
+                "rate": load.cps,
+                "live": load.live,
+                "seconds": load.seconds,
+            }
             limit_s = load.live / load.cps * 2 + load.seconds + 60
             generated = run_generator("setup", options, limit_s, window.on_event)
             left = gateway.live_calls()

@@ -10,6 +10,7 @@ import structlog
 from gateway.agents import CallInfo, let_talk
 from gateway.calls.record import CallRecord
 from gateway.dialplan import AgentEnded, CallControl, Cause, find_route, run_route
+from gateway.sip.events import Side
 from media.conversation import Conversation, play_once
 from media.wav import load_wav
 
@@ -114,7 +115,6 @@ class LiveCall(CallControl):
         if disconnected is not None:
             record.ended_by = disconnected.by.value
             record.code = disconnected.code
-            self._because("caller-hung-up" if disconnected.by.value == "caller" else disconnected.reason)
 
     def _because(self, cause: str, *, detail: str = "") -> None:
         """The first cause given is the one: what follows it is its consequence."""
@@ -144,6 +144,7 @@ class LiveCall(CallControl):
 
     def on_disconnected(self, event: Disconnected) -> None:
         """The call is over."""
+        self._because("caller-hung-up" if event.by is Side.CALLER else event.reason)
         if self.conversation is not None:
             self.conversation.caller_hung_up()
         if not self._over.done():

@@ -21,7 +21,7 @@ from gateway.control.server import ControlError, ControlServer
 from gateway.control.status import status
 from gateway.dialplan.pattern import Exact
 from gateway.logs import set_up_logs
-from gateway.settings import control_socket
+from gateway.settings import ConfigurationError, control_socket
 from gateway.sip.errors import SipStartError
 
 if TYPE_CHECKING:
@@ -32,19 +32,25 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger("gateway")
 
+_EX_CONFIG = 78
+"""sysexits.h; the unit does not restart after it."""
+_STOP_S = 15.0
+"""What a stop takes beside waiting for calls."""
 _SWITCH_INTERVAL_S = 0.0005
 """How long one Python thread may keep the others waiting: media and SIP take turns in well under a packet's time."""
 
 
 def run(path: Path | None, _args: argparse.Namespace) -> int:
-    """Take calls until SIGTERM or SIGINT, then drain; 0 after a clean end, 1 when it could not start.
+    """Take calls until SIGTERM or SIGINT, then drain; SIGHUP reloads the dialplans.
 
-    SIGHUP reloads the dialplans.
-
-    Raises:
-        ConfigurationError: settings, agents or dialplans are at fault.
+    Returns 0 after a clean end, 1 when it could not start, 78 when the configuration is at fault: the service manager
+    tries the former again, and not the latter.
     """
-    prepared = prepare(path)
+    try:
+        prepared = prepare(path)
+    except ConfigurationError as error:
+        sys.stderr.write(f"{error}\n")
+        return _EX_CONFIG
     set_up_logs(prepared.settings.log.level, prepared.settings.log.format)
     for warning in prepared.warnings:
         _log.warning("configuration.doubtful", problem=str(warning))
@@ -55,8 +61,8 @@ def run(path: Path | None, _args: argparse.Namespace) -> int:
         refused, unforeseen = group.split((SipStartError, ControlError))
         if unforeseen is not None:
             raise
-        for error in refused.exceptions if refused is not None else ():
-            sys.stderr.write(f"offhook: {error}\n")
+        for refusal in refused.exceptions if refused is not None else ():
+            sys.stderr.write(f"offhook: {refusal}\n")
         return 1
     return 0
 
@@ -88,7 +94,8 @@ class _Service:
                 tasks.create_task(_feed_watchdog(), name="watchdog"),
             ]
             await self._stop.wait()
-            systemd.daemon.notify("STOPPING=1")
+            patience_us = round((prepared.settings.limits.drain_timeout_s + _STOP_S) * 1e6)
+            systemd.daemon.notify(f"STOPPING=1\nEXTEND_TIMEOUT_USEC={patience_us}")
             await gateway.stop()
             lag.stop()
             await control.stop()

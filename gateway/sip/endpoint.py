@@ -268,15 +268,23 @@ class SipEndpoint:
             name = codec.codecId.split("/", 1)[0].lower()
             priority = 255 - wanted.index(name) if name in wanted else 0
             self._endpoint.codecSetPriority(codec.codecId, priority)
-            if name in wanted and name != "opus":  # the engine conceals losses itself, without PJMEDIA's 5 ms
-                parameters = self._endpoint.codecGetParam(codec.codecId)
-                parameters.setting.plc = False
-                self._endpoint.codecSetParam(codec.codecId, parameters)
-        if "opus" in wanted:
+            if name in wanted:
+                self._tune_codec(codec.codecId, is_opus=name == "opus")
+
+    def _tune_codec(self, codec_id: str, *, is_opus: bool) -> None:
+        if is_opus:
             opus = self._endpoint.getCodecOpusConfig()
             opus.sample_rate = _OPUS_RATE_HZ
             opus.channel_cnt = 1
             self._endpoint.setCodecOpusConfig(opus)
+        parameters = self._endpoint.codecGetParam(codec_id)
+        if is_opus:
+            mono = pj.CodecFmtp()  # RFC 7587 section 6.1; without it PJSIP would answer a stereo offer with stereo
+            mono.name, mono.val = "sprop-stereo", "0"
+            parameters.setting.decFmtp.append(mono)
+        else:
+            parameters.setting.plc = False  # the engine conceals losses itself, without PJMEDIA's 5 ms
+        self._endpoint.codecSetParam(codec_id, parameters)
 
     def _add_accounts(self) -> None:
         config = self._config

@@ -24,7 +24,7 @@ DEED = st.one_of(
 )
 
 
-async def play_scene(mode: BargeIn, event_delay_ms: int, deeds: list[tuple[str, int]]) -> None:
+async def play_scene(mode: BargeIn, event_delay_ms: int, deeds: list[tuple[str, int]]) -> None:  # noqa: C901 - one case for each deed
     leg = FakeLeg(RATE_HZ, event_delay_ms=event_delay_ms)
     call = Conversation(leg, barge_in=BargeInSettings(mode=mode))
     events: list[Event] = []

@@ -409,3 +409,30 @@ async def test_a_flood_of_marks_is_bounded() -> None:
     with pytest.raises(PlayoutFullError, match="marks wait"):
         call.play(tone(20), mark="one more")
     leg.stop_clock()
+
+
+@virtual
+async def test_old_news_of_a_drain_does_not_end_what_is_said_since() -> None:
+    leg, call = start(event_delay_ms=100)
+    call.play(tone(100))
+    await asyncio.sleep(0.15)
+    call.play(tone(300))
+    await asyncio.sleep(0.1)
+    assert call.speaking
+    assert call.heard_ms < 400
+    assert await call.said() == 400, "one utterance: the gap was shorter than the news of it"
+    leg.stop_clock()
+
+
+@virtual
+async def test_nothing_is_held_when_all_was_heard() -> None:
+    leg, call = start(BargeIn.PAUSE, event_delay_ms=250)
+    call.play(tone(300))
+    await caller_sends(leg, np.concatenate((silence(RATE_HZ, 300), voice(RATE_HZ, 140))))
+    assert not call.held
+    assert call.counters.barge_ins_pending == 0
+    call.play(tone(300))
+    await caller_sends(leg, voice(RATE_HZ, 200))
+    assert call.held, "what is said since can be held"
+    call.close()
+    leg.stop_clock()

@@ -4,6 +4,7 @@
 # ruff: noqa: ANN001, ANN201, ANN204, ARG002, ARG005, PLC0415, RUF012
 
 import asyncio
+import threading
 import time
 
 
@@ -77,11 +78,10 @@ class TakesNoEvents:
 
 
 class Blocks:
-    def __init__(self, seconds):
-        self.seconds = seconds
+    released = threading.Event()
 
     async def run(self, call):
-        time.sleep(self.seconds)  # noqa: ASYNC251 - what a user must not do, and does
+        self.released.wait(60)  # what a user must not do, and does
 
 
 class Burns:

@@ -15,7 +15,7 @@ from media.conversation import Conversation
 from media.events import CallInfo
 from tests.component.fake_leg import FakeLeg, caller_sends, silence, voice
 
-ENDS_WITHIN_S = 0.5
+ENDS_WITHIN_S = 0.9
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The gateway under test: `offhook run` as its users start it, with a configuration, free ports and a log of its own."""
+"""The gateway under test: `offhook run` as its users start it, with a configuration, ports and a log of its own."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tests.e2e.peers.sound import Pcm
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Object: TypeAlias = "dict[str, Json]"
 
 OFFHOOK = str(Path(sys.executable).with_name("offhook"))

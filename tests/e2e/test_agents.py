@@ -9,17 +9,18 @@ import numpy as np
 import pytest
 
 from tests.e2e.gateway_process import GatewayProcess, Json, Object, Setup, python_agent, to_agent
+from tests.e2e.listening import assert_heard, echo_delays_ms
 from tests.e2e.peers.call import Call, Manner
 from tests.e2e.peers.caller import Caller
 from tests.e2e.peers.process import wait_until
-from tests.e2e.peers.sound import assert_tones, level_dbfs, silence, tone
+from tests.e2e.peers.sound import silence, tone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-RATE_HZ = 8000
 SORRY_HZ = 700.0
 MEDIAN_ECHO_MS, WORST_ECHO_MS = 45.0, 120.0
+WORST_LOOP_LAG_MS = 50.0
 """Generous: a loaded machine of two cores. The benchmark measures it."""
 
 FAILING: dict[str, Object] = {
@@ -62,18 +63,10 @@ def answered(caller: Caller, number: str, manner: Manner | None = None) -> Call:
     return call
 
 
-def echo_delays_ms(call: Call) -> list[float]:
-    """From each packet of a tone to the packet in which it came back, found by the sound itself."""
-    sent, heard = call.stream.sent, call.received
-    loud_sent = [packet.time_s for packet in sent if level_dbfs(packet.pcm) > -30]
-    loud_heard = [packet.time_s for packet in heard if level_dbfs(packet.pcm) > -30]
-    return [1000 * (back - out) for out, back in zip(loud_sent, loud_heard, strict=False)]
-
-
 def test_echo(gateway: GatewayProcess, caller: Caller) -> None:
     call = answered(caller, "echo")
     call.send(np.concatenate((tone(440, 500), silence(200), tone(1000, 400))))
-    first, second = assert_tones(call.wait_heard(1400), RATE_HZ, [440, 1000])
+    first, second = assert_heard(call.wait_heard(1400), [440, 1000])
     assert first.length_ms == pytest.approx(500, abs=45)
     assert second.length_ms == pytest.approx(400, abs=45)
     assert first.level_dbfs == pytest.approx(-12, abs=1)
@@ -94,7 +87,7 @@ def test_echo(gateway: GatewayProcess, caller: Caller) -> None:
 @pytest.mark.parametrize(("agent", "tone_hz"), [("tone", 440), ("low-tone", 350)])
 def test_tone(caller: Caller, agent: str, tone_hz: float) -> None:
     call = answered(caller, agent)
-    (run,) = assert_tones(call.wait_heard(1500), RATE_HZ, [tone_hz])
+    (run,) = assert_heard(call.wait_heard(1500), [tone_hz])
     assert run.start_ms < 100
     assert run.level_dbfs == pytest.approx(-15, abs=1)  # a sine that peaks at -12
     gaps_ms = 1000 * np.diff([packet.time_s for packet in call.received])
@@ -105,8 +98,8 @@ def test_tone(caller: Caller, agent: str, tone_hz: float) -> None:
 def test_speaker_plays_its_files_in_order_and_ends(gateway: GatewayProcess, caller: Caller) -> None:
     call = answered(caller, "speaker")
     assert call.wait_ended() == "them"
-    low, high = assert_tones(call.heard(), RATE_HZ, [500, 900])
-    assert (low.length_ms, high.length_ms) == (pytest.approx(600, abs=45), pytest.approx(600, abs=45))
+    low, high = assert_heard(call.heard(), [500, 900])
+    assert [low.length_ms, high.length_ms] == pytest.approx([600, 600], abs=45)
     record = gateway.record(call.call_id)
     assert (record["cause"], record["ended_by"]) == ("steps-ran-out", "gateway")
     (bye,) = [message for message in call.messages if message.method == "BYE" and not message.sent]
@@ -116,7 +109,7 @@ def test_speaker_plays_its_files_in_order_and_ends(gateway: GatewayProcess, call
 def test_a_users_own_class_hears_and_speaks(caller: Caller) -> None:
     call = answered(caller, "parrot")
     call.send(np.concatenate((silence(200), tone(440, 500), tone(1000, 400))))
-    assert_tones(call.wait_heard(1400), RATE_HZ, [440, 1000])
+    assert_heard(call.wait_heard(1400), [440, 1000])
     assert call.hangup() == 200
 
 
@@ -136,14 +129,14 @@ def test_keys_and_facts_reach_a_users_class(gateway: GatewayProcess, caller: Cal
     assert notes[0]["headers"]["x-tier"] == ["gold"]
     keys = [(note["digit"], note["duration_ms"]) for note in notes if note["event"] == "Dtmf"]
     assert [digit for digit, _ in keys] == list("159*#")
-    assert [duration for _, duration in keys] == [pytest.approx(100, abs=20)] * 5
+    assert [duration for _, duration in keys] == pytest.approx([100] * 5, abs=20)
     assert notes[-1]["event"] == "Hangup"
 
 
 def test_agent_hangs_up(gateway: GatewayProcess, caller: Caller) -> None:
     call = answered(caller, "hangs-up")
     assert call.wait_ended() == "them"
-    assert_tones(call.heard(), RATE_HZ, [400])
+    assert_heard(call.heard(), [400])
     record = gateway.record(call.call_id)
     assert (record["cause"], record["ended_by"]) == ("agent-hung-up", "gateway")
 
@@ -157,28 +150,26 @@ def test_a_failing_agent_ends_in_the_fallback_and_hurts_nobody(
     call = answered(caller, agent)
     assert call.wait_ended() == "them"
     heard = call.heard()
-    assert_tones(heard, RATE_HZ, [400, SORRY_HZ] if agent in {"raises", "raises-here"} else [SORRY_HZ])
+    assert_heard(heard, [400, SORRY_HZ] if agent in {"raises", "raises-here"} else [SORRY_HZ])
     record = gateway.record(call.call_id)
     assert record["ended_by"] == "gateway"
     assert record["cause"] == "step"
     assert agent in str(record["detail"])
-    assert_tones(bystander.wait_heard(1000), RATE_HZ, [440])
-    delays_ms = echo_delays_ms(bystander)
-    assert max(delays_ms) < WORST_ECHO_MS, delays_ms
+    assert_heard(bystander.wait_heard(1000), [440])
+    assert gateway.number("process", "loop_lag_ms") < WORST_LOOP_LAG_MS
     assert bystander.hangup() == 200
 
 
 def test_a_flooding_agent_hurts_nobody(gateway: GatewayProcess, caller: Caller) -> None:
     flooded = answered(caller, "floods", Manner(phone=False))
-    assert_tones(flooded.wait_heard(500), RATE_HZ, [400])
+    assert_heard(flooded.wait_heard(500), [400])
     bystander = answered(caller, "echo")
     bystander.send(tone(440, 1500))
-    bystander.wait_heard(1600)
-    assert_tones(bystander.heard(), RATE_HZ, [440])
-    delays_ms = echo_delays_ms(bystander)
-    assert float(np.median(delays_ms)) < MEDIAN_ECHO_MS, delays_ms
-    assert max(delays_ms) < WORST_ECHO_MS, delays_ms
+    # The flood takes a processor, and so delays this test's own packets too: one may be late.
+    assert_heard(bystander.wait_heard(1600), [440])
+    assert gateway.number("process", "loop_lag_ms") < WORST_LOOP_LAG_MS
     assert bystander.hangup() == 200
-    assert_tones(flooded.heard(), RATE_HZ, [400])
+    assert gateway.record(bystander.call_id)["frames_overrun"] == 0
+    assert_heard(flooded.heard(), [400])
     assert flooded.hangup() == 200
     assert gateway.record(flooded.call_id)["cause"] == "caller-hung-up"

@@ -1,7 +1,7 @@
 """Agents as a user writes them: plain classes, no import of ours. The gateway imports a copy of this file."""
 
 # mypy: ignore-errors
-# ruff: noqa: ANN001, ANN201, ANN202, ANN204, ARG002, ASYNC251, BLE001, D102, D107, PERF203, S110
+# ruff: noqa: ANN001, ANN003, ANN201, ANN204, ANN205, ASYNC251, BLE001
 
 import asyncio
 import contextlib

@@ -30,7 +30,8 @@ class Media(asyncio.DatagramProtocol):
         self._sequence = 0
         self.transport: asyncio.DatagramTransport | None = None
 
-    def connection_made(self, transport: asyncio.DatagramTransport) -> None:
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.DatagramTransport)
         self.transport = transport
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
@@ -62,7 +63,8 @@ class FakeGateway(asyncio.DatagramProtocol):
         """Calls answered and not hung up."""
         return len(self._media)
 
-    def connection_made(self, transport: asyncio.DatagramTransport) -> None:
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.DatagramTransport)
         self._transport = transport
 
     def datagram_received(self, data: bytes, addr: Address) -> None:

@@ -56,7 +56,7 @@ def test_every_kind_is_made_anew_for_each_call(tmp_path: Path) -> None:
         (f"{USERS}:NotAnAgent", {}, "class", r"lacks 'async def run\(self, call\)'"),
         (f"{USERS}:TwoArguments", {}, "class", "run must take one argument, the call"),
         (f"{USERS}:TurnTaker", {"greting_ms": 1}, "options", "cannot be made with .*greting_ms"),
-        (f"{USERS}:Blocks", {}, "options", "missing a required argument: 'seconds'"),
+        (f"{USERS}:Burns", {}, "options", "missing a required argument: 'seconds'"),
     ],
 )
 def test_a_class_that_cannot_work_is_named(
