@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench.errors import MeasurementFailedError
 from bench.gateway_process import AgentConfig, Gateway, running_gateway
-from bench.generator import build_generator, run_generator, warm_up
+from bench.generator import build_generator, count, run_generator, warm_up
 from bench.histogram import DurationFile, Percentiles, percentiles
 from bench.provenance import publish
 from bench.usage import Usage, Window, read_usage
@@ -91,8 +91,7 @@ def _generate(gateway: Gateway, load: Load, on_event: Callable[[str], None]) -> 
 def _result(
     load: Load, generated: Mapping[str, Json], window: Window, idle: Usage, ingest: Percentiles
 ) -> dict[str, Json]:
-    answered = generated["answered"]
-    assert isinstance(answered, int)
+    answered = count(generated, "answered")
     return {
         **{key: generated[key] for key in ("calls", "answered", "rtp_tx", "rtp_rx", "loss_pct", "echo_ms")},
         "ingest_ms": dataclasses.asdict(ingest),
@@ -137,7 +136,7 @@ def main() -> None:
     except MeasurementFailedError as error:
         raise SystemExit(str(error)) from None
     if len(runs) > 1:
-        print(json.dumps({"runs": runs}))  # noqa: T201 - the last line stands for all
+        print(json.dumps({"runs": runs}))
 
 
 if __name__ == "__main__":

@@ -39,8 +39,8 @@ def run_generator(
 ) -> Mapping[str, Json]:
     """Run it to its end and return its result; `on_event` is told `measuring` and `measured` as they come.
 
-    Options are those of its command line, without the dashes. It goes before ordinary threads, if the system permits and
-    no option says otherwise: real callers do not wait for this machine.
+    Options are those of its command line, without the dashes. It goes before ordinary threads, if the system permits
+    and no option says otherwise: real callers do not wait for this machine.
 
     A run that lasts longer than limit_s is asked to hang up and end.
 
@@ -54,8 +54,7 @@ def run_generator(
         watchdog = threading.Timer(limit_s, process.terminate)
         watchdog.start()
         try:
-            assert process.stdout is not None
-            for line in process.stdout:
+            for line in process.stdout or ():
                 said = json.loads(line)
                 if said["event"] == "result":
                     result = said
@@ -87,3 +86,16 @@ def warm_up(target: str) -> None:
     if result["failed"] != 0:
         message = f"the first two calls failed: {result['failures']}"
         raise MeasurementFailedError(message)
+
+
+def count(result: Mapping[str, Json], key: str) -> int:
+    """A whole number of a result.
+
+    Raises:
+        MeasurementFailedError: it is none.
+    """
+    found = result.get(key)
+    if not isinstance(found, int):
+        message = f"the generator's result has no count {key}: {found!r}"
+        raise MeasurementFailedError(message)
+    return found

@@ -181,7 +181,7 @@ def pipecat_python() -> Path:
     python = home / "bin" / "python"
     if python.exists() and _has_pipecat(python):
         return python
-    print(f"installing pipecat from PyPI into {home} (once, about 2 minutes)", file=sys.stderr)  # noqa: T201
+    print(f"installing pipecat from PyPI into {home} (once, about 2 minutes)", file=sys.stderr)
     venv.create(home, with_pip=True, clear=True)
     subprocess.run([python, "-m", "pip", "install", "--quiet", PIPECAT], check=True)
     return python
@@ -195,7 +195,8 @@ def pipecat_us(frames: int, rounds: int) -> tuple[dict[str, list[float]], dict[s
     """Pipecat's figures by number of processors, and its versions."""
     command = [str(pipecat_python()), str(PIPECAT_SIDE), "--stages", str(STAGES), str(MORE_STAGES)]
     command += ["--frames", str(frames), "--batch", str(BATCH), "--rounds", str(rounds)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "LOGURU_AUTOINIT": "False"}  # its log lines would be part of the cost
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"pipecat did not run:\n{done.stderr[-2_000:]}")
     told = json.loads(done.stdout.splitlines()[-1])

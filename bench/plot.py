@@ -43,7 +43,7 @@ def _draw_times(axes: Axes, runs: list[dict[str, Any]], key: str, title: str, li
     for line in lines:
         axes.plot(calls, [run[key][line] for run in runs], marker="o", label=line.replace("_", "."))
     _calls_axis(axes, calls)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.1 * max(run[key][line] for run in runs for line in lines))
     axes.set_ylabel("ms")
     axes.set_title(title)
     axes.legend()
@@ -92,7 +92,7 @@ def main() -> None:
         raise SystemExit(message)
     for name, figure in (("echo-latency", draw_latency(runs)), ("echo-cost", draw_cost(runs))):
         figure.savefig(RESULTS / f"{name}.svg", metadata={"Date": None})
-        print(RESULTS / f"{name}.svg")  # noqa: T201 - what was drawn
+        print(RESULTS / f"{name}.svg")
 
 
 if __name__ == "__main__":

@@ -121,4 +121,4 @@ def thread_core_pct(before: Usage, after: Usage) -> dict[str, float]:
     seconds = after.at_s - before.at_s
     used = {name: 100 * (cpu_s - before.thread_cpu_s.get(name, 0.0)) / seconds
             for name, cpu_s in after.thread_cpu_s.items()}  # fmt: skip
-    return {name: round(pct, 2) for name, pct in sorted(used.items(), key=lambda item: -item[1]) if pct >= 0.01}  # noqa: PLR2004
+    return {name: round(pct, 2) for name, pct in sorted(used.items(), key=lambda item: -item[1]) if pct >= 0.01}

@@ -41,8 +41,8 @@ install_packages() {
     [ -n "$missing" ] || return 0
     say "Debian packages:$missing"
     # shellcheck disable=SC2086 # a list of words
-    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing >/dev/null ||
-        fail "apt-get could not install$missing: see above, then run this again"
+    { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install $missing; } \
+        >/dev/null || fail "apt-get could not install$missing: see above, then run this again"
 }
 
 # The program is made beside the old one and takes its place at the end.

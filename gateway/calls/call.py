@@ -51,6 +51,9 @@ class LiveCall(CallControl):
         self._media = asyncio.Event()
         self._confirmed = asyncio.Event()
         self._over: asyncio.Future[Disconnected] = self._loop.create_future()
+        self._ended: float | None = None
+        self._no_agent = asyncio.Event()
+        self._no_agent.set()
         self._timers: list[asyncio.TimerHandle] = []
         self._silence: asyncio.TimerHandle | None = None
         self.record = CallRecord(
@@ -73,6 +76,8 @@ class LiveCall(CallControl):
         try:
             either: set[asyncio.Future[None] | asyncio.Future[Disconnected]] = {steps, self._over}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not steps.done():
+                await self._no_agent.wait()  # it has been told that the call is over, and ends in its own way
         finally:
             steps.cancel()
             await asyncio.wait({steps})
@@ -110,7 +115,7 @@ class LiveCall(CallControl):
 
     def _complete(self, disconnected: Disconnected | None) -> None:
         record = self.record
-        record.duration_s = round(self._loop.time() - self._began, 3)
+        record.duration_s = round((self._ended or self._loop.time()) - self._began, 3)
         record.add_media(self.leg.counters())
         if disconnected is not None:
             record.ended_by = disconnected.by.value
@@ -144,6 +149,7 @@ class LiveCall(CallControl):
 
     def on_disconnected(self, event: Disconnected) -> None:
         """The call is over."""
+        self._ended = self._loop.time()
         self._because("caller-hung-up" if event.by is Side.CALLER else event.reason)
         if self.conversation is not None:
             self.conversation.caller_hung_up()
@@ -225,6 +231,7 @@ class LiveCall(CallControl):
 
         conversation = Conversation(self.leg, self._info(), spec.settings.effective_barge_in, hang_up=hang_up)
         self.conversation = conversation
+        self._no_agent.clear()
         try:
             async with asyncio.timeout(max_duration_s):
                 await let_talk(spec, conversation)
@@ -234,6 +241,9 @@ class LiveCall(CallControl):
             self.conversation = None
             self._add_conversation(conversation)
             conversation.close()
+            self._no_agent.set()
+        if self._over.done():
+            await self._loop.create_future()  # no further step: the cancellation is on its way
         return AgentEnded.HUNG_UP if hung_up else AgentEnded.RETURNED
 
     def _info(self) -> CallInfo:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pjsua2 as pj
@@ -35,7 +35,7 @@ class TrunkAccount:
     """ "sip:host:port;transport=udp", or None when the trunk wants no registration."""
     proxy_uri: str | None
     digest_user: str
-    password: str | None
+    password: str | None = field(repr=False)
     realm: str
     expires_s: int
     line: str

@@ -100,7 +100,7 @@ void bind_slot(nb::module_& m) {
         .def(
             "play",
             [](Slot& slot, const PcmIn& pcm, std::optional<Mark> mark) {
-                return slot.play(pcm.data(), pcm.shape(0), mark);
+                return slot.play({pcm.data(), pcm.data() + pcm.shape(0)}, mark);
             },
             "pcm"_a, "mark"_a = nb::none())
         .def("flush", &Slot::flush)

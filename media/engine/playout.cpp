@@ -5,11 +5,11 @@
 
 namespace offhook {
 
-bool PlayoutQueue::push(const std::int16_t* pcm, std::size_t samples, std::optional<Mark> mark) {
-    if (samples > limit_samples_ - std::min(queued_samples_, limit_samples_)) return false;
+bool PlayoutQueue::push(std::vector<std::int16_t> pcm, std::optional<Mark> mark) {
+    if (pcm.size() > limit_samples_ - std::min(queued_samples_, limit_samples_)) return false;
     free_spent();
-    chunks_.push_back({std::vector<std::int16_t>(pcm, pcm + samples), mark});
-    queued_samples_ += samples;
+    queued_samples_ += pcm.size();
+    chunks_.push_back({std::move(pcm), mark});
     return true;
 }
 

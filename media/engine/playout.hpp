@@ -17,14 +17,15 @@ struct Flushed {
     std::vector<Mark> dropped_marks;
 };
 
-// Not synchronised: the slot's transmit lock guards it. push() may allocate and belongs to the agent's
-// thread; pop() never allocates nor frees and belongs to the media clock.
+// Not synchronised: the slot's transmit lock guards it. push() may allocate and belongs to the agent's thread;
+// pop() never allocates nor frees and belongs to the media clock. push() takes the samples over, so that a long
+// copy is made before the lock and not under it.
 class PlayoutQueue {
 public:
     explicit PlayoutQueue(std::size_t limit_samples = 0) : limit_samples_(limit_samples) {}
 
     // False, and nothing queued, when the limit would be exceeded.
-    bool push(const std::int16_t* pcm, std::size_t samples, std::optional<Mark> mark);
+    bool push(std::vector<std::int16_t> pcm, std::optional<Mark> mark);
 
     // Fills out[0..samples) and returns how many of them are the agent's; the rest is silence.
     // Marks whose last sample was taken are appended to `reached`.

@@ -128,9 +128,9 @@ void Slot::on_stream_destroyed(void* keep_alive) { delete static_cast<std::share
 
 // ---- what the agent asks for ---------------------------------------------------------------------------
 
-bool Slot::play(const std::int16_t* pcm, std::size_t samples, std::optional<Mark> mark) {
+bool Slot::play(std::vector<std::int16_t> pcm, std::optional<Mark> mark) {
     std::lock_guard lock(transmit_);
-    return playout_.push(pcm, samples, mark);
+    return playout_.push(std::move(pcm), mark);
 }
 
 Flushed Slot::flush() {

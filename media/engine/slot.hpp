@@ -54,7 +54,7 @@ public:
     void detach();
 
     // asyncio thread. After flush() no sample that was queued before it reaches the wire.
-    bool play(const std::int16_t* pcm, std::size_t samples, std::optional<Mark> mark);
+    bool play(std::vector<std::int16_t> pcm, std::optional<Mark> mark);
     Flushed flush();
     void pause(bool paused);
     Position position();

@@ -53,6 +53,9 @@
 /* Loss, delay and MOS as the peer sees them (RFC 3611); an account turns it on. */
 #define PJMEDIA_HAS_RTCP_XR 1
 
+/* Of the codecs that a caller offers, the gateway's settings choose the one. */
+#define PJMEDIA_SDP_NEG_PREFER_REMOTE_CODEC_ORDER 0
+
 /* Below the 64 crypto attributes that upstream has room for; see patches/01-sdes-crypto-count.patch. */
 #define PJMEDIA_MAX_SDP_ATTR 60
 

@@ -29,12 +29,14 @@ class FakeLeg(Leg):
         self._queued = 0
         self._played = 0
         self._marks: deque[tuple[int, int]] = deque()
+        self._news: deque[Callable[[LegListener], None]] = deque()
         self._paused = False
         self._fed = False  # something was played since the last drain
         self._tick: asyncio.TimerHandle | None = None
         self.listener: LegListener | None = None
         self.wire: list[Pcm] = []
         self.calls: list[str] = []
+        self.marks_taken = 0
 
     @property
     def rate_hz(self) -> int:
@@ -48,6 +50,7 @@ class FakeLeg(Leg):
             self._queued += len(pcm)
             self._fed = True
         if mark is not None:
+            self.marks_taken += 1
             if self._queued:
                 self._marks.append((self._played + self._queued, mark))
             else:
@@ -108,14 +111,16 @@ class FakeLeg(Leg):
         self._schedule()
 
     def _tell(self, news: Callable[[LegListener], None]) -> None:
-        def deliver() -> None:
-            if self.listener is not None:
-                news(self.listener)
-
+        self._news.append(news)  # timers that are due at the same time fire in any order, news must not
         if self._event_delay_s:
-            self._loop.call_later(self._event_delay_s, deliver)
+            self._loop.call_later(self._event_delay_s, self._deliver)
         else:
-            self._loop.call_soon(deliver)
+            self._loop.call_soon(self._deliver)
+
+    def _deliver(self) -> None:
+        news = self._news.popleft()
+        if self.listener is not None:
+            news(self.listener)
 
     def heard(self) -> Pcm:
         """All the wire carried so far, silence included."""

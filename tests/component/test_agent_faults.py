@@ -21,6 +21,7 @@ from gateway.agents import (
 from gateway.agents.registry import ABANDONED_MAX
 from media.bargein import BargeIn, BargeInSettings
 from media.conversation import Conversation
+from media.events import CallInfo
 from tests.component import user_agents
 from tests.component.fake_leg import FakeLeg, caller_sends, silence, voice
 from tests.virtual_time import virtual
@@ -28,9 +29,15 @@ from tests.virtual_time import virtual
 NONE, THREAD = Isolation.NONE, Isolation.THREAD
 
 
-def spec_of(name: str, isolation: Isolation, options: dict[str, object] | None = None, **limits: Any) -> AgentSpec:
+def spec_of(
+    name: str,
+    isolation: Isolation,
+    options: dict[str, object] | None = None,
+    mode: BargeIn = BargeIn.CUT,
+    **limits: Any,
+) -> AgentSpec:
     kind = PythonSettings(f"tests.component.user_agents:{name}", options or {}, isolation=isolation)
-    return AgentSpec(AgentSettings(name.lower(), kind, BargeInSettings(mode=BargeIn.CUT), **limits))
+    return AgentSpec(AgentSettings(name.lower(), kind, BargeInSettings(mode=mode), **limits))
 
 
 def begin(spec: AgentSpec) -> tuple[FakeLeg, Conversation, asyncio.Task[None]]:
@@ -169,7 +176,7 @@ def test_blocked_threads_hurt_nobody_and_are_limited() -> None:
 def test_a_thread_that_computes_without_end_leaves_the_other_calls_their_voice() -> None:
     async def main() -> None:
         burning = begin(spec_of("Burns", THREAD, {"seconds": 1.5}, hangup_grace_s=0.02, cancel_deadline_s=0.02))
-        leg, call, running = begin(spec_of("InlineParrot", NONE))
+        leg, call, running = begin(spec_of("InlineParrot", NONE, mode=BargeIn.OFF))
         words = np.tile(voice(8_000, 200), 3)
         await caller_sends(leg, words)
         await call.said()
@@ -237,6 +244,30 @@ def test_barge_in_reaches_an_agent_in_a_thread() -> None:
         assert call.counters.barge_ins_confirmed == 1
         call.caller_hung_up()
         await running
+        call.close()
+        leg.stop_clock()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("isolation", Isolation)
+def test_the_whole_interface_is_the_same_in_a_thread(isolation: Isolation) -> None:
+    async def main() -> None:
+        user_agents.UsesEverything.finished.clear()
+        leg = FakeLeg()
+        spec = spec_of("UsesEverything", isolation)
+        over = asyncio.get_running_loop().create_future()
+        call = Conversation(
+            leg, CallInfo(call_id="c7"), spec.settings.effective_barge_in, hang_up=lambda: over.set_result(None)
+        )
+        running = asyncio.create_task(run_agent(spec, call))
+        await over
+        call.on_dtmf("9", 80)
+        await asyncio.sleep(0.05)
+        call.caller_hung_up()
+        await running
+        assert user_agents.UsesEverything.finished == ["to the end"]
+        assert call.hung_up
         call.close()
         leg.stop_clock()
 

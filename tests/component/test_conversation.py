@@ -147,11 +147,13 @@ async def endless(closed: list[bool]) -> AsyncIterator[Pcm]:
 async def test_an_interruption_closes_the_synthesis_and_silences_it() -> None:
     leg, call = start()
     closed: list[bool] = []
-    speaking = asyncio.create_task(call.speak(endless(closed)))
+    synthesis = endless(closed)
+    speaking = asyncio.create_task(call.speak(synthesis))
     await caller_sends(leg, np.concatenate((silence(RATE_HZ, 500), voice(RATE_HZ, 600))))
     spoken = await speaking
     assert spoken.interrupted
-    assert closed == [True]
+    assert closed == [True], "closed by us, not when nobody knows it any more"
+    del synthesis
     assert spoken.heard_ms == sounding_ms(leg)
     assert 580 <= spoken.heard_ms <= 620
     await asyncio.sleep(1)
@@ -435,4 +437,29 @@ async def test_nothing_is_held_when_all_was_heard() -> None:
     await caller_sends(leg, voice(RATE_HZ, 200))
     assert call.held, "what is said since can be held"
     call.close()
+    leg.stop_clock()
+
+
+@virtual
+async def test_stop_ends_a_waiting_say_and_no_more() -> None:
+    leg, call = start()
+    saying = asyncio.create_task(call.say(tone(60_000)))
+    await asyncio.sleep(1.001)
+    assert call.stop() == 1_000
+    assert await saying is False
+    assert call.queued_ms == 0
+    assert await call.say(tone(100)), "stop is the agent's own doing: there is nothing to take note of"
+    leg.stop_clock()
+
+
+@virtual
+async def test_an_echo_needs_no_marks() -> None:
+    leg, call = start(BargeIn.OFF)
+    for _ in range(100):
+        call.play(tone(20))
+        await asyncio.sleep(0.06)
+    assert leg.marks_taken == 0
+    call.play(tone(400))
+    call.play(tone(400))
+    assert leg.marks_taken == 1, "who waits for room must be woken"
     leg.stop_clock()

@@ -1,7 +1,7 @@
 """Agents as a user writes them: plain classes, no types, no import of ours."""
 
 # mypy: ignore-errors
-# ruff: noqa: ANN001, ANN201, ANN204, ARG002, ARG005, PLC0415, RUF012
+# ruff: noqa: ANN001, ANN201, ANN204, PLC0415, RUF012
 
 import asyncio
 import threading
@@ -144,3 +144,35 @@ class NotAnAgent:
 class TwoArguments:
     async def run(self, call, more):
         pass
+
+
+class UsesEverything:
+    finished = []
+
+    async def run(self, call):
+        import numpy as np
+
+        tenth = np.full(call.rate_hz // 10, 7_000, np.int16)
+        assert (call.heard_ms, call.queued_ms, call.info.call_id) == (0, 0, "c7")
+        utterance = call.utterance()
+        assert await utterance.say(tenth)
+        assert utterance.play(tenth, mark="second")
+        assert await utterance.said() == utterance.heard_ms == 200
+        assert not utterance.interrupted
+        spoken = await call.speak([tenth, tenth])
+        assert (spoken.heard_ms, spoken.interrupted) == (200, False)
+        assert await call.say(np.tile(tenth, 100), mark="long")
+        assert call.play(tenth)
+        assert call.queued_ms > 9_000
+        assert call.stop() == call.heard_ms
+        assert not utterance.play(tenth)
+        assert not await utterance.say(tenth)
+        assert utterance.interrupted
+        assert await call.said() < 1_000
+        assert call.confirm_interruption() is call.reject_interruption() is False
+        call.hang_up()
+        events = [event async for event in call.events() if type(event).__name__ != "Audio"]
+        assert [type(event).__name__ for event in events][-2:] == ["Dtmf", "Hangup"], events
+        assert [event.name for event in events if type(event).__name__ == "MarkReached"] == ["second"], events
+        self.finished.append("to the end")
+        await call.say(tenth)  # raises CallEndedError: no failure after a hangup

@@ -105,15 +105,15 @@ def test_number_in_request_uri() -> None:
 
 
 def test_call_to_a_phone_registered_over_tcp() -> None:
-    with Kamailio({"gateway": "secret"}, {NUMBER: "gateway"}) as trunk:
-        with Baresip(user="gateway", registrar=trunk.address, password="secret", transport="tcp") as phone:
-            (contact,) = trunk.wait_registered("gateway")
-            assert "transport=tcp" in contact.source
-            with Caller((trunk.host, trunk.port)) as caller:
-                call = caller.dial(NUMBER)
-                call.wait_answered()
-                phone.wait_event("CALL_ESTABLISHED")
-                assert call.hangup() == 200
+    trunk = Kamailio({"gateway": "secret"}, {NUMBER: "gateway"})
+    with trunk, Baresip(user="gateway", registrar=trunk.address, password="secret", transport="tcp") as phone:
+        (contact,) = trunk.wait_registered("gateway")
+        assert "transport=tcp" in contact.source
+        with Caller((trunk.host, trunk.port)) as caller:
+            call = caller.dial(NUMBER)
+            call.wait_answered()
+            phone.wait_event("CALL_ESTABLISHED")
+            assert call.hangup() == 200
 
 
 @pytest.mark.parametrize("codec", [PCMU, PCMA, G722, OPUS], ids=lambda codec: codec.name)

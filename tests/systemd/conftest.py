@@ -10,13 +10,10 @@ import pytest
 from tests.e2e.peers.kamailio import Kamailio
 from tests.systemd.container import Container
 from tests.systemd.rootfs import REPOSITORY, rootfs_archive
-from tests.systemd.service import SOURCE, WHEELS, Service, wheels_directory
+from tests.systemd.service import NUMBER, PASSWORD, SOURCE, WHEELS, Service, wheels_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-NUMBER = "+15550100"
-PASSWORD = "correct horse"  # noqa: S105 -- of a registrar that lives for one test
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SOURCE, WHEELS = "/usr/src/offhook", "/usr/src/wheels"
 SETTINGS = "/etc/offhook/gateway.yaml"
+NUMBER, PASSWORD = "+15550100", "correct horse"
 
 Fields = dict[str, object]
 """One JSON object of a log line or of the status."""

@@ -13,8 +13,7 @@ import numpy as np
 from tests.e2e.peers.caller import Caller
 from tests.e2e.peers.process import wait_until
 from tests.e2e.peers.sound import assert_tones, dominant_hz, level_dbfs, tone
-from tests.systemd.conftest import NUMBER
-from tests.systemd.service import SETTINGS, SOURCE
+from tests.systemd.service import NUMBER, SETTINGS, SOURCE
 
 if TYPE_CHECKING:
     from tests.e2e.peers.kamailio import Kamailio

@@ -1,4 +1,4 @@
-"""The caller's voice of the barge-in measurement is speech to the detector from its first frame; line noise never is."""
+"""The caller's voice of the barge-in measurement is speech from its first frame; line noise is none."""
 
 from __future__ import annotations
 

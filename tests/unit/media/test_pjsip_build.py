@@ -138,6 +138,38 @@ def test_calls_beyond_the_limit_are_clipped(site: Path) -> None:
     assert _ask(site, CALLS + 1).calls == CALLS
 
 
+WAIT = """
+import sys, threading, time
+sys.path.insert(0, ".")
+import pjsua2
+endpoint = pjsua2.Endpoint()
+endpoint.libCreate()
+config = pjsua2.EpConfig()
+config.uaConfig.threadCnt = 0
+config.logConfig.level = config.logConfig.consoleLevel = 0
+endpoint.libInit(config)
+endpoint.libStart()
+ticks = []
+def tick():
+    while len(ticks) < 20:
+        time.sleep(0.001)
+        ticks.append(time.monotonic())
+other = threading.Thread(target=tick)
+other.start()
+began = time.monotonic()
+while time.monotonic() - began < 1:
+    endpoint.libHandleEvents(1000)
+other.join()
+print("\\n", ticks[-1] - began)
+endpoint.libDestroy()
+"""
+
+
+def test_waiting_for_events_lets_other_threads_run(site: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", WAIT], cwd=site, capture_output=True, text=True, check=True)
+    assert float(done.stdout.splitlines()[-1]) < 0.5
+
+
 @pytest.mark.parametrize("codec", ["opus/48000/2", "G722/16000/1", "PCMU/8000/1", "PCMA/8000/1", "speex/8000/1"])
 def test_codecs(build: Path, codec: str) -> None:
     assert codec in json.loads((build / "BUILD.json").read_text())["codecs"]

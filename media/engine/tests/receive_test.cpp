@@ -1,0 +1,304 @@
+// The peer's voice: from the wire to the inbox.
+#include "rig.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace offhook::test {
+namespace {
+
+using Labels = std::vector<int>;
+
+constexpr std::int64_t kMillisecond_ns = 1'000'000;
+
+class ReceiveTest : public OneCall {
+protected:
+    // How many frames that are no label, and not silence either, stand between the first and the last label.
+    std::size_t frames_heard() const { return ear->count(Kind::Frame); }
+};
+
+TEST_F(ReceiveTest, DeliversEachFrameAsItArrives) {
+    start();
+    std::vector<std::int64_t> latencies_ns;
+    for (std::uint8_t label = 1; label <= 25; ++label) {
+        const std::int64_t sent_ns = monotonic_ns();
+        voice->say(label);
+        ASSERT_TRUE(ear->frames(label));
+        latencies_ns.push_back(ear->heard.back().at_ns - sent_ns);
+        sleep_ms(18);
+    }
+    std::sort(latencies_ns.begin(), latencies_ns.end());
+    EXPECT_LT(latencies_ns[latencies_ns.size() / 2], 10 * kMillisecond_ns);
+    EXPECT_LT(latencies_ns.back(), 50 * kMillisecond_ns);
+    EXPECT_EQ(slot->counters().frames_concealed, 0U);
+    EXPECT_EQ(slot->counters().packets_received, 25U);
+}
+
+TEST_F(ReceiveTest, PutsReorderedPacketsInOrder) {
+    start();
+    voice->say(1);
+    const Packet second = voice->prepare(2);
+    voice->say(3);
+    sleep_ms(5);
+    call->peer.send(second);
+    voice->say(4);
+    ASSERT_TRUE(ear->frames(4));
+    EXPECT_EQ(ear->labels(), (Labels{1, 2, 3, 4}));
+    EXPECT_EQ(slot->counters().frames_concealed, 0U);
+}
+
+TEST_F(ReceiveTest, ConcealsALostPacketOnceTheReorderWindowIsOver) {
+    start();
+    voice->say(1);
+    voice->say(2);
+    voice->lose();
+    const std::int64_t gap_ns = monotonic_ns();
+    voice->say(4);
+    ASSERT_TRUE(ear->frames(4));
+    EXPECT_GE(ear->heard.back().at_ns - gap_ns, 40 * kMillisecond_ns);
+    EXPECT_EQ(ear->labels(), (Labels{1, 2, -1, 4}));
+    EXPECT_EQ(slot->counters().frames_concealed, 1U);
+}
+
+TEST_F(ReceiveTest, CountsEveryPacketOfALossBurst) {
+    start();
+    voice->say(1);
+    for (int i = 0; i < 3; ++i) voice->lose();
+    voice->say(5);
+    voice->say(6);
+    ASSERT_TRUE(ear->frames(6));
+    const Labels labels = ear->labels();
+    EXPECT_EQ(labels[0], 1);
+    EXPECT_EQ(labels[4], 5);
+    EXPECT_EQ(labels[5], 6);
+    EXPECT_EQ(slot->counters().frames_concealed, 3U);
+    EXPECT_EQ(slot->counters().packets_lost, 3U);
+}
+
+TEST_F(ReceiveTest, FadesWhatStandsInWithoutAStep) {
+    start();
+    voice->say(100);
+    for (int i = 0; i < 4; ++i) voice->lose();
+    voice->say(50);
+    ASSERT_TRUE(ear->frames(6));
+    const auto frames = ear->of(Kind::Frame);
+    const int loudest = frames[0].pcm.back();
+    int previous = loudest;
+    for (int i = 1; i <= 4; ++i)
+        for (const std::int16_t sample : frames[static_cast<std::size_t>(i)].pcm) {
+            ASSERT_LE(std::abs(sample), std::abs(previous));
+            ASSERT_LE(std::abs(previous - sample), std::abs(loudest) / 100 + 1);
+            previous = sample;
+        }
+    EXPECT_EQ(label_of(frames[4].pcm), 0);
+}
+
+TEST_F(ReceiveTest, WaitsForEachGapAnew) {
+    start();
+    voice->say(1);
+    voice->lose();
+    voice->say(3);
+    const Packet fourth = voice->prepare(4);
+    sleep_ms(30);
+    voice->say(5);
+    sleep_ms(20);  // the first gap's time is over now, the second's is not
+    call->peer.send(fourth);
+    ASSERT_TRUE(ear->frames(5));
+    EXPECT_EQ(ear->labels(), (Labels{1, -1, 3, 4, 5}));
+    EXPECT_EQ(slot->counters().frames_concealed, 1U);
+}
+
+TEST_F(ReceiveTest, DropsWhatComesTooLate) {
+    start();
+    voice->say(1);
+    const Packet late = voice->prepare(2);
+    voice->say(3);
+    ASSERT_TRUE(ear->frames(3));
+    call->peer.send(late);
+    voice->say(4);
+    ASSERT_TRUE(ear->frames(4));
+    EXPECT_EQ(ear->labels(), (Labels{1, -1, 3, 4}));
+    EXPECT_EQ(slot->counters().packets_discarded, 1U);
+}
+
+TEST_F(ReceiveTest, DropsDuplicates) {
+    start();
+    for (std::uint8_t label = 1; label <= 4; ++label) {
+        const Packet packet = voice->prepare(label);
+        call->peer.send(packet);
+        call->peer.send(packet);
+    }
+    ASSERT_TRUE(ear->frames(4));
+    ear->listen(30);
+    EXPECT_EQ(ear->labels(), (Labels{1, 2, 3, 4}));
+}
+
+TEST_F(ReceiveTest, FillsDiscontinuousTransmissionWithSilenceAndKeepsTime) {
+    start();
+    for (std::uint8_t label = 1; label <= 5; ++label) {
+        voice->say(label);
+        ear->listen(20);
+    }
+    voice->rest(300);
+    ear->listen(300);
+    EXPECT_GE(slot->counters().frames_filled, 8U) << "no time passed for the listener";
+    for (std::uint8_t label = 6; label <= 10; ++label) {
+        voice->say(label);
+        ear->listen(20);
+    }
+    ear->listen(60);
+    const Labels labels = ear->labels();
+    const auto resumed = std::find(labels.begin(), labels.end(), 6);
+    ASSERT_NE(resumed, labels.end());
+    EXPECT_EQ(resumed - labels.begin(), 5 + 15) << "300 ms are 15 frames, neither more nor fewer";
+    EXPECT_TRUE(std::equal(resumed, resumed + 5, Labels{6, 7, 8, 9, 10}.begin()));
+}
+
+TEST_F(ReceiveTest, DoesNotWaitForPacketsOfASilenceThatWasFilled) {
+    start();
+    voice->say(1);
+    voice->rest(200);
+    ear->listen(200);
+    const std::int64_t sent_ns = monotonic_ns();
+    voice->say(2);
+    ASSERT_TRUE(ear->until([&] { return !ear->heard.empty() && label_of(ear->heard.back().pcm) == 2; }));
+    EXPECT_LT(ear->heard.back().at_ns - sent_ns, 30 * kMillisecond_ns);
+    EXPECT_EQ(slot->counters().frames_concealed, 0U);
+}
+
+TEST_F(ReceiveTest, DeliversAllOfABurstAfterAStall) {
+    start();
+    voice->say(1);
+    ear->listen(150);  // the network holds packets back
+    for (std::uint8_t label = 2; label <= 9; ++label) voice->say(label);
+    ASSERT_TRUE(ear->until([&] { return !ear->heard.empty() && label_of(ear->heard.back().pcm) == 9; }));
+    Labels labels = ear->labels();
+    labels.erase(std::remove_if(labels.begin() + 1, labels.end(), [](int label) { return label <= 0; }), labels.end());
+    EXPECT_EQ(labels, (Labels{1, 2, 3, 4, 5, 6, 7, 8, 9}));
+    EXPECT_EQ(slot->counters().frames_concealed, 0U);
+}
+
+class ReceivePtimeTest : public ReceiveTest, public ::testing::WithParamInterface<unsigned> {};
+
+TEST_P(ReceivePtimeTest, TakesPacketsOfAnyLength) {
+    start();
+    const unsigned ms = GetParam();
+    for (std::uint8_t label = 1; label <= 12; ++label) {
+        voice->say(label, ms);
+        ear->listen(ms / 2);
+    }
+    ASSERT_TRUE(ear->frames(12 * ms / 20));
+    Pcm heard;
+    for (const Heard& frame : ear->of(Kind::Frame)) heard.insert(heard.end(), frame.pcm.begin(), frame.pcm.end());
+    ASSERT_EQ(heard.size(), 12 * ms * 8);
+    for (std::size_t i = 0; i < heard.size(); ++i)
+        ASSERT_EQ(heard[i], label_pcm(static_cast<std::uint8_t>(1 + i / (ms * 8)))) << "at sample " << i;
+    EXPECT_EQ(slot->counters().frames_concealed, 0U);
+}
+
+TEST_P(ReceivePtimeTest, KeepsTimeOverALossOfPacketsOfAnyLength) {
+    start();
+    const unsigned ms = GetParam();
+    for (std::uint8_t label = 1; label <= 12; ++label) {
+        if (label == 6)
+            voice->lose(ms);
+        else
+            voice->say(label, ms);
+        ear->listen(ms / 2);
+    }
+    ASSERT_TRUE(ear->frames(12 * ms / 20));
+    ear->listen(30);
+    EXPECT_EQ(frames_heard(), 12 * ms / 20);
+}
+
+INSTANTIATE_TEST_SUITE_P(Ms, ReceivePtimeTest, ::testing::Values(10, 20, 30, 40, 60));
+
+TEST_F(ReceiveTest, PassesTheWrapOfSequenceAndTimestamp) {
+    start();
+    voice->head.sequence = 0xFFFD;
+    voice->head.timestamp = 0xFFFFFFFFU - 3 * 160 + 41;
+    Labels expected;
+    for (std::uint8_t label = 1; label <= 8; ++label) {
+        voice->say(label);
+        expected.push_back(label);
+    }
+    ASSERT_TRUE(ear->frames(8));
+    ear->listen(60);
+    EXPECT_EQ(ear->labels(), expected);
+    EXPECT_EQ(slot->counters().frames_concealed, 0U);
+}
+
+TEST_F(ReceiveTest, FollowsAPeerThatStartsAnew) {
+    start();
+    for (std::uint8_t label = 1; label <= 5; ++label) voice->say(label);
+    voice->head = {0, 40'000, 0x7A5A5A5A, 0xDEC0DE, false, {}};
+    for (std::uint8_t label = 6; label <= 15; ++label) {
+        voice->say(label);
+        ear->listen(10);
+    }
+    ear->listen(60);
+    const Labels labels = ear->labels();
+    EXPECT_TRUE(std::equal(labels.begin(), labels.begin() + 5, Labels{1, 2, 3, 4, 5}.begin()));
+    EXPECT_GE(std::count_if(labels.begin(), labels.end(), [](int label) { return label >= 6; }), 8)
+        << "two packets prove a new sequence (RFC 3550 A.1)";
+    EXPECT_EQ(labels.back(), 15);
+}
+
+TEST_F(ReceiveTest, TellsOfSilenceOnceForEach) {
+    Tuning tuning;
+    tuning.silent_after_ns = 150 * kMillisecond_ns;
+    start(kPcmu, PJMEDIA_DIR_ENCODING_DECODING, tuning);
+    ear->listen(400);
+    EXPECT_EQ(ear->count(Kind::Silent), 1U) << "also when no packet came at all";
+    voice->say(1);
+    ear->listen(100);
+    EXPECT_EQ(ear->count(Kind::Silent), 1U);
+    ear->listen(300);
+    ASSERT_EQ(ear->count(Kind::Silent), 2U);
+    EXPECT_NEAR(static_cast<double>(ear->of(Kind::Silent)[1].begin), 150, 60);
+}
+
+TEST_F(ReceiveTest, ExpectsNothingOfAPeerThatOnlyListens) {
+    Tuning tuning;
+    tuning.silent_after_ns = 100 * kMillisecond_ns;
+    start(kPcmu, PJMEDIA_DIR_ENCODING, tuning);
+    ear->listen(250);
+    EXPECT_EQ(ear->count(Kind::Silent), 0U);
+}
+
+TEST_F(ReceiveTest, CountsWhatAReaderThatStandsStillMisses) {
+    start();
+    for (int i = 0; i < 130; ++i) {
+        voice->say(static_cast<std::uint8_t>(1 + i % 100));
+        if (i % 10 == 9) sleep_ms(2);
+    }
+    for (int i = 0; i < 100 && slot->counters().packets_received < 130; ++i) sleep_ms(10);
+    const Counters counters = slot->counters();
+    EXPECT_EQ(counters.frames_in, Inbox::kBacklogLimit);
+    EXPECT_EQ(counters.frames_overrun, counters.packets_received - Inbox::kBacklogLimit + counters.frames_filled);
+    ASSERT_TRUE(ear->frames(Inbox::kBacklogLimit));
+    voice->say(7);
+    ASSERT_TRUE(ear->frames(Inbox::kBacklogLimit + 1)) << "it goes on once it reads again";
+}
+
+TEST_F(ReceiveTest, IgnoresWhatIsNoRtpOrNotItsCodec) {
+    start();
+    voice->say(1);
+    Packet foreign = voice->prepare(2);
+    --voice->head.sequence;
+    voice->head.timestamp -= 160;
+    foreign.payload_type = 96;
+    call->peer.send(foreign);
+    Packet empty = foreign;
+    empty.payload_type = 0;
+    empty.payload.clear();
+    empty.sequence -= 1;
+    call->peer.send(empty);
+    voice->say(2);
+    voice->say(3);
+    ASSERT_TRUE(ear->frames(3));
+    EXPECT_EQ(ear->labels(), (Labels{1, 2, 3}));
+}
+
+}  // namespace
+}  // namespace offhook::test

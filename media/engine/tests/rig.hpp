@@ -1,0 +1,156 @@
+// What the tests drive the engine with: real pjmedia streams on loopback, and a peer that sends RTP as it likes.
+#pragma once
+
+#include "engine.hpp"
+
+#include <gtest/gtest.h>
+#include <pjmedia.h>
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace offhook::test {
+
+using Bytes = std::vector<std::uint8_t>;
+using Pcm = std::vector<std::int16_t>;
+using std::chrono::milliseconds;
+
+void sleep_ms(unsigned ms);
+
+// A codec as a stream wants it described.
+struct Format {
+    const char* codec;
+    unsigned payload_type;
+    unsigned rate_hz;
+    bool conceals;  // whether the decoder stands in for what is lost, or leaves that to the engine
+};
+
+inline constexpr Format kPcmu{"PCMU/8000/1", 0, 8000, false};
+inline constexpr Format kG722{"G722/16000/1", 9, 16000, false};
+inline constexpr Format kOpus{"opus/48000/2", 111, 16000, true};
+inline constexpr unsigned kEventPayloadType = 101;
+
+struct Packet {
+    unsigned payload_type = 0;
+    std::uint16_t sequence = 0;
+    std::uint32_t timestamp = 0;
+    std::uint32_t ssrc = 0x0FF4001;
+    bool marker = false;
+    Bytes payload;
+};
+
+// The other end of a call: a plain UDP socket.
+class Peer {
+public:
+    Peer();
+    ~Peer();
+    Peer(const Peer&) = delete;
+    Peer& operator=(const Peer&) = delete;
+
+    std::uint16_t port() const { return port_; }
+    std::uint16_t rtcp_port() const { return rtcp_port_; }
+    void aim(std::uint16_t port) { to_port_ = port; }
+    void send(const Packet& packet) const;
+
+    // The next RTP packet of the engine; none within the time given.
+    std::optional<Packet> receive(unsigned timeout_ms = 1000) const;
+    void drain() const;
+
+private:
+    std::uint16_t port_ = 0;
+    std::uint16_t rtcp_port_ = 0;
+    std::uint16_t to_port_ = 0;
+    int fd_;
+    int rtcp_fd_;  // swallows what it is sent
+};
+
+// Sends 20 ms packets as a telephone does, each with the timestamp that is its turn.
+class Voice {
+public:
+    explicit Voice(const Peer& peer, const Format& format = kPcmu) : peer_(peer), format_(format) {}
+
+    // Label n sounds as the constant sample label_pcm(n): PCMU only.
+    void say(std::uint8_t label, unsigned ms = 20);
+    void send(Bytes payload, unsigned ms);
+    void lose(unsigned ms = 20);  // a packet that never comes
+    void rest(unsigned ms);       // discontinuous transmission: time passes, packets do not
+
+    // Takes the turn now; to be sent, by peer.send(), when the test wants.
+    Packet prepare(std::uint8_t label, unsigned ms = 20);
+    Packet next(Bytes payload, unsigned ms);
+
+    Packet head;  // of the next packet
+
+private:
+    const Peer& peer_;
+    const Format format_;
+};
+
+Bytes label_payload(std::uint8_t label, unsigned ms = 20);
+std::int16_t label_pcm(std::uint8_t label);
+int label_of(const Pcm& frame);  // -1 when the frame is not one constant label; 0 is silence
+
+// A pjmedia stream with its transport, between a slot and a peer.
+class Call {
+public:
+    explicit Call(const Format& format = kPcmu, pjmedia_dir dir = PJMEDIA_DIR_ENCODING_DECODING);
+    ~Call();
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+
+    void destroy();  // the stream, as PJSUA does when a call ends; idempotent
+
+    Peer peer;
+    pjmedia_stream* stream = nullptr;
+
+private:
+    pjmedia_transport* transport_ = nullptr;
+};
+
+struct Heard {
+    SlotId slot;
+    Kind kind;
+    std::int64_t begin;
+    std::int64_t end;
+    Pcm pcm;
+    std::int64_t at_ns;
+};
+
+// Reads an inbox as asyncio does: sleeps on the eventfd, then takes everything.
+class Ear {
+public:
+    explicit Ear(Inbox& inbox) : inbox_(inbox) {}
+
+    // Reads until `enough` or the time is over, and returns whether it was enough.
+    bool until(const std::function<bool()>& enough, unsigned timeout_ms = 2000);
+    bool frames(std::size_t count, unsigned timeout_ms = 2000);
+    void listen(unsigned ms);
+
+    std::vector<Heard> of(Kind kind) const;
+    std::vector<int> labels() const;  // of all frames
+    std::size_t count(Kind kind) const { return of(kind).size(); }
+    void forget() { heard.clear(); }
+
+    std::vector<Heard> heard;
+
+private:
+    Inbox& inbox_;
+};
+
+// One call on an engine of its own.
+class OneCall : public ::testing::Test {
+protected:
+    void start(const Format& format = kPcmu, pjmedia_dir dir = PJMEDIA_DIR_ENCODING_DECODING, Tuning tuning = {});
+    void TearDown() override;
+
+    std::optional<Engine> engine;
+    std::optional<Call> call;
+    std::shared_ptr<Slot> slot;
+    std::optional<Ear> ear;
+    std::optional<Voice> voice;
+};
+
+}  // namespace offhook::test

@@ -1,0 +1,52 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.sip.headers import parse_headers, request_uri, retry_after_s
+
+INVITE = (
+    "INVITE sip:+15550100@192.0.2.1;line=ab SIP/2.0\r\n"
+    "v: SIP/2.0/UDP 192.0.2.9\r\n"
+    "Via: SIP/2.0/UDP 192.0.2.8\r\n"
+    "X-Folded: one\r\n two\r\n"
+    "X-Empty:\r\n"
+    "not a header\r\n"
+    "To: <sip:+15550100@192.0.2.1>\r\n"
+    "\r\n"
+    "X-Body: none of ours\r\n"
+)
+
+
+def test_fields_are_kept_in_order_under_their_written_names() -> None:
+    headers = parse_headers(INVITE)
+    assert headers["v"] == ("SIP/2.0/UDP 192.0.2.9",)
+    assert headers["via"] == ("SIP/2.0/UDP 192.0.2.8",)
+    assert headers["to"] == ("<sip:+15550100@192.0.2.1>",)
+
+
+def test_folded_lines_are_joined_and_empty_values_kept() -> None:
+    headers = parse_headers(INVITE)
+    assert headers["x-folded"] == ("one two",)
+    assert headers["x-empty"] == ("",)
+
+
+def test_the_body_is_not_read() -> None:
+    assert "x-body" not in parse_headers(INVITE)
+
+
+def test_the_request_uri() -> None:
+    assert request_uri(INVITE) == "sip:+15550100@192.0.2.1;line=ab"
+    assert request_uri("SIP/2.0 200") == ""
+
+
+def test_retry_after() -> None:
+    assert retry_after_s({"retry-after": ("18 (in a meeting);duration=60",)}) == 18
+    assert retry_after_s({"retry-after": ("soon",)}) is None
+    assert retry_after_s({}) is None
+
+
+@given(st.text())
+def test_no_text_breaks_the_reader(text: str) -> None:
+    headers = parse_headers("OPTIONS sip:x SIP/2.0\r\n" + text)
+    assert sum(len(values) for values in headers.values()) <= 200
+    retry_after_s(headers)
+    request_uri(text)
