@@ -41,7 +41,7 @@ $(VENV)/installed: pyproject.toml $(ENGINE_SOURCES) $(PJSIP_SOURCES)
 	@test -x $(BIN)/python || { $(PYTHON) -m venv $(VENV) && $(BIN)/pip install -q --disable-pip-version-check -U pip; }
 	@pjsip=$$($(PYTHON) media/pjsip/build.py) && \
 	echo "installing Offhook in $(VENV)" && \
-	$(BIN)/pip install -q --disable-pip-version-check 'scikit-build-core>=0.10' 'nanobind>=2.4' 'cmake>=3.25' ninja && \
+	$(BIN)/pip install -q --disable-pip-version-check 'scikit-build-core>=0.10' 'nanobind>=2.4' 'cmake>=3.25' ninja setuptools wheel && \
 	$(BIN)/pip install -q --disable-pip-version-check --force-reinstall --no-deps "$$pjsip"/wheel/pjsua2-*.whl && \
 	PATH="$(CURDIR)/$(BIN):$$PATH" PKG_CONFIG_PATH="$$pjsip/lib/pkgconfig" \
 	    $(BIN)/pip install -q --disable-pip-version-check --no-build-isolation -e .
@@ -104,6 +104,10 @@ uninstall: ## Remove the service; configuration stays
 bench-echo: bench-ready ## Echo: loss, latency, CPU and memory per call (CALLS=500 SECONDS=30)
 	$(BIN)/python -m bench.echo $(if $(CALLS),--calls $(CALLS)) $(if $(SECONDS),--seconds $(SECONDS))
 
+.PHONY: bench-ladder
+bench-ladder: bench-ready ## The same with 1, 10, 100, 500 and 1,000 calls: how the cost grows
+	$(BIN)/python -m bench.echo --ladder $(if $(SECONDS),--seconds $(SECONDS))
+
 .PHONY: bench-setup
 bench-setup: bench-ready ## Calls set up per second, with 300 live
 	$(BIN)/python -m bench.setup $(if $(SECONDS),--seconds $(SECONDS))
@@ -115,6 +119,10 @@ bench-bargein: bench-ready ## From the caller's first word to the agent's silenc
 .PHONY: bench-pipeline
 bench-pipeline: $(VENV)/installed ## Cost of a frame and of a stage, beside pipecat
 	$(BIN)/python -m bench.pipeline
+
+.PHONY: bench-plots
+bench-plots: $(VENV)/dev-installed ## Draw bench/results/*.json
+	$(BIN)/python -m bench.plot
 
 .PHONY: bench-ready
 bench-ready: $(VENV)/installed

@@ -202,12 +202,16 @@ class FloorControl:
             self._over_ms = 0
 
     def on_agent_stopped(self) -> tuple[Action, ...]:
-        """The agent has nothing more to say, or took it back itself."""
+        """The agent has nothing more to say."""
         self._speaking = False
         self._quiet_ms = 0
         if not self._pending:
             return ()
         return self._release()
+
+    def on_agent_silenced(self) -> None:
+        """All that the agent had queued was dropped, and what was held is held no more."""
+        self._cut()
 
     def confirm(self) -> tuple[Action, ...]:
         """The agent says of the speech that holds its voice: an interruption. Nothing happens if none holds it."""

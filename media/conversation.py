@@ -423,7 +423,7 @@ class Conversation:
             return Cut(self._playout.heard_ms, 0, (), (), ())
         cut = self._playout.cut()
         self.counters.unheard_ms += cut.unheard_ms
-        self._floor.on_agent_stopped()  # its release has been done with the flush
+        self._floor.on_agent_silenced()
         for name in cut.newly_reached:
             self._emit(MarkReached(name))
         return cut

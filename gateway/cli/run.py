@@ -82,7 +82,11 @@ class _Service:
         control = ControlServer(control_socket(prepared.settings), lambda: status(gateway, lag, version()))
         async with asyncio.TaskGroup() as tasks:
             await control.start()
-            await gateway.start(tasks)
+            try:
+                await gateway.start(tasks)
+            except SipStartError:
+                await control.stop()
+                raise
             lag.start()
             self._handle_signals()
             gc.collect()

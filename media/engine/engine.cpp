@@ -8,7 +8,7 @@ namespace offhook {
 
 Engine::Engine(const Tuning& tuning, unsigned clock_threads) : tuning_(tuning) {
     for (unsigned i = 0; i < std::max(clock_threads, 1U); ++i)
-        clocks_.push_back(std::make_unique<Clock>("media-clock-" + std::to_string(i), inbox_));
+        clocks_.push_back(std::make_unique<Clock>("media-clock-" + std::to_string(i), *inbox_));
 }
 
 std::shared_ptr<Slot> Engine::open() { return std::make_shared<Slot>(next_id_++, inbox_, tuning_); }

@@ -21,13 +21,13 @@ public:
     // SIP thread: see Slot::attach().
     void attach(const std::shared_ptr<Slot>& slot, pjmedia_stream* stream);
 
-    Inbox& inbox() { return inbox_; }
+    Inbox& inbox() { return *inbox_; }
     std::uint64_t late_ticks() const;
     bool realtime() const;
 
 private:
     const Tuning tuning_;
-    Inbox inbox_;
+    const std::shared_ptr<Inbox> inbox_ = std::make_shared<Inbox>();
     std::atomic<SlotId> next_id_{1};
     std::vector<std::unique_ptr<Clock>> clocks_;
 };

@@ -50,9 +50,16 @@ void Inbox::take(Batch& batch) {
     (void)!::read(fd_, &wakeups, sizeof wakeups);
     batch.records.clear();
     batch.pcm.clear();
-    std::lock_guard lock(mutex_);
-    std::swap(batch, filling_);
-    ++takes_;
+    // As much room as was needed last time: the writers are media threads, and do not allocate in a steady state.
+    batch.records.reserve(last_records_);
+    batch.pcm.reserve(last_samples_);
+    {
+        std::lock_guard lock(mutex_);
+        std::swap(batch, filling_);
+        ++takes_;
+    }
+    last_records_ = batch.records.size();
+    last_samples_ = batch.pcm.size();
 }
 
 void Inbox::signal() {

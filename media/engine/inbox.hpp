@@ -68,6 +68,8 @@ private:
     std::mutex mutex_;
     Batch filling_;
     std::uint64_t takes_ = 1;
+    std::size_t last_records_ = 0;  // the reader's
+    std::size_t last_samples_ = 0;
     std::atomic<bool> unsignalled_{false};
     const int fd_;
 };

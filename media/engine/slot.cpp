@@ -37,8 +37,8 @@ std::int64_t monotonic_ns() {
     return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
 }
 
-Slot::Slot(SlotId id, Inbox& inbox, const Tuning& tuning)
-    : id_(id), inbox_(inbox), tuning_(tuning) {
+Slot::Slot(SlotId id, std::shared_ptr<Inbox> inbox, const Tuning& tuning)
+    : id_(id), inbox_(std::move(inbox)), tuning_(tuning) {
     reached_.reserve(64);
 }
 
@@ -115,7 +115,7 @@ void Slot::detach() {
         stream = stream_;
         stream_ = nullptr;
     }
-    pjmedia_stream_set_dtmf_event_callback(whole(stream), nullptr, nullptr);
+    // The digits' callback stays: the stream reads it unlocked, and twice. on_dtmf() knows that it is late.
     {
         JitterBufferLock jitter_buffer(stream);
         stream->on_rx_packet = nullptr;
@@ -192,18 +192,18 @@ bool Slot::wait_for_agent() {
     return true;
 }
 
-// The frame is sent under the lock: that is what makes flush() final.
+// The frame is sent under the lock: that is what makes flush() final. On hold, pjmedia sends no frame that it is given,
+// and keeps the timestamp and RTCP going: the agent's voice waits.
 unsigned Slot::transmit() {
+    const bool on_hold = (stream_->dir & PJMEDIA_DIR_ENCODING) == 0;
     reached_.clear();
     std::size_t spoken_samples = 0;
-    if (paused_)
+    if (paused_ || on_hold)
         std::fill(tx_frame_.begin(), tx_frame_.end(), std::int16_t{0});
     else
         spoken_samples = playout_.pop(tx_frame_.data(), tx_frame_.size(), reached_);
-    if (spoken_samples > 0 && playout_.empty()) inbox_.put_event(id_, Kind::Drained);
-    for (const Mark mark : reached_) inbox_.put_event(id_, Kind::Mark, mark);
     speaking_ = spoken_samples == frame_samples_;
-    const unsigned again_ms = speaking_ ? period_ms_ : period_ms_ - waited_ms_;
+    const unsigned again_ms = period_ms_ - (speaking_ ? 0 : waited_ms_);
     waited_ms_ = 0;
 
     pjmedia_frame frame{};
@@ -212,20 +212,24 @@ unsigned Slot::transmit() {
     frame.size = tx_frame_.size() * sizeof(std::int16_t);
     frame.timestamp.u64 = tx_timestamp_;
     tx_timestamp_ += frame_samples_;
-    ++counters_.frames_out;
-    if (pjmedia_port_put_frame(&stream_->port, &frame) != PJ_SUCCESS) ++counters_.send_errors;
+    if (!on_hold) ++counters_.frames_out;
+    const auto socket_errors = stream_->rtp_tx_err_cnt;  // what put_frame() counts, and does not return
+    if (pjmedia_port_put_frame(&stream_->port, &frame) != PJ_SUCCESS || stream_->rtp_tx_err_cnt != socket_errors)
+        ++counters_.send_errors;
+    for (const Mark mark : reached_) inbox_->put_event(id_, Kind::Mark, mark);
+    if (spoken_samples > 0 && playout_.empty()) inbox_->put_event(id_, Kind::Drained);
     return again_ms;
 }
 
 void Slot::keep_time(std::int64_t now_ns) {
     if (digit_ != 0 && now_ns - digit_ns_ > kDigitEnd_ns) end_digit();
-    if (!told_silent_ && now_ns - last_packet_ns_ > tuning_.silent_after_ns) {
+    if (!told_silent_ && (stream_->dir & PJMEDIA_DIR_DECODING) != 0 &&
+        now_ns - last_packet_ns_ > tuning_.silent_after_ns) {
         told_silent_ = true;
-        inbox_.put_event(id_, Kind::Silent, (now_ns - last_packet_ns_) / kMillisecond_ns);
+        inbox_->put_event(id_, Kind::Silent, (now_ns - last_packet_ns_) / kMillisecond_ns);
     }
-    if (!heard_) return;
-    if (gap_since_ns_ != 0) receive(now_ns);
-    if (now_ns - last_frame_ns_ <= tuning_.fill_after_ns) return;
+    if (gap_since_ns_ != 0) return receive(now_ns);
+    if (!heard_ || now_ns - last_frame_ns_ <= tuning_.fill_after_ns) return;
     // Whoever listens needs a steady flow of time: a recogniser finds the end of speech in silence.
     deliver(&counters_.frames_filled);
     filled_samples_ += frame_samples_;
@@ -254,13 +258,15 @@ void Slot::receive(std::int64_t now_ns) {
         if (head == Head::Empty) break;
         if (head == Head::Gap) {
             if (gap_since_ns_ == 0) gap_since_ns_ = now_ns;
-            if (now_ns - gap_since_ns_ < tuning_.reorder_ns) return;
-            deliver(&counters_.frames_concealed);
+            // After a silence that was filled, what is missing was never sent: nobody waits for it.
+            const bool silence = filled_samples_ > 0;
+            if (!silence && now_ns - gap_since_ns_ < tuning_.reorder_ns) return;
+            deliver(silence ? &counters_.frames_filled : &counters_.frames_concealed);
             decoded_ahead_samples_ = 0;
         } else {
             deliver(nullptr);
             decoded_ahead_samples_ = ahead_samples - frame_samples_;
-            filled_samples_ = 0;
+            filled_samples_ = gap_since_ns_ = 0;
         }
         last_frame_ns_ = now_ns;
     }
@@ -286,14 +292,14 @@ Slot::Head Slot::look(std::int64_t& ahead_samples) {
         const char type = type_at(i, bit_info);
         if (type == PJMEDIA_JB_MISSING_FRAME) return Head::Gap;
         if (type != PJMEDIA_JB_NORMAL_FRAME) return Head::Empty;
-        const unsigned own_samples = opus_ ? bit_info & 0xFFFF : 0;
-        ahead_samples += own_samples > 0 ? own_samples : decoded_samples_;
+        if (opus_ && bit_info != 0) decoded_samples_ = bit_info;  // said once, when it changes
+        ahead_samples += decoded_samples_;
     }
     return Head::Ready;
 }
 
 void Slot::deliver(std::uint64_t* stand_in) {
-    rx_frame_.swap(last_frame_);
+    if (stand_ins_ == 0) rx_frame_.swap(last_frame_);
     pjmedia_frame frame{};
     frame.buf = rx_frame_.data();
     frame.size = rx_frame_.size() * sizeof(std::int16_t);
@@ -306,11 +312,11 @@ void Slot::deliver(std::uint64_t* stand_in) {
         ++stand_ins_;
         ++*stand_in;
     }
-    ++(inbox_.put_frame(id_, backlog_, rx_frame_.data(), rx_frame_.size()) ? counters_.frames_in
+    ++(inbox_->put_frame(id_, backlog_, rx_frame_.data(), rx_frame_.size()) ? counters_.frames_in
                                                                           : counters_.frames_overrun);
 }
 
-// The last frame again, faded to silence over three. PJMEDIA's own concealment sounds better and costs 5 ms of
+// The last frame that the peer sent, again and again, faded to silence over three. PJMEDIA's own concealment sounds better and costs 5 ms of
 // delay on every frame of every call (PJMEDIA_WSOLA_DELAY_MSEC), so the codecs' `plc` is switched off.
 void Slot::conceal() {
     constexpr unsigned kFade_frames = 3;
@@ -318,20 +324,22 @@ void Slot::conceal() {
         std::fill(rx_frame_.begin(), rx_frame_.end(), std::int16_t{0});
         return;
     }
-    // What lies in last_frame_ was faded already when it stood in itself: the gain is relative to it.
-    const auto left = static_cast<float>(kFade_frames - stand_ins_);
-    const float step = 1.0F / (left * static_cast<float>(frame_samples_));
-    float gain = 1.0F;
-    for (std::size_t i = 0; i < rx_frame_.size(); ++i, gain -= step)
-        rx_frame_[i] = static_cast<std::int16_t>(static_cast<float>(last_frame_[i]) * gain);
+    const auto fade_samples = static_cast<float>(kFade_frames * frame_samples_);
+    auto faded_samples = static_cast<float>(stand_ins_ * frame_samples_);
+    for (std::size_t i = 0; i < rx_frame_.size(); ++i, ++faded_samples)
+        rx_frame_[i] = static_cast<std::int16_t>(static_cast<float>(last_frame_[i]) * (1 - faded_samples / fade_samples));
 }
 
-void Slot::on_dtmf(pjmedia_stream*, void* slot, const pjmedia_stream_dtmf_event* event) {
+void Slot::on_dtmf(pjmedia_stream* stream, void* slot, const pjmedia_stream_dtmf_event* event) {
     auto* self = static_cast<Slot*>(slot);
     std::lock_guard lock(self->receive_);
-    if (self->stream_ == nullptr) return;
-    if ((event->flags & PJMEDIA_STREAM_DTMF_IS_UPDATE) == 0) self->end_digit();
+    if (self->stream_ != common(stream)) return;
+    if ((event->flags & PJMEDIA_STREAM_DTMF_IS_UPDATE) == 0)
+        self->end_digit();
+    else if (self->digit_ == 0 && event->timestamp == self->digit_timestamp_)
+        return;  // the rest of a press that the network held up, and that was taken as ended
     self->digit_ = static_cast<char>(event->digit);
+    self->digit_timestamp_ = event->timestamp;
     self->digit_ms_ = event->duration;
     self->digit_ns_ = monotonic_ns();
     if ((event->flags & PJMEDIA_STREAM_DTMF_IS_END) != 0) self->end_digit();
@@ -339,7 +347,7 @@ void Slot::on_dtmf(pjmedia_stream*, void* slot, const pjmedia_stream_dtmf_event*
 
 void Slot::end_digit() {
     if (digit_ == 0) return;
-    if (!inbox_.put_dtmf(id_, backlog_, digit_, digit_ms_)) ++counters_.frames_overrun;
+    if (!inbox_->put_dtmf(id_, backlog_, digit_, digit_ms_)) ++counters_.frames_overrun;
     digit_ = 0;
 }
 

@@ -4,6 +4,7 @@
 #include "inbox.hpp"
 #include "playout.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -42,10 +43,11 @@ struct Position {
 };
 
 // Lock order: transmit or receive lock, then the stream's jitter buffer mutex, then the inbox.
-// The transmit and the receive lock are never held together but in attach() and detach().
+// The transmit and the receive lock are held together only by attach(), detach() and counters(), never by the clock.
 class Slot : public std::enable_shared_from_this<Slot> {
 public:
-    Slot(SlotId id, Inbox& inbox, const Tuning& tuning);
+    // The slot may outlive the engine, as its stream may: it shares the inbox.
+    Slot(SlotId id, std::shared_ptr<Inbox> inbox, const Tuning& tuning);
 
     // SIP thread. After attach() the stream belongs to the slot's threads until detach(), which returns only
     // when none of them is inside it. A slot may be attached again, to a stream of the same rate; what is
@@ -73,7 +75,7 @@ private:
     enum class Head { Ready, Gap, Empty };
 
     static void on_packet(void* slot);
-    static void on_dtmf(pjmedia_stream*, void* slot, const pjmedia_stream_dtmf_event* event);
+    static void on_dtmf(pjmedia_stream* stream, void* slot, const pjmedia_stream_dtmf_event* event);
     static void on_stream_destroyed(void* keep_alive);
 
     void learn_format(pjmedia_stream* stream);
@@ -88,10 +90,10 @@ private:
     void add_stream_counters(Counters& counters) const;
 
     const SlotId id_;
-    Inbox& inbox_;
-    const Tuning& tuning_;
-    unsigned rate_hz_ = 0;
-    unsigned period_ms_ = 0;
+    const std::shared_ptr<Inbox> inbox_;
+    const Tuning tuning_;
+    std::atomic<unsigned> rate_hz_{0};
+    std::atomic<unsigned> period_ms_{0};
     unsigned frame_samples_ = 0;   // what the stream's port gives and takes at once
     unsigned decoded_samples_ = 0; // what one entry of the jitter buffer decodes to
     bool opus_ = false;            // its jitter buffer entries say how long they are, its decoder conceals losses
@@ -123,6 +125,7 @@ private:
     std::int64_t filled_samples_ = 0;        // delivered in place of packets that did not come
     char digit_ = 0;
     unsigned digit_ms_ = 0;
+    unsigned digit_timestamp_ = 0;           // one press has one, in all its packets (RFC 4733 section 2.2.2)
     std::int64_t digit_ns_ = 0;
 
     Counters counters_;  // tx members under transmit_, rx members under receive_

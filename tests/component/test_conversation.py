@@ -463,3 +463,36 @@ async def test_an_echo_needs_no_marks() -> None:
     call.play(tone(400))
     assert leg.marks_taken == 1, "who waits for room must be woken"
     leg.stop_clock()
+
+
+@virtual
+async def test_after_a_confirmed_interruption_the_next_answer_is_not_held() -> None:
+    leg, call = start(BargeIn.PAUSE)
+    call.play(tone(3_000))
+    await caller_sends(leg, np.concatenate((silence(RATE_HZ, 300), voice(RATE_HZ, 600), silence(RATE_HZ, 800))))
+    assert call.counters.barge_ins_confirmed == 1
+    assert not call.held
+    answer = call.utterance()
+    assert answer.play(tone(400))
+    await asyncio.sleep(0.5)
+    assert answer.heard_ms == 400
+    leg.stop_clock()
+
+
+@virtual
+async def test_stop_while_held_leaves_nothing_undecided() -> None:
+    leg, call = start(BargeIn.PAUSE)
+    call.play(tone(3_000))
+    await caller_sends(leg, np.concatenate((silence(RATE_HZ, 300), voice(RATE_HZ, 160))))
+    assert call.held
+    call.stop()
+    assert not call.held
+    call.play(tone(600))
+    await caller_sends(leg, voice(RATE_HZ, 100))
+    assert not call.held, "only what is spoken over the new answer counts"
+    await caller_sends(leg, voice(RATE_HZ, 40))
+    assert call.held
+    await caller_sends(leg, silence(RATE_HZ, 1_000))
+    assert call.heard_ms == 600
+    assert [type(event) for event in await drain(call) if isinstance(event, Resumed | Interrupted)] == [Resumed]
+    leg.stop_clock()

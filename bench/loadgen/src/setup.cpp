@@ -1,5 +1,6 @@
 #include "setup.hpp"
 
+#include <algorithm>
 #include <deque>
 
 #include "driver.hpp"
@@ -33,7 +34,7 @@ class Setup final : public Scenario {
     }
     while (now < stop_at && now >= dial_due_) {
       if (measuring_) ++dialled_;
-      measured_from_.push_back(measuring_);
+      in_window_.push_back(measuring_);
       driver_.dial(now);
       dial_due_ += period_;
     }
@@ -47,13 +48,14 @@ class Setup final : public Scenario {
       measured_ = true;
       driver_.end_measuring(now);
     }
-    return !held_.empty() || (driver_.answered() + driver_.failed() < driver_.dialled() && now < stop_at + kAnswerLimit);
+    const bool unanswered = driver_.answered() + driver_.failed() < driver_.dialled();
+    return !held_.empty() || (unanswered && now < stop_at + kAnswerLimit);
   }
 
   void on_answered(Leg& leg) override {
     held_.push_back(leg.call->index());
     const Nanos setup = leg.answered_at - leg.call->invited_at();
-    if (!measured_from_[leg.call->index()]) return;
+    if (!in_window_[leg.call->index()]) return;
     setup_.record(setup);
     ++answered_;
   }
@@ -105,8 +107,8 @@ class Setup final : public Scenario {
   Nanos dial_due_ = 0;
   bool measuring_ = false;
   bool measured_ = false;
-  std::deque<std::uint32_t> held_;    // up, in the order of their answers
-  std::deque<bool> measured_from_;    // by call: dialled in the measured time
+  std::deque<std::uint32_t> held_;  // up, in the order of their answers
+  std::deque<bool> in_window_;      // by call: dialled in the measured time
   std::size_t live_max_ = 0;
   std::size_t live_min_ = 0;
   std::uint64_t dialled_ = 0;

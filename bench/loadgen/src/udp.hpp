@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -51,8 +50,6 @@ class UdpSocket {
   std::size_t receive(std::size_t limit, Handler&& handle);
 
  private:
-  friend class ReceiveBatch;
-
   int descriptor_;
   std::uint16_t port_ = 0;
 };

@@ -53,7 +53,8 @@ TEST(percentiles_are_nearest_ranks) {
 }
 
 TEST(an_rtp_header_with_contributors_and_an_extension_is_skipped) {
-  const std::uint8_t bytes[] = {0x91, 0x80, 0x12, 0x34, 0, 0, 0, 0, 0, 0, 0, 0, 9, 9, 9, 9, 0xBE, 0xDE, 0, 1, 1, 2, 3, 4, 42};
+  const std::uint8_t bytes[] = {0x91, 0x80, 0x12, 0x34, 0, 0,    0,    0, 0, 0, 0, 0,
+                                9,    9,    9,    9,    0xBE, 0xDE, 0, 1, 1, 2, 3, 4, 42};
   const auto packet = RtpPacket::parse({bytes, sizeof bytes, {}, 0}, 7);
   CHECK(packet.has_value());
   CHECK(packet->sequence == 0x1234 && packet->payload_type == 0 && packet->size == 1 && packet->payload[0] == 42);

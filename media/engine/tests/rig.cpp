@@ -261,6 +261,15 @@ void OneCall::start(const Format& format, pjmedia_dir dir, Tuning tuning) {
     voice.emplace(call->peer, format);
 }
 
+void OneCall::settle(const std::function<Bytes()>& payload, unsigned ms) {
+    for (int i = 0; i < 3; ++i) {
+        voice->send(payload(), ms);
+        ear->listen(ms / 2);
+    }
+    ASSERT_TRUE(ear->frames(3 * ms / 20));
+    ear->forget();
+}
+
 void OneCall::TearDown() {
     if (slot) slot->detach();
     call.reset();

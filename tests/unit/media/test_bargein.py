@@ -142,7 +142,9 @@ def test_settings_that_cannot_work_are_named(changes: dict[str, int], message: s
 
 STEPS = st.lists(
     st.one_of(
-        st.sampled_from(["voice", "silence", "started", "stopped", "confirm", "reject"]).map(lambda name: (name, 20)),
+        st.sampled_from(["voice", "silence", "started", "stopped", "silenced", "confirm", "reject"]).map(
+            lambda name: (name, 20)
+        ),
         st.tuples(st.sampled_from(["voice", "silence"]), st.integers(1, 700)),
     ),
     max_size=200,
@@ -172,11 +174,11 @@ def step(floor: FloorControl, name: str, duration_ms: int) -> tuple[Action, ...]
             return floor.on_voice(duration_ms)
         case "silence":
             return floor.on_silence(duration_ms)
-        case "started":
-            floor.on_agent_started()
-            return ()
         case "stopped":
             return floor.on_agent_stopped()
+        case "started" | "silenced":
+            (floor.on_agent_started if name == "started" else floor.on_agent_silenced)()
+            return ()
         case "confirm":
             return floor.confirm()
         case _:
@@ -212,7 +214,8 @@ def test_invariants(settings: BargeInSettings, steps: list[tuple[str, int]]) -> 
                     assert turn
                     assert action.silence_ms >= settings.end_silence_ms
                     turn = False
-        agent = True if name == "started" else False if name == "stopped" else agent
+        agent = name == "started" or (agent and name not in {"stopped", "silenced"})
+        held = held and name != "silenced"
         assert floor.pending is held
         assert floor.turn_open is turn
         assert floor.busy or not (held or turn)

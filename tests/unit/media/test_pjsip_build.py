@@ -399,7 +399,14 @@ class Caller:
 @contextmanager
 def _phone(program: Path) -> Iterator[tuple[subprocess.Popen[str], Caller]]:
     """A phone that answers, and somebody who calls it."""
-    with subprocess.Popen([str(program)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as phone:
+    never_written = {"ASAN_OPTIONS": "max_malloc_fill_size=1000000:malloc_fill_byte=0"}
+    with subprocess.Popen(
+        [str(program)],
+        env={**os.environ, **never_written},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as phone:
         assert phone.stdout is not None
         caller = Caller(int(phone.stdout.readline()), lambda: phone.poll() is None)
         try:
