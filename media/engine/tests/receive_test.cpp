@@ -166,7 +166,7 @@ TEST_F(ReceiveTest, DoesNotWaitForPacketsOfASilenceThatWasFilled) {
     ear->listen(200);
     const std::int64_t sent_ns = monotonic_ns();
     voice->say(2);
-    ASSERT_TRUE(ear->until([&] { return !ear->heard.empty() && label_of(ear->heard.back().pcm) == 2; }));
+    ASSERT_TRUE(ear->label(2));
     EXPECT_LT(ear->heard.back().at_ns - sent_ns, 30 * kMillisecond_ns);
     EXPECT_EQ(slot->counters().frames_concealed, 0U);
 }
@@ -177,7 +177,7 @@ TEST_F(ReceiveTest, DeliversAllOfABurstAfterAStall) {
     voice->say(1);
     ear->listen(150);  // the network holds packets back
     for (std::uint8_t label = 2; label <= 9; ++label) voice->say(label);
-    ASSERT_TRUE(ear->until([&] { return !ear->heard.empty() && label_of(ear->heard.back().pcm) == 9; }));
+    ASSERT_TRUE(ear->label(9));
     Labels labels = ear->labels();
     labels.erase(std::remove_if(labels.begin() + 1, labels.end(), [](int label) { return label <= 0; }), labels.end());
     EXPECT_EQ(labels, (Labels{1, 2, 3, 4, 5, 6, 7, 8, 9}));

@@ -4,6 +4,7 @@
 #include <pjmedia-codec.h>
 #include <pjmedia/alaw_ulaw.h>
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <array>
 #include <netinet/in.h>
@@ -131,8 +132,7 @@ std::int16_t label_pcm(std::uint8_t label) {
 }
 
 int label_of(const Pcm& frame) {
-    for (const std::int16_t sample : frame)
-        if (sample != frame.front()) return -1;
+    if (frame.empty() || std::adjacent_find(frame.begin(), frame.end(), std::not_equal_to<>()) != frame.end()) return -1;
     for (unsigned label = 0; label < 128; ++label)
         if (label_pcm(static_cast<std::uint8_t>(label)) == frame.front()) return static_cast<int>(label);
     return -1;
@@ -233,6 +233,14 @@ bool Ear::until(const std::function<bool()>& enough, unsigned timeout_ms) {
 
 bool Ear::frames(std::size_t count, unsigned timeout_ms) {
     return until([&] { return this->count(Kind::Frame) >= count; }, timeout_ms);
+}
+
+bool Ear::label(int label, unsigned timeout_ms) {
+    const auto came = [&] {
+        const auto all = labels();
+        return std::find(all.begin(), all.end(), label) != all.end();
+    };
+    return until(came, timeout_ms);
 }
 
 void Ear::listen(unsigned ms) {

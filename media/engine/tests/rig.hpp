@@ -127,6 +127,7 @@ public:
     // Reads until `enough` or the time is over, and returns whether it was enough.
     bool until(const std::function<bool()>& enough, unsigned timeout_ms = 2000);
     bool frames(std::size_t count, unsigned timeout_ms = 2000);
+    bool label(int label, unsigned timeout_ms = 2000);
     void listen(unsigned ms);
 
     std::vector<Heard> of(Kind kind) const;

@@ -217,7 +217,7 @@ class Fault:
 FAULTY = (
     Fault("01-sdes-crypto-count", "sdes_crypto_count"),
     Fault("02-sdp-payload-type-range", "sdp_payload_type_range"),
-    Fault("03-sdp-redundancy", "sdp_redundancy", ("pjmedia/src/pjmedia/sdp_neg.c",)),
+    Fault("03-sdp-answer-formats", "sdp_answer_formats", ("pjmedia/src/pjmedia/sdp_neg.c",)),
     Fault("04-sdp-media-count", "sdp_media_count", ("pjmedia/src/pjmedia/sdp_neg.c",)),
     Fault("07-audio-sdp-capacity", "audio_sdp_capacity"),
     Fault("08-service-route-count", "service_route_count"),
@@ -304,18 +304,6 @@ class Attack:
 
 ATTACKS = (
     Attack(
-        "redundancy_repeated",
-        "03-sdp-redundancy",
-        "pjmedia/src/pjmedia/sdp_neg.c",
-        (
-            (
-                "INVITE",
-                _sdp(CONNECTION, "t=0 0", AUDIO, f"m=text 5000 RTP/AVP {'100 ' * 30}98", TEXT[1],
-                     "a=rtpmap:100 red/1000", "a=fmtp:100 98/98"),
-            ),
-        ),
-    ),
-    Attack(
         "text_only_full",
         "05-call-media-count",
         "pjsip/src/pjsua-lib/pjsua_media.c",
@@ -399,14 +387,7 @@ class Caller:
 @contextmanager
 def _phone(program: Path) -> Iterator[tuple[subprocess.Popen[str], Caller]]:
     """A phone that answers, and somebody who calls it."""
-    never_written = {"ASAN_OPTIONS": "max_malloc_fill_size=1000000:malloc_fill_byte=0"}
-    with subprocess.Popen(
-        [str(program)],
-        env={**os.environ, **never_written},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as phone:
+    with subprocess.Popen([str(program)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as phone:
         assert phone.stdout is not None
         caller = Caller(int(phone.stdout.readline()), lambda: phone.poll() is None)
         try:
