@@ -12,8 +12,8 @@ _WINDOW_FRAMES = 25
 class EchoAgent:
     """Plays every frame as it comes, by a plain call: no task wakes.
 
-    A hiccup (of the network, of the machine) leaves frames waiting that would wait for the rest of the call. Whenever
-    a whole frame was waiting throughout half a second, one is left out.
+    A hiccup (of the network, of the machine) leaves frames waiting that would wait for the rest of the call. As many as
+    were waiting throughout half a second are left out then.
     """
 
     def __init__(self) -> None:
@@ -24,6 +24,7 @@ class EchoAgent:
         self._call: Call | None = None
         self._frames = 0
         self._least_queued_ms = 0
+        self._surplus_frames = 0
 
     async def run(self, call: Call) -> None:
         """Echo until the call ends."""
@@ -47,13 +48,15 @@ class EchoAgent:
 
     def _catch_up(self, call: Call, pcm: Pcm) -> bool:
         """Whether this frame is one too many."""
+        if self._surplus_frames > 0:
+            self._surplus_frames -= 1
+            self.frames_skipped += 1
+            return True
         queued_ms = call.queued_ms
         self._frames += 1
         if self._frames == 1 or queued_ms < self._least_queued_ms:
             self._least_queued_ms = queued_ms
-        if self._frames < _WINDOW_FRAMES:
-            return False
-        self._frames = 0
-        is_late = self._least_queued_ms * call.rate_hz >= len(pcm) * 1_000
-        self.frames_skipped += is_late
-        return is_late
+        if self._frames == _WINDOW_FRAMES:
+            self._frames = 0
+            self._surplus_frames = self._least_queued_ms * call.rate_hz // (len(pcm) * 1_000)
+        return False

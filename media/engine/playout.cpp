@@ -1,7 +1,6 @@
 #include "playout.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 namespace offhook {
 
@@ -18,7 +17,7 @@ std::size_t PlayoutQueue::pop(std::int16_t* out, std::size_t samples, std::vecto
     while (spent_ < chunks_.size()) {
         Chunk& chunk = chunks_[spent_];
         const std::size_t n = std::min(samples - taken, chunk.pcm.size() - offset_);
-        std::memcpy(out + taken, chunk.pcm.data() + offset_, n * sizeof *out);
+        std::copy_n(chunk.pcm.data() + offset_, n, out + taken);
         taken += n;
         offset_ += n;
         if (offset_ < chunk.pcm.size()) break;
@@ -26,7 +25,7 @@ std::size_t PlayoutQueue::pop(std::int16_t* out, std::size_t samples, std::vecto
         ++spent_;
         offset_ = 0;
     }
-    std::memset(out + taken, 0, (samples - taken) * sizeof *out);
+    std::fill_n(out + taken, samples - taken, std::int16_t{0});
     queued_samples_ -= taken;
     played_samples_ += taken;
     return taken;

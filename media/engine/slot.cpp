@@ -6,6 +6,7 @@
 #include <ctime>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace offhook {
 namespace {
@@ -13,6 +14,7 @@ namespace {
 constexpr std::int64_t kMillisecond_ns = 1'000'000;
 constexpr std::int64_t kDigitEnd_ns = 150 * kMillisecond_ns;  // all three end packets lost (RFC 4733 section 2.5.1.4)
 constexpr unsigned kMaxPeriod_ms = 120;
+constexpr unsigned kOpusRecovers = 12;  // packets in a row, then pjmedia gives single frames of silence (MAX_PLC_MSEC)
 
 // A pjmedia_stream begins with its common part; stream.h does not say so, stream.c relies on it throughout.
 pjmedia_stream_common* common(pjmedia_stream* stream) { return reinterpret_cast<pjmedia_stream_common*>(stream); }
@@ -97,6 +99,7 @@ void Slot::attach(pjmedia_stream* stream) {
     last_packet_ns_ = monotonic_ns();
     gap_since_ns_ = decoded_ahead_samples_ = filled_samples_ = 0;
     stand_ins_ = 0;
+    silence_ = false;
     JitterBufferLock jitter_buffer(stream_);
     pjmedia_jbuf_set_fixed(stream_->jb, 0);
     pjmedia_jbuf_set_keep_origin(stream_->jb, PJ_TRUE);
@@ -231,9 +234,10 @@ void Slot::keep_time(std::int64_t now_ns) {
     if (gap_since_ns_ != 0) return receive(now_ns);
     if (!heard_ || now_ns - last_frame_ns_ <= tuning_.fill_after_ns) return;
     // Whoever listens needs a steady flow of time: a recogniser finds the end of speech in silence.
-    deliver(&counters_.frames_filled);
-    filled_samples_ += frame_samples_;
-    decoded_ahead_samples_ = 0;
+    silence_ = true;
+    const bool next_packet = decoded_ahead_samples_ < frame_samples_;
+    stand_in(counters_.frames_filled);
+    if (next_packet) filled_samples_ += frame_samples_ + decoded_ahead_samples_;
     last_frame_ns_ += std::int64_t{period_ms_} * kMillisecond_ns;
 }
 
@@ -244,7 +248,7 @@ void Slot::on_packet(void* slot) {
     const std::int64_t now_ns = monotonic_ns();
     std::lock_guard lock(self->receive_);
     if (self->stream_ == nullptr) return;
-    self->heard_ = true;
+    if (!std::exchange(self->heard_, true)) self->last_frame_ns_ = now_ns;
     self->told_silent_ = false;
     self->last_packet_ns_ = now_ns;
     self->receive(now_ns);
@@ -259,14 +263,16 @@ void Slot::receive(std::int64_t now_ns) {
         if (head == Head::Gap) {
             if (gap_since_ns_ == 0) gap_since_ns_ = now_ns;
             // After a silence that was filled, what is missing was never sent: nobody waits for it.
-            const bool silence = filled_samples_ > 0;
-            if (!silence && now_ns - gap_since_ns_ < tuning_.reorder_ns) return;
-            deliver(silence ? &counters_.frames_filled : &counters_.frames_concealed);
-            decoded_ahead_samples_ = 0;
+            if (!silence_ && now_ns - gap_since_ns_ < tuning_.reorder_ns) return;
+            stand_in(silence_ ? counters_.frames_filled : counters_.frames_concealed);
+        } else if (stand_ins_ > 0 && decoded_ahead_samples_ >= frame_samples_) {  // the rest of a packet made up
+            stand_in(silence_ ? counters_.frames_filled : counters_.frames_concealed);
         } else {
-            deliver(nullptr);
+            deliver();
             decoded_ahead_samples_ = ahead_samples - frame_samples_;
             filled_samples_ = gap_since_ns_ = 0;
+            stand_ins_ = 0;
+            silence_ = false;
         }
         last_frame_ns_ = now_ns;
     }
@@ -298,26 +304,35 @@ Slot::Head Slot::look(std::int64_t& ahead_samples) {
     return Head::Ready;
 }
 
-void Slot::deliver(std::uint64_t* stand_in) {
+// Delivers a frame that the peer did not send.
+void Slot::stand_in(std::uint64_t& counter) {
+    // Opus makes up as much as a packet holds, and keeps for the next frames what exceeds this one.
+    if (decoded_ahead_samples_ >= frame_samples_)
+        decoded_ahead_samples_ -= frame_samples_;
+    else if (opus_ && decoded_samples_ > frame_samples_ && stand_ins_ * frame_samples_ < kOpusRecovers * decoded_samples_)
+        decoded_ahead_samples_ = decoded_samples_ - frame_samples_;
+    else
+        decoded_ahead_samples_ = 0;
+    deliver(true);
+    ++stand_ins_;
+    ++counter;
+}
+
+void Slot::deliver(bool made_up) {
     if (stand_ins_ == 0) rx_frame_.swap(last_frame_);
     pjmedia_frame frame{};
     frame.buf = rx_frame_.data();
     frame.size = rx_frame_.size() * sizeof(std::int16_t);
     if (pjmedia_port_get_frame(&stream_->port, &frame) != PJ_SUCCESS || frame.type != PJMEDIA_FRAME_TYPE_AUDIO)
         std::fill(rx_frame_.begin(), rx_frame_.end(), std::int16_t{0});
-    if (stand_in == nullptr) {
-        stand_ins_ = 0;
-    } else {
-        if (!opus_) conceal();
-        ++stand_ins_;
-        ++*stand_in;
-    }
+    if (made_up && !opus_) conceal();
     ++(inbox_->put_frame(id_, backlog_, rx_frame_.data(), rx_frame_.size()) ? counters_.frames_in
-                                                                          : counters_.frames_overrun);
+                                                                           : counters_.frames_overrun);
 }
 
-// The last frame that the peer sent, again and again, faded to silence over three. PJMEDIA's own concealment sounds better and costs 5 ms of
-// delay on every frame of every call (PJMEDIA_WSOLA_DELAY_MSEC), so the codecs' `plc` is switched off.
+// The last frame that the peer sent, again and again, faded to silence over three. PJMEDIA's own concealment sounds
+// better and costs 5 ms of delay on every frame of every call (PJMEDIA_WSOLA_DELAY_MSEC), so the codecs' `plc` is
+// switched off.
 void Slot::conceal() {
     constexpr unsigned kFade_frames = 3;
     if (stand_ins_ >= kFade_frames) {

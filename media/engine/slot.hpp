@@ -29,8 +29,8 @@ struct Counters {
     std::uint64_t send_errors = 0;
     std::uint64_t packets_received = 0;
     std::uint64_t packets_lost = 0;
-    std::uint64_t packets_discarded = 0;  // late, duplicate or not decodable
-    std::uint64_t packets_reordered = 0;
+    std::uint64_t packets_discarded = 0;  // duplicate, or out of any sequence
+    std::uint64_t packets_reordered = 0;  // came after a later one, in time or too late
     std::uint64_t packets_sent = 0;
     double jitter_ms = 0;                 // of the last stream: mean interarrival jitter, RFC 3550 section 6.4.1
     double peer_loss_pct = 0;             // of the last stream: what the peer's receiver reports say it lost
@@ -84,7 +84,8 @@ private:
     void receive(std::int64_t now_ns);
     void keep_time(std::int64_t now_ns);
     Head look(std::int64_t& ahead_samples);
-    void deliver(std::uint64_t* stand_in);
+    void stand_in(std::uint64_t& counter);
+    void deliver(bool made_up = false);
     void conceal();
     void end_digit();
     void add_stream_counters(Counters& counters) const;
@@ -118,6 +119,7 @@ private:
     Backlog backlog_;
     bool heard_ = false;                     // a packet has come since attach()
     bool told_silent_ = false;
+    bool silence_ = false;                   // it stands in for what the peer does not send
     std::int64_t last_packet_ns_ = 0;
     std::int64_t last_frame_ns_ = 0;
     std::int64_t gap_since_ns_ = 0;          // 0: what comes next is not missing

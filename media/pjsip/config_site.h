@@ -25,6 +25,10 @@
 #define PJ_IOQUEUE_MAX_HANDLES 12288
 
 
+/* Packets that one wake-up of a polling thread takes: fewer wake-ups under load. The stack holds a list of them. */
+#define PJ_IOQUEUE_MAX_EVENTS_IN_SINGLE_POLL 64
+
+
 /* Signalling */
 
 /* SIP sockets of all kinds; a TCP or TLS connection takes one. */

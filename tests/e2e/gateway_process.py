@@ -57,7 +57,8 @@ def python_agent(name: str, **settings: Json) -> Object:
 
 def to_agent(number: str, name: str, **others: Json) -> Object:
     """A route from a number to an agent."""
-    return {"name": f"{name}-{number.strip('+')}", "match": {"to": number}, "steps": ["answer", {"agent": name}], **others}
+    label = f"{name}-{number.removeprefix('+')}"
+    return {"name": label, "match": {"to": number}, "steps": ["answer", {"agent": name}], **others}
 
 
 @dataclass(frozen=True, slots=True)

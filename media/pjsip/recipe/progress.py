@@ -20,12 +20,9 @@ _started = time.monotonic()
 
 def say(text: str) -> None:
     """One line on stderr, stamped with the seconds since the recipe started."""
-    print(f"[{time.monotonic() - _started:6.1f} s] {text}", file=sys.stderr, flush=True)
-
-
-def elapsed_s() -> float:
-    """Seconds since the recipe started."""
-    return time.monotonic() - _started
+    # One write, so that lines of two threads stay whole.
+    sys.stderr.write(f"[{time.monotonic() - _started:6.1f} s] {text}\n")
+    sys.stderr.flush()
 
 
 def run(

@@ -32,6 +32,8 @@ def assemble(layout: Layout, source_facts: dict[str, str], patches: dict[str, st
         "source": source_facts,
         "patches": patches,
         "python": sys.version.split()[0],
+        "gcc": output(["gcc", "-dumpfullversion"]).strip(),
+        "swig": _swig_version(),
         "wheel": wheel.name,
         "cflags": CFLAGS,
         "configure": list(CONFIGURE_FLAGS),
@@ -40,6 +42,10 @@ def assemble(layout: Layout, source_facts: dict[str, str], patches: dict[str, st
     }
     (stage / "BUILD.json").write_text(json.dumps(facts, indent=2) + "\n")
     return stage
+
+
+def _swig_version() -> str:
+    return next(line.split()[-1] for line in output(["swig", "-version"]).splitlines() if "Version" in line)
 
 
 def _install(layout: Layout, stage: Path) -> None:
