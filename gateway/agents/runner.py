@@ -98,13 +98,12 @@ def _failed(spec: AgentSpec, call: Conversation, reason: FailureReason, error: B
 
 async def _end(spec: AgentSpec, call: Conversation, work: asyncio.Future[None]) -> None:
     """Cancel what still runs; leave it behind, counted, when it does not end."""
-    if work.done():
-        return
-    work.cancel()
-    await asyncio.wait({work}, timeout=spec.settings.cancel_deadline_s)
+    if not work.done():
+        work.cancel()
+        await asyncio.wait({work}, timeout=spec.settings.cancel_deadline_s)
     if work.done():
         if not work.cancelled():
-            work.exception()
+            work.exception()  # taken note of: what mattered of it was told before
         return
     spec.abandon(work)
     _log.error(

@@ -8,6 +8,7 @@ import contextlib
 import contextvars
 import sys
 import threading
+import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
 from typing import Any, ParamSpec, TypeVar
 
@@ -15,11 +16,14 @@ from gateway.agents.registry import AgentSpec
 from media.conversation import Conversation
 from media.events import CallEndedError, CallInfo, Event
 from media.lanes import Lanes
-from media.leg import Pcm
+from media.leg import Pcm, PlayoutFullError
 from media.utterance import Spoken, Utterance, speak
 
 ANSWER_DEADLINE_S = 5.0
 """A gateway that does not answer a plain question for this long is on its way down."""
+
+REFUSAL_S = 0.005
+"""How long an agent blocks for audio that did not fit."""
 
 SWITCH_INTERVAL_S = 0.0005
 """How long a thread keeps the interpreter while others wait. With Python's 5 ms, one agent that computes without end
@@ -167,6 +171,17 @@ class _Gateway:
         except TimeoutError as error:
             raise CallEndedError("the gateway does not answer: it is shutting down") from error
 
+    def play(self, function: Callable[[Pcm, str | None], bool], pcm: Pcm, mark: str | None) -> bool:
+        """Have audio queued and block for the answer; a refusal takes a moment.
+
+        An agent that floods on would otherwise keep the gateway's loop busy with nothing but refusals.
+        """
+        try:
+            return self.ask(function, pcm, mark)
+        except PlayoutFullError:
+            time.sleep(REFUSAL_S)
+            raise
+
     async def ask_softly(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Have it called and wait for its answer."""
         answer: concurrent.futures.Future[T] = concurrent.futures.Future()
@@ -219,7 +234,7 @@ class ThreadUtterance:
 
     def play(self, pcm: Pcm, mark: str | None = None) -> bool:
         """Queue audio; False once interrupted."""
-        return self._gateway.ask(self._utterance.play, pcm, mark)
+        return self._gateway.play(self._utterance.play, pcm, mark)
 
     async def say(self, pcm: Pcm, mark: str | None = None) -> bool:
         """Queue audio of any length, waiting for room; False once interrupted."""
@@ -279,7 +294,7 @@ class ThreadCall:
 
     def play(self, pcm: Pcm, mark: str | None = None) -> bool:
         """Queue audio at once or not at all."""
-        return self._gateway.ask(self._call.play, pcm, mark)
+        return self._gateway.play(self._call.play, pcm, mark)
 
     async def say(self, pcm: Pcm, mark: str | None = None) -> bool:
         """Queue audio of any length, waiting for room."""

@@ -222,6 +222,7 @@ class LiveCall(CallControl):
             return await self._talk(spec, max_duration_s)
 
     async def _talk(self, spec: AgentSpec, max_duration_s: float | None) -> AgentEnded:
+        await self._stop_if_over()
         hung_up = False
 
         def hang_up() -> None:
@@ -242,9 +243,13 @@ class LiveCall(CallControl):
             self._add_conversation(conversation)
             conversation.close()
             self._no_agent.set()
-        if self._over.done():
-            await self._loop.create_future()  # no further step: the cancellation is on its way
+        await self._stop_if_over()
         return AgentEnded.HUNG_UP if hung_up else AgentEnded.RETURNED
+
+    async def _stop_if_over(self) -> None:
+        """Take no further step on a call that is over: the cancellation is on its way."""
+        if self._over.done():
+            await self._loop.create_future()
 
     def _info(self) -> CallInfo:
         return CallInfo(

@@ -343,6 +343,7 @@ def _endpoint_config(config: EndpointConfig) -> pj.EpConfig:
     media = endpoint.medConfig
     media.clockRate = 8000
     media.sndClockRate = 8000
+    media.sndAutoCloseTime = -1  # with no call, too, the null device's clock must run the bridge's queue
     media.maxMediaPorts = config.max_calls + 8
     media.threadCnt = 1
     media.hasIoqueue = True
@@ -350,6 +351,7 @@ def _endpoint_config(config: EndpointConfig) -> pj.EpConfig:
     media.ecTailLen = 0
     media.jbInit = media.jbMinPre = 0
     media.jbMaxPre = 1
+    media.jbMax = 200  # ms; the engine empties it on arrival, but for what waits for a packet that was overtaken
     media.jbDiscardAlgo = pj.PJMEDIA_JB_DISCARD_NONE
     return endpoint
 

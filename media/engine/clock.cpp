@@ -2,9 +2,9 @@
 
 #include <pjlib.h>
 
-#include <ctime>
 #include <pthread.h>
 #include <sched.h>
+#include <ctime>
 
 namespace offhook {
 namespace {
@@ -14,7 +14,8 @@ constexpr std::int64_t kLate_ns = 5'000'000;
 constexpr std::int64_t kLost_ns = 200'000'000;  // the machine slept: catching up would send a burst of old frames
 
 void sleep_until(std::int64_t deadline_ns) {
-    const timespec deadline{static_cast<time_t>(deadline_ns / 1'000'000'000), static_cast<long>(deadline_ns % 1'000'000'000)};
+    const timespec deadline{static_cast<time_t>(deadline_ns / 1'000'000'000),
+                            static_cast<long>(deadline_ns % 1'000'000'000)};
     ::clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &deadline, nullptr);
 }
 

@@ -1,9 +1,9 @@
 #include "inbox.hpp"
 
-#include <cerrno>
 #include <sys/eventfd.h>
-#include <system_error>
 #include <unistd.h>
+#include <cerrno>
+#include <system_error>
 
 namespace offhook {
 
@@ -41,9 +41,7 @@ bool Inbox::put_dtmf(SlotId slot, Backlog& backlog, char digit, unsigned duratio
     return put({slot, Kind::Dtmf, digit, duration_ms}, &backlog, nullptr);
 }
 
-void Inbox::put_event(SlotId slot, Kind kind, std::int64_t value) {
-    put({slot, kind, value, 0}, nullptr, nullptr);
-}
+void Inbox::put_event(SlotId slot, Kind kind, std::int64_t value) { put({slot, kind, value, 0}, nullptr, nullptr); }
 
 void Inbox::take(Batch& batch) {
     std::uint64_t wakeups;

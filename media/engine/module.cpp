@@ -60,14 +60,15 @@ nb::object attach(Engine& engine, const std::shared_ptr<Slot>& slot, std::uintpt
 
 void bind_values(nb::module_& m) {
     nb::class_<Tuning>(m, "Tuning")
-        .def("__init__",
-             [](Tuning* self, std::int64_t reorder_ms, std::int64_t fill_after_ms, std::int64_t silent_after_ms,
-                unsigned playout_limit_ms) {
-                 new (self) Tuning{reorder_ms * 1'000'000, fill_after_ms * 1'000'000, silent_after_ms * 1'000'000,
-                                   playout_limit_ms};
-             },
-             nb::kw_only(), "reorder_ms"_a = 40, "fill_after_ms"_a = 80, "silent_after_ms"_a = 5000,
-             "playout_limit_ms"_a = 120'000);
+        .def(
+            "__init__",
+            [](Tuning* self, std::int64_t reorder_ms, std::int64_t fill_after_ms, std::int64_t silent_after_ms,
+               unsigned playout_limit_ms) {
+                new (self) Tuning{reorder_ms * 1'000'000, fill_after_ms * 1'000'000, silent_after_ms * 1'000'000,
+                                  playout_limit_ms};
+            },
+            nb::kw_only(), "reorder_ms"_a = 40, "fill_after_ms"_a = 80, "silent_after_ms"_a = 5000,
+            "playout_limit_ms"_a = 120'000);
     nb::class_<Position>(m, "Position")
         .def_ro("played_samples", &Position::played_samples)
         .def_ro("queued_samples", &Position::queued_samples);
@@ -102,7 +103,7 @@ void bind_slot(nb::module_& m) {
             [](Slot& slot, const PcmIn& pcm, std::optional<Mark> mark) {
                 return slot.play({pcm.data(), pcm.data() + pcm.shape(0)}, mark);
             },
-            "pcm"_a, "mark"_a = nb::none())
+            "pcm"_a.noconvert(), "mark"_a = nb::none())  // floats would be cut to silence, without a word
         .def("flush", &Slot::flush)
         .def("pause", [](Slot& slot) { slot.pause(true); })
         .def("resume", [](Slot& slot) { slot.pause(false); })

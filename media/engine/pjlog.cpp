@@ -1,9 +1,9 @@
 #include "pjlog.hpp"
 
-#include <mutex>
 #include <pjlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include <mutex>
 #include <utility>
 
 namespace offhook {

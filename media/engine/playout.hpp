@@ -47,9 +47,9 @@ private:
     void free_spent();
 
     std::size_t limit_samples_;
-    std::deque<Chunk> chunks_;   // the first spent_ of them are played and wait for push() to free them
+    std::deque<Chunk> chunks_;  // the first spent_ of them are played and wait for push() to free them
     std::size_t spent_ = 0;
-    std::size_t offset_ = 0;     // samples already taken from the first chunk that is not spent
+    std::size_t offset_ = 0;  // samples already taken from the first chunk that is not spent
     std::size_t queued_samples_ = 0;
     std::uint64_t played_samples_ = 0;
 };

@@ -309,7 +309,8 @@ void Slot::stand_in(std::uint64_t& counter) {
     // Opus makes up as much as a packet holds, and keeps for the next frames what exceeds this one.
     if (decoded_ahead_samples_ >= frame_samples_)
         decoded_ahead_samples_ -= frame_samples_;
-    else if (opus_ && decoded_samples_ > frame_samples_ && stand_ins_ * frame_samples_ < kOpusRecovers * decoded_samples_)
+    else if (opus_ && decoded_samples_ > frame_samples_ &&
+             stand_ins_ * frame_samples_ < kOpusRecovers * decoded_samples_)
         decoded_ahead_samples_ = decoded_samples_ - frame_samples_;
     else
         decoded_ahead_samples_ = 0;
@@ -327,7 +328,7 @@ void Slot::deliver(bool made_up) {
         std::fill(rx_frame_.begin(), rx_frame_.end(), std::int16_t{0});
     if (made_up && !opus_) conceal();
     ++(inbox_->put_frame(id_, backlog_, rx_frame_.data(), rx_frame_.size()) ? counters_.frames_in
-                                                                           : counters_.frames_overrun);
+                                                                            : counters_.frames_overrun);
 }
 
 // The last frame that the peer sent, again and again, faded to silence over three. PJMEDIA's own concealment sounds
@@ -342,7 +343,8 @@ void Slot::conceal() {
     const auto fade_samples = static_cast<float>(kFade_frames * frame_samples_);
     auto faded_samples = static_cast<float>(stand_ins_ * frame_samples_);
     for (std::size_t i = 0; i < rx_frame_.size(); ++i, ++faded_samples)
-        rx_frame_[i] = static_cast<std::int16_t>(static_cast<float>(last_frame_[i]) * (1 - faded_samples / fade_samples));
+        rx_frame_[i] =
+            static_cast<std::int16_t>(static_cast<float>(last_frame_[i]) * (1 - faded_samples / fade_samples));
 }
 
 void Slot::on_dtmf(pjmedia_stream* stream, void* slot, const pjmedia_stream_dtmf_event* event) {

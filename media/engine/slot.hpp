@@ -4,12 +4,12 @@
 #include "inbox.hpp"
 #include "playout.hpp"
 
+#include <pjmedia.h>
 #include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <pjmedia.h>
 
 namespace offhook {
 
@@ -32,9 +32,9 @@ struct Counters {
     std::uint64_t packets_discarded = 0;  // duplicate, or out of any sequence
     std::uint64_t packets_reordered = 0;  // came after a later one, in time or too late
     std::uint64_t packets_sent = 0;
-    double jitter_ms = 0;                 // of the last stream: mean interarrival jitter, RFC 3550 section 6.4.1
-    double peer_loss_pct = 0;             // of the last stream: what the peer's receiver reports say it lost
-    double round_trip_ms = 0;             // of the last stream: from RTCP, 0 when unknown
+    double jitter_ms = 0;      // of the last stream: mean interarrival jitter, RFC 3550 section 6.4.1
+    double peer_loss_pct = 0;  // of the last stream: what the peer's receiver reports say it lost
+    double round_trip_ms = 0;  // of the last stream: from RTCP, 0 when unknown
 };
 
 struct Position {
@@ -95,9 +95,9 @@ private:
     const Tuning tuning_;
     std::atomic<unsigned> rate_hz_{0};
     std::atomic<unsigned> period_ms_{0};
-    unsigned frame_samples_ = 0;   // what the stream's port gives and takes at once
-    unsigned decoded_samples_ = 0; // what one entry of the jitter buffer decodes to
-    bool opus_ = false;            // its jitter buffer entries say how long they are, its decoder conceals losses
+    unsigned frame_samples_ = 0;    // what the stream's port gives and takes at once
+    unsigned decoded_samples_ = 0;  // what one entry of the jitter buffer decodes to
+    bool opus_ = false;             // its jitter buffer entries say how long they are, its decoder conceals losses
 
     // Written under both locks, so that either is enough to read them.
     pjmedia_stream_common* stream_ = nullptr;
@@ -106,8 +106,8 @@ private:
     std::mutex transmit_;
     PlayoutQueue playout_;
     bool paused_ = false;
-    bool speaking_ = false;    // the last frame was the agent's, whole
-    unsigned waited_ms_ = 0;   // this frame is late by that much, for the agent's sake
+    bool speaking_ = false;   // the last frame was the agent's, whole
+    unsigned waited_ms_ = 0;  // this frame is late by that much, for the agent's sake
     std::uint64_t tx_timestamp_ = 0;
     std::vector<Mark> reached_;
     std::vector<std::int16_t> tx_frame_;
@@ -115,19 +115,19 @@ private:
     std::mutex receive_;
     std::vector<std::int16_t> rx_frame_;
     std::vector<std::int16_t> last_frame_;
-    unsigned stand_ins_ = 0;                 // frames in a row that the peer did not send
+    unsigned stand_ins_ = 0;  // frames in a row that the peer did not send
     Backlog backlog_;
-    bool heard_ = false;                     // a packet has come since attach()
+    bool heard_ = false;  // a packet has come since attach()
     bool told_silent_ = false;
-    bool silence_ = false;                   // it stands in for what the peer does not send
+    bool silence_ = false;  // it stands in for what the peer does not send
     std::int64_t last_packet_ns_ = 0;
     std::int64_t last_frame_ns_ = 0;
-    std::int64_t gap_since_ns_ = 0;          // 0: what comes next is not missing
-    std::int64_t decoded_ahead_samples_ = 0; // left in the decoder of a codec whose packets exceed a frame
-    std::int64_t filled_samples_ = 0;        // delivered in place of packets that did not come
+    std::int64_t gap_since_ns_ = 0;           // 0: what comes next is not missing
+    std::int64_t decoded_ahead_samples_ = 0;  // left in the decoder of a codec whose packets exceed a frame
+    std::int64_t filled_samples_ = 0;         // delivered in place of packets that did not come
     char digit_ = 0;
     unsigned digit_ms_ = 0;
-    unsigned digit_timestamp_ = 0;           // one press has one, in all its packets (RFC 4733 section 2.2.2)
+    unsigned digit_timestamp_ = 0;  // one press has one, in all its packets (RFC 4733 section 2.2.2)
     std::int64_t digit_ns_ = 0;
 
     Counters counters_;  // tx members under transmit_, rx members under receive_

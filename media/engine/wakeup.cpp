@@ -1,8 +1,8 @@
 #include "wakeup.hpp"
 
-#include <stdexcept>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <stdexcept>
 
 namespace offhook {
 

@@ -1,8 +1,8 @@
 // Ends the SIP thread's wait for the network when there is a command for it.
 #pragma once
 
-#include <array>
 #include <pjlib.h>
+#include <array>
 
 namespace offhook {
 

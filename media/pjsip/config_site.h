@@ -41,8 +41,8 @@
 #define PJSIP_MAX_TSX_COUNT 16383
 
 /* An INVITE with an Identity header and ICE or ISUP passes 4,000 bytes. Every message sent keeps a buffer of this
- * size until its transaction ends, so not more. */
-#define PJSIP_MAX_PKT_LEN 8000
+ * size until its transaction ends, in blocks of 4,000, so not more. */
+#define PJSIP_MAX_PKT_LEN 7900
 
 /* From, To and Contact of trunks carry parameters; a longer URI refuses the call. */
 #define PJSIP_MAX_URL_SIZE 512
@@ -60,7 +60,10 @@
 /* Of the codecs that a caller offers, the gateway's settings choose the one. */
 #define PJMEDIA_SDP_NEG_PREFER_REMOTE_CODEC_ORDER 0
 
-/* Below the 64 crypto attributes that upstream has room for; see patches/01-sdes-crypto-count.patch. */
-#define PJMEDIA_MAX_SDP_ATTR 60
+/* A call keeps some fifteen copies of its descriptions, with room for so many formats and attributes each; what an offer
+ * has beyond that is passed over. Upstream's 32 and 68 cost 9 kB a call, and leave more crypto attributes in than it has
+ * room for itself; see patches/01-sdes-crypto-count.patch. */
+#define PJMEDIA_MAX_SDP_FMT 20
+#define PJMEDIA_MAX_SDP_ATTR 40
 
 #endif

@@ -184,7 +184,7 @@ class GatewayProcess:
             peer.connect(str(self._socket_path))
             peer.sendall(b'{"command": "status"}\n')
             with peer.makefile("rb") as answer:
-                line = answer.readline()
+                line = answer.read()  # to its end: the gateway's side of this connection is gone as well
         if not line:
             raise ConnectionResetError("the control socket was closed")
         said: Object = json.loads(line)

@@ -191,7 +191,6 @@ def test_options(gateway: GatewayProcess, caller: Caller) -> None:
     run_sipp(Script("options", "600"), gateway.target)
 
 
-@pytest.mark.xfail(reason="PJSIP 2.17 answers 500: no usage of the dialog takes OPTIONS", strict=True)
 def test_options_in_a_call(gateway: GatewayProcess, caller: Caller) -> None:
     call = caller.dial("600")
     call.wait_answered()

@@ -112,6 +112,13 @@ def test_bye_while_the_agent_starts(gateway: GatewayProcess, caller: Caller) -> 
     assert gateway.said("agents", "slow-start", "abandoned") == 0
 
 
+def test_bye_right_behind_the_ack(gateway: GatewayProcess, caller: Caller) -> None:
+    calls = [caller.dial("echo", Manner(bye_at_once=True)) for _ in range(30)]
+    for call in calls:
+        assert call.wait_ended() == "us"
+        assert ends(gateway.record(call.call_id)) == ("caller-hung-up", "caller", 200)
+
+
 def test_bye_from_both_at_once(gateway: GatewayProcess, caller: Caller) -> None:
     call = caller.dial("hangs-up", Manner(crossing_bye=True))
     call.wait_answered()
@@ -219,7 +226,7 @@ def test_rtp_from_another_address(gateway: GatewayProcess, caller: Caller) -> No
     call.stream.wait_sent()
     since_s = time.monotonic()
     wait_until(lambda: time.monotonic() > since_s + NO_MEDIA_S + 0.5, "longer than no_media_timeout", 5)
-    assert {run.tone_hz for run in tones(call.heard())} == {pytest.approx(440, abs=15), pytest.approx(700, abs=15)}
+    assert {round(run.tone_hz, -1) for run in tones(call.heard())} == {440, 700}
     assert call.received[-1].target == elsewhere
     assert call.hangup() == 200
     record = gateway.record(call.call_id)

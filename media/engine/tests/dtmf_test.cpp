@@ -24,8 +24,8 @@ protected:
         packet.payload_type = kEventPayloadType;
         packet.marker = marker;
         const unsigned duration = duration_ms * 8;
-        packet.payload = {code, static_cast<std::uint8_t>((end ? 0x80 : 0) | 10), static_cast<std::uint8_t>(duration >> 8),
-                          static_cast<std::uint8_t>(duration)};
+        packet.payload = {code, static_cast<std::uint8_t>((end ? 0x80 : 0) | 10),
+                          static_cast<std::uint8_t>(duration >> 8), static_cast<std::uint8_t>(duration)};
         call->peer.send(packet);
     }
 

@@ -1,8 +1,8 @@
 #include "inbox.hpp"
 
 #include <gtest/gtest.h>
-#include <array>
 #include <poll.h>
+#include <array>
 #include <thread>
 
 namespace offhook {

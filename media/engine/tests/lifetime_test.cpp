@@ -202,11 +202,20 @@ TEST(LifetimeTest, SurvivesEverythingAtOnce) {
         Busy agent([&, random = std::mt19937(3)]() mutable {
             const auto& slot = slots[random() % kCalls];
             switch (random() % 6) {
-                case 0: slot->flush(); break;
-                case 1: slot->pause(random() % 2 == 0); break;
-                case 2: (void)slot->counters(); break;
-                case 3: (void)slot->position(); break;
-                default: slot->play(Pcm(random() % 2000, 1000), static_cast<Mark>(random() % 100));
+                case 0:
+                    slot->flush();
+                    break;
+                case 1:
+                    slot->pause(random() % 2 == 0);
+                    break;
+                case 2:
+                    (void)slot->counters();
+                    break;
+                case 3:
+                    (void)slot->position();
+                    break;
+                default:
+                    slot->play(Pcm(random() % 2000, 1000), static_cast<Mark>(random() % 100));
             }
         });
         Ear ear(engine.inbox());

@@ -4,15 +4,15 @@
 #include <pjmedia-codec.h>
 #include <pjmedia/alaw_ulaw.h>
 
-#include <algorithm>
 #include <arpa/inet.h>
-#include <array>
 #include <netinet/in.h>
 #include <poll.h>
-#include <stdexcept>
 #include <sys/socket.h>
-#include <thread>
 #include <unistd.h>
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+#include <thread>
 
 namespace offhook::test {
 namespace {
@@ -114,7 +114,8 @@ std::optional<Packet> Peer::receive(unsigned timeout_ms) const {
     std::array<std::uint8_t, 2048> wire{};
     const auto length = ::recv(fd_, wire.data(), wire.size(), 0);
     if (length < static_cast<ssize_t>(kRtpHeader)) return std::nullopt;
-    return Packet{wire[1] & 0x7FU, static_cast<std::uint16_t>(get(&wire[2], 2)), get(&wire[4], 4), get(&wire[8], 4),
+    return Packet{wire[1] & 0x7FU,       static_cast<std::uint16_t>(get(&wire[2], 2)),
+                  get(&wire[4], 4),      get(&wire[8], 4),
                   (wire[1] & 0x80) != 0, Bytes(wire.begin() + kRtpHeader, wire.begin() + length)};
 }
 
@@ -132,20 +133,19 @@ std::int16_t label_pcm(std::uint8_t label) {
 }
 
 int label_of(const Pcm& frame) {
-    if (frame.empty() || std::adjacent_find(frame.begin(), frame.end(), std::not_equal_to<>()) != frame.end()) return -1;
+    if (frame.empty() || std::adjacent_find(frame.begin(), frame.end(), std::not_equal_to<>()) != frame.end())
+        return -1;
     for (unsigned label = 0; label < 128; ++label)
         if (label_pcm(static_cast<std::uint8_t>(label)) == frame.front()) return static_cast<int>(label);
     return -1;
 }
 
 Packet Voice::next(Bytes payload, unsigned ms) {
-    // G.722's RTP clock is 8 kHz by an error of RFC 1890 that RFC 3551 kept, Opus' is always 48 kHz (RFC 7587).
-    const unsigned clock_per_ms = format_.codec == kOpus.codec ? 48 : 8;
     Packet packet = head;
     packet.payload_type = format_.payload_type;
     packet.payload = std::move(payload);
     ++head.sequence;
-    head.timestamp += ms * clock_per_ms;
+    head.timestamp += ms * format_.rtp_clock_per_ms;
     return packet;
 }
 

@@ -25,12 +25,14 @@ struct Format {
     const char* codec;
     unsigned payload_type;
     unsigned rate_hz;
+    unsigned rtp_clock_per_ms;
     bool conceals;  // whether the decoder stands in for what is lost, or leaves that to the engine
 };
 
-inline constexpr Format kPcmu{"PCMU/8000/1", 0, 8000, false};
-inline constexpr Format kG722{"G722/16000/1", 9, 16000, false};
-inline constexpr Format kOpus{"opus/48000/2", 111, 16000, true};
+// G.722's RTP clock is 8 kHz by an error of RFC 1890 that RFC 3551 kept, Opus' is always 48 kHz (RFC 7587).
+inline constexpr Format kPcmu{"PCMU/8000/1", 0, 8000, 8, false};
+inline constexpr Format kG722{"G722/16000/1", 9, 16000, 8, false};
+inline constexpr Format kOpus{"opus/48000/2", 111, 16000, 48, true};
 inline constexpr unsigned kEventPayloadType = 101;
 
 struct Packet {

@@ -13,7 +13,7 @@ export LSAN_OPTIONS="suppressions=$tests/leak.supp:print_suppressions=0"
 export UBSAN_OPTIONS="print_stacktrace=1"
 
 for sanitizer in thread address; do
-    cmake -G Ninja -S "$tests/.." -B "$build/$sanitizer" -DOFFHOOK_NATIVE_TESTS=ON -DOFFHOOK_SANITIZER="$sanitizer" \
+    cmake --fresh -G Ninja -S "$tests/.." -B "$build/$sanitizer" -DOFFHOOK_NATIVE_TESTS=ON -DOFFHOOK_SANITIZER="$sanitizer" \
         >"$build.cmake.log" 2>&1 || { cat "$build.cmake.log"; exit 1; }
     cmake --build "$build/$sanitizer" >"$build.build.log" 2>&1 || { cat "$build.build.log"; exit 1; }
 

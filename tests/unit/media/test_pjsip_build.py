@@ -219,7 +219,7 @@ FAULTY = (
     Fault("02-sdp-payload-type-range", "sdp_payload_type_range"),
     Fault("03-sdp-answer-formats", "sdp_answer_formats", ("pjmedia/src/pjmedia/sdp_neg.c",)),
     Fault("04-sdp-media-count", "sdp_media_count", ("pjmedia/src/pjmedia/sdp_neg.c",)),
-    Fault("07-audio-sdp-capacity", "audio_sdp_capacity"),
+    Fault("07-local-sdp-capacity", "local_sdp_capacity"),
     Fault("08-service-route-count", "service_route_count"),
     Fault(
         "09-message-print-bounds",
@@ -324,6 +324,16 @@ ATTACKS = (
         "pjsip/src/pjsip-ua/sip_inv.c",
         (("INVITE", _sdp(CONNECTION, "t=0 0", AUDIO)), ("UPDATE", _sdp("t=0 0", *NO_CONNECTION))),
     ),
+    Attack(
+        "type_changed",
+        "13-media-type-change",
+        "pjsip/src/pjsua-lib/pjsua_media.c",
+        (
+            ("INVITE", _sdp(CONNECTION, "t=0 0", AUDIO)),
+            ("UPDATE", _sdp("c=IN IP6 ::1", "t=0 0", *TEXT, AUDIO)),
+            ("UPDATE", _sdp(CONNECTION, "t=0 0", AUDIO)),
+        ),
+    ),
 )  # fmt: skip
 
 
@@ -412,3 +422,18 @@ def test_a_phone_dies_without_the_patch(build: Path, tmp_path: Path, attack: Att
         statuses = [caller.request(*request) for request in attack.requests]
         assert statuses[-1] is None
         assert phone.wait(timeout=5) != 0
+
+
+@pytest.mark.parametrize(
+    "lines", [("c=IN IP4 localhost", AUDIO), (CONNECTION, AUDIO, "a=rtcp:4001 IN IP4 localhost")]
+)
+def test_a_named_media_address_is_refused(build: Path, tmp_path: Path, lines: tuple[str, ...]) -> None:
+    offer = _sdp(lines[0], "t=0 0", *lines[1:])
+    with _phone(_compile(build, build / "src", "answering_phone", (), tmp_path)) as (_, caller):
+        assert caller.request("INVITE", offer) == 400
+    sources = _without(build, "14-numeric-media-addresses", tmp_path)
+    with _phone(_compile(build, sources, "answering_phone", ("pjsip/src/pjsip-ua/sip_inv.c",), tmp_path)) as (
+        _,
+        caller,
+    ):
+        assert caller.request("INVITE", offer) == 200

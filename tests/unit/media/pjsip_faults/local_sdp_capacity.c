@@ -1,4 +1,4 @@
-/* An audio line of as many codecs as the codec manager takes, each with rtpmap and fmtp, and telephone-event. */
+/* An audio line of as many codecs as it has formats, each with rtpmap and fmtp, and telephone-event. */
 #include "fault.h"
 
 #include "endpoint.c"
@@ -30,6 +30,7 @@ static pj_status_t enum_info(pjmedia_codec_factory *factory, unsigned *count, pj
     static char names[PJMEDIA_CODEC_MGR_MAX_CODECS][16];
     unsigned i;
 
+    *count = PJMEDIA_MAX_SDP_FMT;
     pj_bzero(codecs, sizeof(codecs[0]) * *count);
     for (i = 0; i < *count; ++i) {
         snprintf(names[i], sizeof(names[i]), "codec%u", i);
