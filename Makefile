@@ -52,13 +52,13 @@ $(VENV)/dev-installed: $(VENV)/installed
 	@touch $@
 
 .PHONY: check
-check: $(VENV)/dev-installed ## Format, lint, strict types, import contract, unit tests: before every commit
+check: $(VENV)/dev-installed bench-ready ## Format, lint, strict types, import contract, unit tests: before every commit
 	$(BIN)/ruff format --check $(PYTHON_TREES)
 	$(BIN)/ruff check $(PYTHON_TREES)
 	$(BIN)/clang-format --dry-run --Werror media/engine/*.cpp media/engine/*.hpp media/engine/tests/*.cpp
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(BIN)/pytest -q tests/unit tests/component
+	$(BIN)/pytest -q -n 2 tests/unit tests/component
 
 .PHONY: format
 format: $(VENV)/dev-installed ## Bring all sources into form

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -21,7 +22,7 @@ from tests.e2e.peers.process import LOOPBACK, PeerError, Process, free_port, wai
 from tests.e2e.peers.sound import write_wav
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
     from tests.e2e.peers.sound import Pcm
@@ -270,13 +271,12 @@ class GatewayProcess:
 
     def descriptors(self) -> Counter[str]:
         """Its open files, by kind: `socket`, `anon_inode`, `pipe` or a path."""
-        kinds: Counter[str] = Counter()
+        return Counter(re.sub(r":\[\d+\]$", "", link) for link in self._open_files())
+
+    def _open_files(self) -> Iterator[str]:
         for entry in Path(f"/proc/{self.pid}/fd").iterdir():
-            try:
-                kinds[re.sub(r":\[\d+\]$", "", str(entry.readlink()))] += 1
-            except FileNotFoundError:
-                continue
-        return kinds
+            with contextlib.suppress(FileNotFoundError):
+                yield str(entry.readlink())
 
     def threads(self) -> Counter[str]:
         """Its threads, by name."""
@@ -289,10 +289,10 @@ class GatewayProcess:
         return int(found[1])
 
     def rtp_ports_in_use(self) -> list[int]:
-        """The UDP ports of its media range that somebody on this machine has bound."""
-        bound: set[int] = set()
-        for line in Path("/proc/net/udp").read_text().splitlines()[1:]:
-            bound.add(int(line.split()[1].partition(":")[2], 16))
+        """The UDP ports of its media range that it has bound."""
+        own = {link.removeprefix("socket:[").removesuffix("]") for link in self._open_files()}
+        lines = [line.split() for line in Path("/proc/net/udp").read_text().splitlines()[1:]]
+        bound = {int(words[1].partition(":")[2], 16) for words in lines if words[9] in own}
         return sorted(bound.intersection(self.rtp_ports))
 
     # --- its configuration ---
