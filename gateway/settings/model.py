@@ -13,10 +13,10 @@ from gateway.settings.shipped import BUILT_IN_AGENTS, DEFAULT_DIALPLAN
 from gateway.settings.trunks import Trunk
 from gateway.settings.values import (
     SIP_PORT,
-    IpAddress,
     Milliseconds,
     Model,
     Name,
+    OwnAddress,
     Port,
     PortRange,
     Ports,
@@ -39,22 +39,21 @@ class Listen(Model):
     """One transport to take SIP on."""
 
     transport: Transport = "udp"
-    address: IpAddress
+    address: OwnAddress
     port: Port = SIP_PORT
 
     def __str__(self) -> str:
-        host = f"[{self.address}]" if self.address.version == 6 else str(self.address)
-        return f"{self.transport}:{host}:{self.port}"
+        return f"{self.transport}:{self.address}:{self.port}"
 
 
 def _listen(value: object) -> object:
-    """The short form: `udp:127.0.0.1:5060`, `tcp:[::1]`."""
+    """The short form: `udp:127.0.0.1:5060`, `tcp:0.0.0.0`."""
     if not isinstance(value, str):
         return value
     transport, _, rest = value.partition(":")
     host, _, port = rest.rpartition(":") if not rest.endswith("]") and rest.count(":") else (rest, "", "")
     if not host or (":" in host and not host.startswith("[")):
-        raise fault("not transport:address:port", "write it as udp:0.0.0.0:5060 or tcp:[::]:5060")
+        raise fault("not transport:address:port", "write it as udp:0.0.0.0:5060 or tcp:0.0.0.0")
     written = {"transport": transport.strip().lower(), "address": host}
     return {**written, "port": port} if port else written
 
@@ -72,7 +71,7 @@ class Sip(Model):
     listen: tuple[Annotated[Listen, BeforeValidator(_listen)], ...] = Field(
         default=(Listen(address=LOOPBACK), Listen(transport="tcp", address=LOOPBACK)), min_length=1
     )
-    public_address: IpAddress | None = None
+    public_address: OwnAddress | None = None
     user_agent: Text | None = None
     # Wideband first where the trunk offers it, since recognition gains most from it, at a few microseconds a frame;
     # then what every trunk speaks. Opus last: it costs about ten times the CPU of G.722 and no PSTN trunk needs it.
@@ -108,7 +107,7 @@ def _within_a_second(milliseconds: int) -> int:
 class Media(Model):
     """RTP."""
 
-    rtp_address: IpAddress | None = None
+    rtp_address: OwnAddress | None = None
     """Where RTP is received; None is the first address of `sip.listen`."""
     rtp_ports: Ports = PortRange(20000, 39999)
     no_media_timeout_s: Seconds = Field(default=60.0, alias="no_media_timeout")

@@ -140,11 +140,15 @@ def address(text: str) -> Address:
         raise fault("not an IP address", "write one as 192.0.2.10 or 2001:db8::10") from None
 
 
-def _address(value: object) -> object:
-    return address(value) if isinstance(value, str) else value
+def _own_address(value: object) -> object:
+    own = address(value) if isinstance(value, str) else value
+    if isinstance(own, ipaddress.IPv6Address):
+        raise fault("IPv6 is not spoken yet", "use an IPv4 address of this machine, or 0.0.0.0")
+    return own
 
 
-IpAddress: TypeAlias = Annotated[ipaddress.IPv4Address | ipaddress.IPv6Address, BeforeValidator(_address)]
+OwnAddress: TypeAlias = Annotated[ipaddress.IPv4Address, BeforeValidator(_own_address)]
+"""An address of this machine: PJSIP is built without IPv6."""
 
 
 @dataclass(frozen=True, slots=True)

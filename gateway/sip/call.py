@@ -85,6 +85,8 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
             return
         operation = pj.CallOpParam(True)  # noqa: FBT003 - pjsua2's signature: with default call settings
         operation.statusCode = code
+        operation.opt.audioCount = 1
+        operation.opt.videoCount = operation.opt.textCount = 0
         self.answer(operation)
 
     def end(self, code: int, reason: str | None, headers: Mapping[str, str]) -> None:
@@ -92,6 +94,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
         if not self.isActive():
             return
         self._ended_by_us = True
+        self.leg.slot.detach()  # PJSUA may free the stream of a call that hangs up without telling us
         operation = pj.CallOpParam()
         operation.statusCode = code
         if reason is not None:

@@ -58,7 +58,7 @@ def test_every_option_arrives(tmp_path: Path) -> None:
     (tmp_path / "d.yaml").touch()
     settings = load(
         """
-        sip: {listen: ["udp:0.0.0.0:5080", {transport: tcp, address: "::1"}], public_address: 203.0.113.7, codecs: [pcmu, OPUS]}
+        sip: {listen: ["udp:0.0.0.0:5080", {transport: tcp, address: 127.0.0.1}], public_address: 203.0.113.7, codecs: [pcmu, OPUS]}
         media: {rtp_ports: 30000-30999, rtp_address: 192.0.2.1, no_media_timeout: 0s, reorder: 60ms, clock_threads: 2}
         limits: {calls: 10, max_duration: 30m, setup_timeout: 5s, drain_timeout: 0s, retry_after: 1s}
         trunks:
@@ -81,7 +81,7 @@ def test_every_option_arrives(tmp_path: Path) -> None:
         """,
         tmp_path,
     )
-    assert [str(one) for one in settings.sip.listen] == ["udp:0.0.0.0:5080", "tcp:[::1]:5060"]
+    assert [str(one) for one in settings.sip.listen] == ["udp:0.0.0.0:5080", "tcp:127.0.0.1:5060"]
     assert settings.sip.codecs == ("PCMU", "opus")
     assert settings.media.rtp_ports == PortRange(30000, 30999)
     assert (settings.media.no_media_timeout_s, settings.media.reorder_ms) == (0.0, 60)
