@@ -54,7 +54,7 @@ class LegListener(Protocol):
         """The last sample of the audio played with this mark went to the wire."""
 
     def on_drained(self) -> None:
-        """The playout queue ran empty after the last `play`."""
+        """The playout queue ran empty, and nothing has followed for a frame's time. Not told after a `flush`."""
 
     def on_media_silent(self, silent_ms: int) -> None:
         """No packet has come from the party for this long; told once for each silence."""

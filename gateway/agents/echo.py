@@ -6,14 +6,19 @@ from gateway.agents.agent import Call
 from media.leg import Pcm, PlayoutFullError
 
 _WINDOW_FRAMES = 25
-"""Half a second: what was never used in it is no reserve against jitter, but delay."""
+"""Half a second: how often it is looked whether frames wait that need not."""
+
+_LOOKED_AT_FRAMES = 6
+"""What was never used in these last ones of a window is no reserve against jitter, but delay."""
+
+_MUCH_MS = 2**31
 
 
 class EchoAgent:
     """Plays every frame as it comes, by a plain call: no task wakes.
 
     A hiccup (of the network, of the machine) leaves frames waiting that would wait for the rest of the call. As many as
-    were waiting throughout half a second are left out then.
+    were waiting all the time are left out then.
     """
 
     def __init__(self) -> None:
@@ -23,7 +28,7 @@ class EchoAgent:
         """Frames left out to catch up."""
         self._call: Call | None = None
         self._frames = 0
-        self._least_queued_ms = 0
+        self._least_queued_ms = _MUCH_MS
         self._surplus_frames = 0
 
     async def run(self, call: Call) -> None:
@@ -52,11 +57,11 @@ class EchoAgent:
             self._surplus_frames -= 1
             self.frames_skipped += 1
             return True
-        queued_ms = call.queued_ms
         self._frames += 1
-        if self._frames == 1 or queued_ms < self._least_queued_ms:
-            self._least_queued_ms = queued_ms
+        if self._frames <= _WINDOW_FRAMES - _LOOKED_AT_FRAMES:
+            return False
+        self._least_queued_ms = min(self._least_queued_ms, call.queued_ms)
         if self._frames == _WINDOW_FRAMES:
-            self._frames = 0
             self._surplus_frames = self._least_queued_ms * call.rate_hz // (len(pcm) * 1_000)
+            self._frames, self._least_queued_ms = 0, _MUCH_MS
         return False

@@ -12,6 +12,7 @@ from gateway.calls.call import LiveCall
 from gateway.calls.configured import endpoint_config, tuning
 from gateway.calls.trunks import Trunks
 from gateway.dialplan import invite
+from gateway.garbage import GarbagePolicy
 from gateway.sip.endpoint import SipEndpoint
 from gateway.sip.events import (
     Confirmed,
@@ -50,6 +51,7 @@ class Gateway:
             self._on_sip_event,
         )
         self.calls: dict[CallRef, LiveCall] = {}
+        self.garbage = GarbagePolicy()
         self.draining = False
         self.started = False
         self.started_at = time.time()
@@ -167,5 +169,6 @@ class Gateway:
             self.sip.end(call.ref, _INTERNAL_ERROR)
         finally:
             del self.calls[call.ref]
+            self.garbage.on_call_ended(len(self.calls))
             if not self.calls:
                 self._empty.set()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import sys
@@ -89,8 +88,7 @@ class _Service:
                 raise
             lag.start()
             self._handle_signals()
-            gc.collect()
-            gc.freeze()  # what lives from now on is calls: the collector need not look at the rest again
+            gateway.garbage.start()
             systemd.daemon.notify("READY=1")
             self._announce()
             background = [

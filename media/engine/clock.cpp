@@ -10,6 +10,7 @@ namespace offhook {
 namespace {
 
 constexpr std::int64_t kTick_ns = 1'000'000;
+constexpr unsigned kSignal_ticks = 2;  // a wake-up of asyncio costs as much as two frames
 constexpr std::int64_t kLate_ns = 5'000'000;
 constexpr std::int64_t kLost_ns = 200'000'000;  // the machine slept: catching up would send a burst of old frames
 
@@ -77,7 +78,7 @@ void Clock::run() {
         if (now_ns - next_ns > kLate_ns) ++late_ticks_;
         if (now_ns - next_ns > kLost_ns) next_ns = now_ns;
         tick(now_ns);
-        inbox_.signal();
+        if (tick_ % kSignal_ticks == 0) inbox_.signal();
     }
 }
 

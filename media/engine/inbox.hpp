@@ -15,7 +15,7 @@ enum class Kind : std::int32_t {
     Frame = 0,    // its samples are Batch::pcm[begin, end)
     Dtmf = 1,     // begin: the digit in ASCII; end: how long it was pressed, in ms
     Mark = 2,     // begin: the mark whose last sample was played
-    Drained = 3,  // the playout queue ran empty
+    Drained = 3,  // the playout queue ran empty and stayed so for a period
     Silent = 4,   // begin: ms without a packet from the peer
 };
 

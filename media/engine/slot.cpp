@@ -138,6 +138,7 @@ bool Slot::play(std::vector<std::int16_t> pcm, std::optional<Mark> mark) {
 
 Flushed Slot::flush() {
     std::lock_guard lock(transmit_);
+    drain_untold_ = false;
     return playout_.flush();
 }
 
@@ -220,7 +221,14 @@ unsigned Slot::transmit() {
     if (pjmedia_port_put_frame(&stream_->port, &frame) != PJ_SUCCESS || stream_->rtp_tx_err_cnt != socket_errors)
         ++counters_.send_errors;
     for (const Mark mark : reached_) inbox_->put_event(id_, Kind::Mark, mark);
-    if (spoken_samples > 0 && playout_.empty()) inbox_->put_event(id_, Kind::Drained);
+    // Not with the last sample but one period later, if nothing has followed: an agent that speaks in real time empties
+    // the queue with every frame, and to be told so each time would cost it more than the frame.
+    if (spoken_samples > 0) {
+        drain_untold_ = true;
+    } else if (drain_untold_ && playout_.empty()) {
+        drain_untold_ = false;
+        inbox_->put_event(id_, Kind::Drained);
+    }
     return again_ms;
 }
 

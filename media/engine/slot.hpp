@@ -106,8 +106,9 @@ private:
     std::mutex transmit_;
     PlayoutQueue playout_;
     bool paused_ = false;
-    bool speaking_ = false;   // the last frame was the agent's, whole
-    unsigned waited_ms_ = 0;  // this frame is late by that much, for the agent's sake
+    bool drain_untold_ = false;  // the agent has spoken, and was not told that the queue is empty
+    bool speaking_ = false;      // the last frame was the agent's, whole
+    unsigned waited_ms_ = 0;     // this frame is late by that much, for the agent's sake
     std::uint64_t tx_timestamp_ = 0;
     std::vector<Mark> reached_;
     std::vector<std::int16_t> tx_frame_;
