@@ -121,8 +121,9 @@ bench-pipeline: $(VENV)/installed ## Cost of a frame and of a stage, beside pipe
 	$(BIN)/python -m bench.pipeline
 
 .PHONY: bench-plots
-bench-plots: $(VENV)/dev-installed ## Draw bench/results/*.json
+bench-plots: $(VENV)/dev-installed ## Draw bench/results/*.json, and put their figures into README.md
 	$(BIN)/python -m bench.plot
+	$(BIN)/python -m bench.figures
 
 .PHONY: bench-ready
 bench-ready: $(VENV)/installed
