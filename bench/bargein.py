@@ -69,6 +69,7 @@ def _result(generated: Mapping[str, Json], window: Window) -> dict[str, Json]:
         **{key: generated[key] for key in counted},
         "cpu_core_pct": round(window.core_pct, 2),
         "rest_core_pct": round(window.rest_core_pct, 2),
+        "machine_stolen_ms": round(window.stolen_ms),
         "generator": generated["generator"],
     }
 

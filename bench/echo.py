@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bench.errors import MeasurementFailedError
 from bench.gateway_process import AgentConfig, Gateway, running_gateway
 from bench.generator import build_generator, count, run_generator, warm_up
-from bench.histogram import DurationFile, Percentiles, percentiles
+from bench.histogram import MEMORY, DurationFile, Percentiles, percentiles
 from bench.provenance import publish
 from bench.usage import Usage, Window, read_usage
 
@@ -55,7 +55,7 @@ class Load:
 
 def measure(load: Load) -> dict[str, Json]:
     """One run against a gateway of its own."""
-    with tempfile.TemporaryDirectory(prefix="offhook-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix="offhook-bench-", dir=MEMORY) as name:
         path = Path(name) / "ingest"
         durations = DurationFile.create(path)
         agent = AgentConfig("bench.agents:ProbeEcho", {"durations": str(path)}, {"mode": "off"})
@@ -103,6 +103,7 @@ def _result(
         "cpu_core_pct": round(window.core_pct, 2),
         "cpu_core_pct_by_thread": {**window.thread_core_pct},
         "rest_core_pct": round(window.rest_core_pct, 2),
+        "machine_stolen_ms": round(window.stolen_ms),
         "rss_kb_idle": idle.rss_kb,
         "rss_kb_loaded": window.end.rss_kb,
         "threads": window.end.threads,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bench.errors import MeasurementFailedError
 from bench.gateway_process import AgentConfig, running_gateway
 from bench.generator import build_generator, run_generator, warm_up
-from bench.histogram import DurationFile
+from bench.histogram import MEMORY, DurationFile
 from bench.provenance import publish
 from bench.usage import Usage, Window, read_usage
 
@@ -35,7 +35,7 @@ class Load:
 
 def measure(load: Load) -> dict[str, Json]:
     """One run against a gateway of its own; every call is echoed, so that its media works as well."""
-    with tempfile.TemporaryDirectory(prefix="offhook-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix="offhook-bench-", dir=MEMORY) as name:
         path = Path(name) / "ingest"
         DurationFile.create(path)
         agent = AgentConfig("bench.agents:ProbeEcho", {"durations": str(path)}, {"mode": "off"})
@@ -66,6 +66,7 @@ def _result(load: Load, generated: Mapping[str, Json], window: Window, idle: Usa
         "cpu_core_pct": round(window.core_pct, 2),
         "cpu_core_pct_by_thread": {**window.thread_core_pct},
         "rest_core_pct": round(window.rest_core_pct, 2),
+        "machine_stolen_ms": round(window.stolen_ms),
         "rss_kb": {"idle": idle.rss_kb, "loaded": window.end.rss_kb, "after": after.rss_kb},
         "threads": {"idle": idle.threads, "after": after.threads},
         "descriptors": {"idle": idle.descriptors, "after": after.descriptors},

@@ -28,6 +28,8 @@ class Usage:
     cpu_s: float
     machine_cpu_s: float
     """Of all processes together."""
+    stolen_s: float
+    """What the hypervisor gave to others while this machine wanted to run."""
     rss_kb: int
     threads: int
     descriptors: int
@@ -47,6 +49,7 @@ def read_usage(pid: int) -> Usage:
         at_s=time.monotonic(),
         cpu_s=time.clock_gettime(_cpu_clock(pid)),
         machine_cpu_s=_machine_cpu_s(),
+        stolen_s=_stolen_s(),
         rss_kb=int(status["VmRSS"].split()[0]),
         threads=int(status["Threads"]),
         descriptors=sum(1 for _ in (proc / "fd").iterdir()),
@@ -59,6 +62,11 @@ def _machine_cpu_s() -> float:
     first_line = Path("/proc/stat").read_text(encoding="ascii").partition("\n")[0]
     user, nice, system, _idle, _iowait, irq, softirq, steal = (int(ticks) for ticks in first_line.split()[1:9])
     return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def _stolen_s() -> float:
+    ticks = Path("/proc/stat").read_text(encoding="ascii").partition("\n")[0].split()[8]
+    return int(ticks) / os.sysconf("SC_CLK_TCK")
 
 
 def _thread_cpu_s(tasks: Path) -> dict[str, float]:
@@ -104,6 +112,11 @@ class Window:
         """CPU of everything else on the machine, the generator included."""
         seconds = self.end.at_s - self.begin.at_s
         return 100 * (self.end.machine_cpu_s - self.begin.machine_cpu_s) / seconds - self.core_pct
+
+    @property
+    def stolen_ms(self) -> float:
+        """How long the machine stood still for others' sake: what every thread and every caller waited."""
+        return 1000 * (self.end.stolen_s - self.begin.stolen_s)
 
     @property
     def thread_core_pct(self) -> dict[str, float]:
