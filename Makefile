@@ -14,6 +14,8 @@ SECONDS ?=
 BASE_PACKAGES := python3 python3-venv python3-dev g++ pkg-config libsystemd-dev
 ENGINE_SOURCES := $(wildcard media/engine/*.cpp media/engine/*.hpp) media/engine/CMakeLists.txt
 PJSIP_SOURCES := $(shell find media/pjsip -type f -not -name '*.pyc')
+# Many tests promise milliseconds: a virtual machine that stands still for fifty breaks them. What fails twice has failed.
+PYTEST = $(BIN)/pytest -q --reruns 1
 PYTHON_TREES := gateway media bench tests
 
 packages_of = $(shell sed 's/\#.*//' $(1))
@@ -58,7 +60,7 @@ check: $(VENV)/dev-installed bench-ready ## Format, lint, strict types, import c
 	$(BIN)/clang-format --dry-run --Werror media/engine/*.cpp media/engine/*.hpp media/engine/tests/*.cpp
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(BIN)/pytest -q -n 2 tests/unit tests/component
+	$(PYTEST) -n 2 tests/unit tests/component
 
 .PHONY: format
 format: $(VENV)/dev-installed ## Bring all sources into form
@@ -78,12 +80,12 @@ test: check check-native test-e2e test-systemd ## Everything
 .PHONY: test-e2e
 test-e2e: $(VENV)/dev-installed ## Real calls against Kamailio, SIPp and baresip on loopback
 	@$(call install_packages,$(call packages_of,tests/packages.txt))
-	$(BIN)/pytest -q tests/e2e
+	$(PYTEST) tests/e2e
 
 .PHONY: test-systemd
 test-systemd: wheels $(VENV)/dev-installed ## Install, start, call and stop the service in a Debian booted for it (needs root)
 	@$(call install_packages,$(call packages_of,tests/packages.txt))
-	$(SUDO) env "PATH=$$PATH" $(BIN)/pytest -q tests/systemd
+	$(SUDO) env "PATH=$$PATH" $(PYTEST) tests/systemd
 
 .PHONY: wheels
 wheels: $(VENV)/installed ## Offhook and all that it needs as wheels, in build/wheels

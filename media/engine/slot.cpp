@@ -179,7 +179,7 @@ unsigned Slot::on_clock(std::int64_t now_ns, unsigned attachment) {
     {
         std::lock_guard lock(transmit_);
         if (stream_ == nullptr || attachment != attachment_) return 0;
-        again_ms = wait_for_agent() ? 1 : transmit();
+        again_ms = wait_for_agent(now_ns) ? 1 : transmit();
     }
     std::lock_guard lock(receive_);
     if (stream_ != nullptr) keep_time(now_ns);
@@ -189,11 +189,27 @@ unsigned Slot::on_clock(std::int64_t now_ns, unsigned attachment) {
 // An agent that speaks in real time is sometimes a few ms late. To wait for it costs the listener nothing; silence in
 // its place would be a glitch, and would leave its voice one frame behind for the rest of the call. The frame's phase
 // follows the agent's: it is kept when the wait was worth it.
-bool Slot::wait_for_agent() {
-    const unsigned patience_ms = period_ms_ / 2;
-    if (paused_ || !speaking_ || playout_.queued_samples() >= frame_samples_ || waited_ms_ >= patience_ms) return false;
+bool Slot::wait_for_agent(std::int64_t now_ns) {
+    if (paused_ || !speaking_ || playout_.queued_samples() >= frame_samples_) return false;
+    if (waited_ms_ == 0) waiting_since_ns_ = now_ns;
+    const std::int64_t waited_ns = now_ns - waiting_since_ns_;
+    // When the machine stood still, the clock makes up for its ticks at once, and the agent needs time for its frames.
+    const bool catching_up = waited_ms_ * kMillisecond_ns > waited_ns + 2 * kMillisecond_ns;
+    const std::int64_t patience_ms = catching_up ? 2 * period_ms_ : period_ms_ / 2;
+    if (waited_ns >= patience_ms * kMillisecond_ns) return false;
     ++waited_ms_;
     return true;
+}
+
+// In how many ms the next frame is due. A frame that was a little late for the agent's sake sets a new phase; what the
+// clock owes beyond that, frames or silence, goes out as fast as it can.
+unsigned Slot::next_due_ms(bool spoken) {
+    owed_ms_ += waited_ms_;
+    waited_ms_ = 0;
+    if (spoken && owed_ms_ <= period_ms_ / 2) owed_ms_ = 0;
+    const unsigned again_ms = owed_ms_ < period_ms_ ? period_ms_ - owed_ms_ : 1;
+    owed_ms_ -= period_ms_ - again_ms;
+    return again_ms;
 }
 
 // The frame is sent under the lock: that is what makes flush() final. On hold, pjmedia sends no frame that it is given,
@@ -207,8 +223,7 @@ unsigned Slot::transmit() {
     else
         spoken_samples = playout_.pop(tx_frame_.data(), tx_frame_.size(), reached_);
     speaking_ = spoken_samples == frame_samples_;
-    const unsigned again_ms = period_ms_ - (speaking_ ? 0 : waited_ms_);
-    waited_ms_ = 0;
+    const unsigned again_ms = next_due_ms(speaking_);
 
     pjmedia_frame frame{};
     frame.type = PJMEDIA_FRAME_TYPE_AUDIO;

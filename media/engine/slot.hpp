@@ -80,7 +80,8 @@ private:
 
     void learn_format(pjmedia_stream* stream);
     unsigned transmit();
-    bool wait_for_agent();
+    bool wait_for_agent(std::int64_t now_ns);
+    unsigned next_due_ms(bool spoken);
     void receive(std::int64_t now_ns);
     void keep_time(std::int64_t now_ns);
     Head look(std::int64_t& ahead_samples);
@@ -109,6 +110,8 @@ private:
     bool drain_untold_ = false;  // the agent has spoken, and was not told that the queue is empty
     bool speaking_ = false;      // the last frame was the agent's, whole
     unsigned waited_ms_ = 0;     // this frame is late by that much, for the agent's sake
+    std::int64_t waiting_since_ns_ = 0;
+    unsigned owed_ms_ = 0;  // by how much the frames that went out are behind the clock
     std::uint64_t tx_timestamp_ = 0;
     std::vector<Mark> reached_;
     std::vector<std::int16_t> tx_frame_;
