@@ -53,8 +53,10 @@ def _debootstrap(packages: list[str], archive: Path) -> None:
 
 
 def _mirror() -> str:
-    """The mirror from which this machine's own apt takes Debian 12, else Debian's own."""
+    """The mirror from which this machine's own apt takes Debian 12."""
     query = ["apt-get", "indextargets", "--format", "$(REPO_URI)"]
     filters = ["Identifier: Packages", f"Codename: {SUITE}", "Label: Debian", "Component: main"]
     found = subprocess.run([*query, *filters], check=False, capture_output=True, text=True).stdout.split()
-    return found[0] if found else "http://deb.debian.org/debian/"
+    if not found:
+        raise RuntimeError(f"apt knows no mirror of {SUITE}: run apt-get update, or add one to its sources")
+    return found[0]
