@@ -17,6 +17,9 @@ PJSIP_SOURCES := $(shell find media/pjsip -type f -not -name '*.pyc')
 # Many tests promise milliseconds: a virtual machine that stands still for fifty breaks them. What fails twice has failed.
 PYTEST = $(BIN)/pytest -q --reruns 1
 PYTHON_TREES := gateway media bench tests
+# Whatever a registry offers today, what was tested is what is installed. Read by pip wherever it runs below.
+export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 packages_of = $(shell sed 's/\#.*//' $(1))
 
@@ -38,19 +41,19 @@ help: ## List the targets
 run: $(VENV)/installed ## Start the gateway (CONFIG=file.yaml; without it, on loopback with agents that need no key)
 	@exec $(BIN)/offhook run $(if $(CONFIG),--config $(CONFIG))
 
-$(VENV)/installed: pyproject.toml $(ENGINE_SOURCES) $(PJSIP_SOURCES)
+$(VENV)/installed: pyproject.toml constraints.txt $(ENGINE_SOURCES) $(PJSIP_SOURCES)
 	@$(call install_packages,$(BASE_PACKAGES) $(call packages_of,media/pjsip/packages.txt systemd/packages.txt))
-	@test -x $(BIN)/python || { $(PYTHON) -m venv $(VENV) && $(BIN)/pip install -q --disable-pip-version-check -U pip; }
+	@test -x $(BIN)/python || { $(PYTHON) -m venv $(VENV) && $(BIN)/pip install -q -U pip; }
 	@pjsip=$$($(PYTHON) media/pjsip/build.py) && \
 	echo "installing Offhook in $(VENV)" && \
-	$(BIN)/pip install -q --disable-pip-version-check 'scikit-build-core>=0.10' 'nanobind>=2.4' 'cmake>=3.25' ninja setuptools wheel && \
-	$(BIN)/pip install -q --disable-pip-version-check --force-reinstall --no-deps "$$pjsip"/wheel/pjsua2-*.whl && \
+	$(BIN)/pip install -q 'scikit-build-core>=0.10' 'nanobind>=2.4' 'cmake>=3.25' ninja setuptools wheel && \
+	$(BIN)/pip install -q --force-reinstall --no-deps "$$pjsip"/wheel/pjsua2-*.whl && \
 	PATH="$(CURDIR)/$(BIN):$$PATH" PKG_CONFIG_PATH="$$pjsip/lib/pkgconfig" \
-	    $(BIN)/pip install -q --disable-pip-version-check --no-build-isolation -e .
+	    $(BIN)/pip install -q --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/dev-installed: $(VENV)/installed
-	@$(BIN)/pip install -q --disable-pip-version-check --group dev
+	@$(BIN)/pip install -q --group dev
 	@touch $@
 
 .PHONY: check
@@ -92,7 +95,7 @@ wheels: $(VENV)/installed ## Offhook and all that it needs as wheels, in build/w
 	@pjsip=$$($(PYTHON) media/pjsip/build.py) && rm -rf build/wheels && mkdir -p build/wheels && \
 	cp "$$pjsip"/wheel/pjsua2-*.whl build/wheels && \
 	PATH="$(CURDIR)/$(BIN):$$PATH" PKG_CONFIG_PATH="$$pjsip/lib/pkgconfig" \
-	    $(BIN)/pip wheel -q --disable-pip-version-check --no-build-isolation --find-links build/wheels -w build/wheels .
+	    $(BIN)/pip wheel -q --no-build-isolation --find-links build/wheels -w build/wheels .
 
 .PHONY: install
 install: wheels ## Install or upgrade the systemd service (as root)
@@ -101,6 +104,14 @@ install: wheels ## Install or upgrade the systemd service (as root)
 .PHONY: uninstall
 uninstall: ## Remove the service; configuration stays
 	$(SUDO) systemd/install.sh uninstall
+
+.PHONY: upgrade
+upgrade: ## Take the newest versions of all libraries, and keep them in constraints.txt
+	rm -rf $(VENV)
+	@sed -i '/^#/!d' constraints.txt
+	@$(MAKE) -s $(VENV)/dev-installed
+	@$(BIN)/pip freeze --all --exclude-editable --exclude pjsua2 --exclude setuptools >>constraints.txt
+	@touch $(VENV)/installed $(VENV)/dev-installed
 
 .PHONY: bench-echo
 bench-echo: bench-ready ## Echo: loss, latency, CPU and memory per call (CALLS=500 SECONDS=30)

@@ -183,7 +183,8 @@ def pipecat_python() -> Path:
         return python
     print(f"installing pipecat from PyPI into {home} (once, about 2 minutes)", file=sys.stderr)
     venv.create(home, with_pip=True, clear=True)
-    subprocess.run([python, "-m", "pip", "install", "--quiet", PIPECAT], check=True)
+    unconstrained = {name: value for name, value in os.environ.items() if name != "PIP_CONSTRAINT"}
+    subprocess.run([python, "-m", "pip", "install", "--quiet", PIPECAT], check=True, env=unconstrained)
     return python
 
 

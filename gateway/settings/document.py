@@ -29,6 +29,9 @@ MAX_VALUES = 50_000
 Data: TypeAlias = "Plain | str | list[Data] | dict[str, Data] | None"
 Step: TypeAlias = "str | int"
 
+_LIBYAML_TOO_DEEP = "maximum nesting depth"
+"""Some builds of libyaml have a limit of their own (1,000), and find it reached before they tell of the first level."""
+
 _NULL = {"", "~", "null", "Null", "NULL"}
 
 
@@ -120,7 +123,11 @@ def parse(text: str, name: str) -> Document:
             if not composer.take(event):
                 break
     except yaml.MarkedYAMLError as error:
-        composer.complain(_place(error.problem_mark or error.context_mark), _because(error), _hint(text, error))
+        place = _place(error.problem_mark or error.context_mark)
+        if _LIBYAML_TOO_DEEP in _because(error):
+            composer.too_deep(place)
+        else:
+            composer.complain(place, _because(error), _hint(text, error))
     except (yaml.YAMLError, UnicodeEncodeError) as error:
         reason = str(error).splitlines()[0]
         composer.complain(None, f"not YAML: {reason}", "remove the character")
@@ -217,16 +224,16 @@ class _Composer:
 
     def _begin(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent, place: Place) -> bool:
         if len(self._open) >= MAX_DEPTH:
-            return self._too_deep(place)
+            self.too_deep(place)
+            return False
         self._tag(event, place)
         node = Node(place, {} if isinstance(event, yaml.MappingStartEvent) else [])
         self._open.append((node, event.anchor))
         self._key.append(None)
         return True
 
-    def _too_deep(self, place: Place) -> bool:
+    def too_deep(self, place: Place) -> None:
         self.complain(place, f"nested deeper than {MAX_DEPTH} levels", "make the structure flatter")
-        return False
 
     def _end(self) -> bool:
         node, anchor = self._open.pop()
@@ -270,7 +277,8 @@ class _Composer:
         parent.values += node.values
         parent.depth = max(parent.depth, node.depth + 1)
         if parent.depth > MAX_DEPTH:
-            return self._too_deep(node.place)
+            self.too_deep(node.place)
+            return False
         if parent.values > MAX_VALUES:
             self.complain(node.place, f"more than {MAX_VALUES} values, aliases expanded", "split the file")
             return False
