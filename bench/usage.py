@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 def _cpu_clock(pid: int) -> int:
@@ -58,15 +59,20 @@ def read_usage(pid: int) -> Usage:
 
 
 def _machine_cpu_s() -> float:
-    """All that was not idle, by proc(5); time that the hypervisor took away included."""
-    first_line = Path("/proc/stat").read_text(encoding="ascii").partition("\n")[0]
-    user, nice, system, _idle, _iowait, irq, softirq, steal = (int(ticks) for ticks in first_line.split()[1:9])
-    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+    """All cores' time that was not idle, of an arbitrary origin.
+
+    By the idle time (proc(5)), which the kernel keeps exactly: what ran is sampled by its tick, and short work missed.
+    """
+    idle, iowait = (int(ticks) for ticks in _cpu_line()[4:6])
+    return time.monotonic() * (os.cpu_count() or 1) - (idle + iowait) / _TICKS_PER_S
 
 
 def _stolen_s() -> float:
-    ticks = Path("/proc/stat").read_text(encoding="ascii").partition("\n")[0].split()[8]
-    return int(ticks) / os.sysconf("SC_CLK_TCK")
+    return int(_cpu_line()[8]) / _TICKS_PER_S
+
+
+def _cpu_line() -> list[str]:
+    return Path("/proc/stat").read_text(encoding="ascii").partition("\n")[0].split()
 
 
 def _thread_cpu_s(tasks: Path) -> dict[str, float]:
