@@ -69,7 +69,7 @@ class NullLeg(Leg):
 
     def position(self) -> Position:
         """All is played."""
-        return Position(self._played, 0)
+        return Position(self._played, 0, 0.0)
 
 
 def voice_like(frames: int) -> list[Pcm]:

@@ -24,6 +24,8 @@ class Position:
     """Agent audio handed to the wire since the leg opened; silence that filled a gap is not counted."""
     queued_samples: int
     """Agent audio accepted and not yet played."""
+    wait_ms: float
+    """How long audio that is queued now waits before its first sample goes to the wire, unless playout is paused."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ class EngineLeg(Leg):
 
     def position(self) -> Position:
         position = self.slot.position()
-        return Position(position.played_samples, position.queued_samples)
+        return Position(position.played_samples, position.queued_samples, position.wait_ms)
 
     def counters(self) -> _engine.Counters:
         """What the wire and the agent's side saw since the leg was opened."""

@@ -71,7 +71,8 @@ void bind_values(nb::module_& m) {
             "playout_limit_ms"_a = 120'000);
     nb::class_<Position>(m, "Position")
         .def_ro("played_samples", &Position::played_samples)
-        .def_ro("queued_samples", &Position::queued_samples);
+        .def_ro("queued_samples", &Position::queued_samples)
+        .def_ro("wait_ms", &Position::wait_ms);
     nb::class_<Flushed>(m, "Flushed")
         .def_ro("played_samples", &Flushed::played_samples)
         .def_ro("dropped_samples", &Flushed::dropped_samples)

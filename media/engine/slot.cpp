@@ -149,7 +149,14 @@ void Slot::pause(bool paused) {
 
 Position Slot::position() {
     std::lock_guard lock(transmit_);
-    return {playout_.played_samples(), playout_.queued_samples()};
+    const std::size_t queued_samples = playout_.queued_samples();
+    double wait_ms = 0;
+    if (stream_ != nullptr) {
+        const auto due_ns = std::max<std::int64_t>(due_ns_ - monotonic_ns(), 0);
+        wait_ms = static_cast<double>(due_ns) / kMillisecond_ns +
+                  static_cast<double>(queued_samples / frame_samples_ * period_ms_);
+    }
+    return {playout_.played_samples(), queued_samples, wait_ms};
 }
 
 Counters Slot::counters() {
@@ -180,6 +187,7 @@ unsigned Slot::on_clock(std::int64_t now_ns, unsigned attachment) {
         std::lock_guard lock(transmit_);
         if (stream_ == nullptr || attachment != attachment_) return 0;
         again_ms = wait_for_agent(now_ns) ? 1 : transmit();
+        due_ns_ = now_ns + again_ms * kMillisecond_ns;
     }
     std::lock_guard lock(receive_);
     if (stream_ != nullptr) keep_time(now_ns);

@@ -40,6 +40,7 @@ struct Counters {
 struct Position {
     std::uint64_t played_samples;
     std::uint64_t queued_samples;
+    double wait_ms;  // before the next sample that is queued goes out; for how long the slot is paused, nobody knows
 };
 
 // Lock order: transmit or receive lock, then the stream's jitter buffer mutex, then the inbox.
@@ -111,7 +112,8 @@ private:
     bool speaking_ = false;      // the last frame was the agent's, whole
     unsigned waited_ms_ = 0;     // this frame is late by that much, for the agent's sake
     std::int64_t waiting_since_ns_ = 0;
-    unsigned owed_ms_ = 0;  // by how much the frames that went out are behind the clock
+    std::int64_t due_ns_ = 0;  // the next frame
+    unsigned owed_ms_ = 0;     // by how much the frames that went out are behind the clock
     std::uint64_t tx_timestamp_ = 0;
     std::vector<Mark> reached_;
     std::vector<std::int16_t> tx_frame_;

@@ -77,7 +77,8 @@ class FakeLeg(Leg):
         self._paused = False
 
     def position(self) -> Position:
-        return Position(self._played, self._queued)
+        due_s = self._tick.when() - self._loop.time() if self._tick is not None else 0.0
+        return Position(self._played, self._queued, due_s * 1_000 + self._queued // self._frame * FRAME_MS)
 
     def stop_clock(self) -> None:
         """No more ticks: the stream is gone."""

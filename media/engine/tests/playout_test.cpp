@@ -105,6 +105,11 @@ TEST_F(PlayoutQueueTest, RefusesMoreThanAnEmptyQueueTakes) {
     EXPECT_FALSE(unlimited_by_nobody.push(ramp(1, 1), std::nullopt));
 }
 
+TEST_F(PlayoutQueueTest, KeepsNothingOfAnEmptyPiece) {
+    EXPECT_TRUE(push(0));
+    EXPECT_TRUE(queue.empty());
+}
+
 TEST_F(PlayoutQueueTest, FlushTellsWhatWasHeardAndWhatWasNot) {
     push(4, 1);
     push(4, 2);

@@ -204,6 +204,21 @@ TEST_F(TransmitTest, WaitsForAnAgentThatIsAFewMsLate) {
     EXPECT_EQ(std::count(first, last, 0), 0) << "a hole in a voice that was late by less than half a frame";
 }
 
+TEST_F(TransmitTest, KnowsHowLongWhatItIsGivenWillWait) {
+    start();
+    play(1, 5);
+    call->peer.receive();
+    const double wait_ms = slot->position().wait_ms;
+    const std::int64_t asked_ns = monotonic_ns();
+    play(2, 1);
+    std::optional<Packet> packet;
+    do packet = call->peer.receive();
+    while (packet && packet->payload[0] != 0xFF - 2);
+    ASSERT_TRUE(packet);
+    EXPECT_NEAR(static_cast<double>(monotonic_ns() - asked_ns) / 1e6, wait_ms, 8);
+    EXPECT_GE(wait_ms, 80);
+}
+
 TEST_F(TransmitTest, KeepsTheQueueWhileThePeerIsOnHold) {
     start(kPcmu, PJMEDIA_DIR_DECODING);
     play(1, 3, 1);

@@ -100,7 +100,7 @@ class FakeSlot:
         return not self.full
 
     def position(self) -> Position:
-        return Position(80, 4000)
+        return Position(80, 4000, 500.0)
 
 
 class FakeEngine:
