@@ -109,7 +109,7 @@ async def check_an_empty_mark_follows_what_is_queued(rig: LegRig) -> None:
     assert notes.marks == [1]
     rig.leg.play(sound(rig.leg, 100))
     rig.leg.play(sound(rig.leg, 0), 2)
-    await rig.elapse(20)
+    await rig.elapse(20 + rig.slack_ms)
     assert notes.marks == [1]
     await rig.elapse(120 + rig.slack_ms)
     assert notes.marks == [1, 2]
