@@ -21,17 +21,9 @@ PYTHON_TREES := gateway media bench tests
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-packages_of = $(shell sed 's/\#.*//' $(1))
+PACKAGES := systemd/packages.sh
 
-# Installs those of the packages that are missing; asks the network for nothing when none is.
-define install_packages
-missing=; for package in $(1); do \
-    dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; done; \
-if [ -n "$$missing" ]; then \
-    echo "installing Debian packages:$$missing"; \
-    $(SUDO) apt-get -qq update && \
-    $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install $$missing >/dev/null; fi
-endef
+.NOTPARALLEL:
 
 .PHONY: help
 help: ## List the targets
@@ -42,8 +34,8 @@ run: $(VENV)/installed ## Start the gateway (CONFIG=file.yaml; without it, on lo
 	@exec $(BIN)/offhook run $(if $(CONFIG),--config $(CONFIG))
 
 $(VENV)/installed: pyproject.toml constraints.txt $(ENGINE_SOURCES) $(PJSIP_SOURCES)
-	@$(call install_packages,$(BASE_PACKAGES) $(call packages_of,media/pjsip/packages.txt systemd/packages.txt))
-	@test -x $(BIN)/python || { $(PYTHON) -m venv $(VENV) && $(BIN)/pip install -q -U pip; }
+	@$(PACKAGES) $(BASE_PACKAGES) media/pjsip/packages.txt systemd/packages.txt
+	@test -x $(BIN)/pip || { $(PYTHON) -m venv $(VENV) && $(BIN)/pip install -q -U pip; }
 	@pjsip=$$($(PYTHON) media/pjsip/build.py) && \
 	echo "installing Offhook in $(VENV)" && \
 	$(BIN)/pip install -q 'scikit-build-core>=0.10' 'nanobind>=2.4' 'cmake>=3.25' ninja setuptools wheel && \
@@ -73,7 +65,7 @@ format: $(VENV)/dev-installed ## Bring all sources into form
 
 .PHONY: check-native
 check-native: $(VENV)/dev-installed ## The engine's own tests under ThreadSanitizer and AddressSanitizer
-	@$(call install_packages,$(call packages_of,media/engine/tests/packages.txt))
+	@$(PACKAGES) media/engine/tests/packages.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" PKG_CONFIG_PATH="$$($(PYTHON) media/pjsip/build.py)/lib/pkgconfig" \
 	    media/engine/tests/run.sh
 
@@ -82,12 +74,12 @@ test: check check-native test-e2e test-systemd ## Everything
 
 .PHONY: test-e2e
 test-e2e: $(VENV)/dev-installed ## Real calls against Kamailio, SIPp and baresip on loopback
-	@$(call install_packages,$(call packages_of,tests/packages.txt))
+	@$(PACKAGES) --asleep tests/packages.txt
 	$(PYTEST) tests/e2e
 
 .PHONY: test-systemd
 test-systemd: wheels $(VENV)/dev-installed ## Install, start, call and stop the service in a Debian booted for it (needs root)
-	@$(call install_packages,$(call packages_of,tests/packages.txt))
+	@$(PACKAGES) --asleep tests/packages.txt
 	$(SUDO) env "PATH=$$PATH" $(PYTEST) tests/systemd
 
 .PHONY: wheels
@@ -97,8 +89,11 @@ wheels: $(VENV)/installed ## Offhook and all that it needs as wheels, in build/w
 	PATH="$(CURDIR)/$(BIN):$$PATH" PKG_CONFIG_PATH="$$pjsip/lib/pkgconfig" \
 	    $(BIN)/pip wheel -q --no-build-isolation --find-links build/wheels -w build/wheels .
 
+# Under sudo the wheels are still built as the user, whose the tree and the cache of PJSIP are.
 .PHONY: install
-install: wheels ## Install or upgrade the systemd service (as root)
+install: ## Install or upgrade the systemd service (as root)
+	@$(PACKAGES) $(BASE_PACKAGES) media/pjsip/packages.txt systemd/packages.txt
+	@$(if $(SUDO_USER),sudo -u $(SUDO_USER) -H) $(MAKE) -s wheels
 	$(SUDO) systemd/install.sh build/wheels
 
 .PHONY: uninstall

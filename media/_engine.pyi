@@ -113,6 +113,9 @@ class Engine:
     def fileno(self) -> int:
         """Readable when there is something to read."""
     @property
+    def slots(self) -> int:
+        """How many slots there are in the process, whoever holds them."""
+    @property
     def late_ticks(self) -> int:
         """Times that a clock thread woke more than 5 ms late."""
     @property

@@ -32,17 +32,8 @@ need_root() {
 
 install_packages() {
     [ -z "$root" ] || return 0
-    missing=''
-    packages=$(grep -v '^#' "$source_dir/systemd/packages.txt")
-    for package in $packages; do
-        status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || status=absent
-        [ "$status" = installed ] || missing="$missing $package"
-    done
-    [ -n "$missing" ] || return 0
-    say "Debian packages:$missing"
-    # shellcheck disable=SC2086 # a list of words
-    { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install $missing; } \
-        >/dev/null || fail "apt-get could not install$missing: see above, then run this again"
+    "$source_dir/systemd/packages.sh" "$source_dir/systemd/packages.txt" ||
+        fail "apt-get could not install what $source_dir/systemd/packages.txt names: see above, then run this again"
 }
 
 # The program is made beside the old one and takes its place at the end.

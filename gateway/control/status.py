@@ -50,7 +50,13 @@ def _media(gateway: Gateway) -> dict[str, Json]:
     if gateway.state == "starting":
         return {}
     plane = gateway.sip.plane
-    return {"legs": plane.legs, "late_ticks": plane.engine.late_ticks, "realtime": plane.engine.realtime}
+    engine = plane.engine
+    return {
+        "legs": plane.legs,
+        "slots": engine.slots,
+        "late_ticks": engine.late_ticks,
+        "realtime": engine.realtime,
+    }
 
 
 def _trunks(gateway: Gateway) -> dict[str, Json]:

@@ -125,6 +125,7 @@ NB_MODULE(_engine, m) {
         .def("attach", &attach, "slot"_a, "stream"_a)
         .def("read", &read)
         .def("fileno", [](Engine& engine) { return engine.inbox().fd(); })
+        .def_prop_ro("slots", [](const Engine&) { return Slot::alive(); })
         .def_prop_ro("late_ticks", &Engine::late_ticks)
         .def_prop_ro("realtime", &Engine::realtime);
     m.attr("FRAME") = static_cast<int>(Kind::Frame);

@@ -18,6 +18,8 @@ constexpr unsigned kOpusRecovers = 12;  // packets in a row, then pjmedia gives 
 
 // A pjmedia_stream begins with its common part; stream.h does not say so, stream.c relies on it throughout.
 pjmedia_stream_common* common(pjmedia_stream* stream) { return reinterpret_cast<pjmedia_stream_common*>(stream); }
+std::atomic<unsigned> slots_alive{0};
+
 pjmedia_stream* whole(pjmedia_stream_common* stream) { return reinterpret_cast<pjmedia_stream*>(stream); }
 
 class JitterBufferLock {
@@ -42,7 +44,12 @@ std::int64_t monotonic_ns() {
 Slot::Slot(SlotId id, std::shared_ptr<Inbox> inbox, const Tuning& tuning)
     : id_(id), inbox_(std::move(inbox)), tuning_(tuning) {
     reached_.reserve(64);
+    ++slots_alive;
 }
+
+Slot::~Slot() { --slots_alive; }
+
+unsigned Slot::alive() { return slots_alive; }
 
 void Slot::learn_format(pjmedia_stream* stream) {
     pjmedia_port* port = nullptr;

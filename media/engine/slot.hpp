@@ -49,6 +49,12 @@ class Slot : public std::enable_shared_from_this<Slot> {
 public:
     // The slot may outlive the engine, as its stream may: it shares the inbox.
     Slot(SlotId id, std::shared_ptr<Inbox> inbox, const Tuning& tuning);
+    ~Slot();
+    Slot(const Slot&) = delete;
+    Slot& operator=(const Slot&) = delete;
+
+    // How many there are in the process: those of live calls, and of streams that are about to go.
+    static unsigned alive();
 
     // SIP thread. After attach() the stream belongs to the slot's threads until detach(), which returns only
     // when none of them is inside it. A slot may be attached again, to a stream of the same rate; what is

@@ -7,17 +7,27 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.gateway_process import FOUND_AT_THE_END
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
 LIMIT_S = 60
-SLOW_LIMIT_S = 150
+SLOW_LIMIT_S = 360
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Make the mark known."""
-    config.addinivalue_line("markers", "slow: takes more than ten seconds by its nature")
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail for what a gateway had done wrong by its end, whoever was tried again after it."""
+    if FOUND_AT_THE_END and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell why."""
+    for found in FOUND_AT_THE_END:
+        terminalreporter.section("found at a gateway's end", red=True)
+        terminalreporter.write_line(found)
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from tests.e2e.peers.rtp import decode_ulaw, encode_ulaw
 from tests.e2e.peers.sip_message import direction
 from tests.e2e.peers.sipp import Script, Sipp, run_sipp
 from tests.e2e.peers.sound import assert_tones, gaps, level_dbfs, silence, stretches, tone, tones_hz
-from tests.e2e.peers.wire import RtpRelay, RtpSniffer
+from tests.e2e.peers.wire import RtpRelay
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -134,19 +134,17 @@ def test_phones_hear_each_other(codec: Codec) -> None:
 
 def test_caller_hears_its_echo_20_ms_packets_apart() -> None:
     with Sipp(Script("answer", rtp_echo=True)) as echo, Caller((echo.host, echo.port)) as caller:
-        with RtpSniffer(echo.media_port) as sniffer:
-            call = caller.dial("600")
-            call.wait_answered()
-            call.send(tone(440, 500))
-            call.press("5")
-            call.send(tone(700, 400))
-            assert_tones(call.wait_heard(1300), 8000, [440, 700])
-            assert call.hangup() == 200
+        call = caller.dial("600")
+        call.wait_answered()
+        call.send(tone(440, 500))
+        call.press("5")
+        call.send(tone(700, 400))
+        assert_tones(call.wait_heard(1300), 8000, [440, 700])
+        assert call.hangup() == 200
         leaving = {packet.sequence: packet.time_s for packet in call.stream.sent}
         delays_ms = [1000 * (packet.time_s - leaving[packet.sequence]) for packet in call.received]
         assert 0 < np.median(delays_ms) < 5
         assert np.median(np.diff([packet.time_s for packet in call.stream.sent])) == pytest.approx(0.02, abs=0.002)
-        assert [p.sequence for p in sniffer.to_port(echo.media_port)] == [p.sequence for p in call.stream.sent]
         digit = [packet for packet in call.received if packet.payload_type == 101]
         assert len({packet.timestamp for packet in digit}) == 1
         assert digit[-1].payload[:2] == bytes((5, 0x8A))

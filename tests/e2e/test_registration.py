@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -112,6 +113,19 @@ def test_a_real_phone_dials_the_number(carrier: Kamailio, gateway: GatewayProces
         assert_heard(phone.heard()[0], [440, 1000], phone.heard()[1])
     record = wait_until(lambda: gateway.events("call.ended", **{"from": f"phone-{transport}"}), "its record", 5)[0]
     assert (record["trunk"], record["ended_by"]) == ("carrier", "caller")
+
+
+def test_a_real_phone_dials_the_number_and_hears_the_agent(carrier: Kamailio, gateway: GatewayProcess) -> None:
+    welcome, rate_hz = read_wav(DIALPLANS / "sounds" / "welcome.wav")
+    with Baresip(silence(300), PCMU, user="phone-welcome") as phone:
+        phone.dial(f"sip:{NUMBER}@{carrier.address}")
+        phone.wait_event("CALL_ESTABLISHED")
+        time.sleep(3)  # its recording can be read when the call is over
+        phone.hangup()
+        heard, heard_rate_hz = phone.heard()
+    assert likeness(heard, heard_rate_hz, welcome, rate_hz) > ALIKE
+    (record,) = wait_until(lambda: gateway.events("call.ended", **{"from": "phone-welcome"}), "its record", 5)
+    assert (record["to"], record["agents"]) == (NUMBER, ["welcome"])
 
 
 def test_number_in_the_request_uri() -> None:

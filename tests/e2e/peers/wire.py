@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import math
 import selectors
 import socket
-import struct
 import threading
 import time
 from dataclasses import dataclass, field
@@ -126,69 +124,6 @@ class RtpRelay:
                 sock.sendto(data, direction.target)
             except (BlockingIOError, ConnectionRefusedError):
                 return
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class RtpSniffer:
-    """All RTP of chosen ports on loopback, whoever sends it, with the kernel's times. Needs CAP_NET_RAW (root)."""
-
-    def __init__(self, *ports: int) -> None:
-        """Listen to packets from or to one of `ports`."""
-        self._ports = frozenset(ports)
-        self._packets: list[tuple[int, RtpPacket]] = []
-        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_IP))
-        self._socket.bind(("lo", ETH_P_IP))
-        self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
-        self._socket.settimeout(POLL_S)
-        self._closed_s = math.inf
-        self._thread = threading.Thread(target=self._run, name="rtp sniffer", daemon=True)
-        self._thread.start()
-
-    def to_port(self, port: int) -> tuple[RtpPacket, ...]:
-        """What was sent to `port`, in order."""
-        return tuple(packet for target, packet in self._packets if target == port)
-
-    def from_port(self, port: int) -> tuple[RtpPacket, ...]:
-        """What was sent from `port`, in order."""
-        return tuple(packet for _, packet in self._packets if packet.source[1] == port)
-
-    def close(self) -> None:
-        """Stop listening; the packets that left before stay."""
-        self._closed_s = time.monotonic()
-        self._thread.join()
-        self._socket.close()
-
-    def _run(self) -> None:
-        while True:
-            try:
-                data, ancillary, _, address = self._socket.recvmsg(2048, 64)
-            except TimeoutError:
-                if self._closed_s < math.inf:
-                    return
-                continue
-            time_s = arrival_s(ancillary)
-            if time_s > self._closed_s:
-                return
-            # Loopback shows each packet twice, leaving and arriving.
-            if address[2] != PACKET_OUTGOING and data[9] == socket.IPPROTO_UDP:
-                self._take(data, time_s)
-
-    def _take(self, data: bytes, time_s: float) -> None:
-        start = 4 * (data[0] & 0x0F)
-        source_port, target_port = struct.unpack_from("!HH", data, start)
-        if self._ports.isdisjoint((source_port, target_port)):
-            return
-        packet = parse_rtp(data[start + 8 :], time_s, (socket.inet_ntoa(data[12:16]), source_port))
-        if packet is not None:
-            self._packets.append((target_port, packet))
 
     def __enter__(self) -> Self:
         return self

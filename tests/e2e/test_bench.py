@@ -1,0 +1,53 @@
+"""The benchmarks run, and print what they promise; how fast is not asked here."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ALWAYS = {"machine", "versions", "commit"}
+PERCENTILES = {"p50", "p99", "max"}
+
+
+def last_object(module: str, *options: str) -> dict[str, object]:
+    command = [sys.executable, "-m", module, "--no-save", *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    printed: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    assert printed.keys() >= ALWAYS
+    return printed
+
+
+def keys(value: object) -> set[str]:
+    assert isinstance(value, dict)
+    return set(value)
+
+
+def test_echo() -> None:
+    result = last_object("bench.echo", "--calls", "3", "--seconds", "1")
+    assert (result["calls"], result["answered"], result["rtp_tx"]) == (3, 3, 150)
+    assert result["rtp_rx"] == 150
+    assert result["loss_pct"] == 0
+    assert keys(result["echo_ms"]) >= PERCENTILES | {"p99_9"}
+    assert keys(result["ingest_ms"]) >= PERCENTILES
+    assert keys(result["gap_ms"]) >= PERCENTILES
+    assert result.keys() >= {"cpu_core_pct_per_call", "rss_kb_per_call"}
+
+
+def test_setup() -> None:
+    result = last_object("bench.setup", "--cps", "10", "--live", "5", "--seconds", "1")
+    assert (result["failed"], result["live_after"]) == (0, 0)
+    assert result["cps"] == pytest.approx(10, abs=3)
+    assert result["live"]
+
+
+@pytest.mark.slow
+def test_barge_in() -> None:
+    result = last_object("bench.bargein", "--calls", "2")
+    assert result["calls"] == 2
+    assert keys(result["stop_ms"]) >= PERCENTILES
