@@ -202,12 +202,13 @@ class FloorControl:
             self._over_ms = 0
 
     def on_agent_stopped(self) -> tuple[Action, ...]:
-        """The agent has nothing more to say."""
+        """The agent has nothing more to say, or was out of audio for a moment: what was spoken over it still counts."""
         self._speaking = False
         self._quiet_ms = 0
         if not self._pending:
             return ()
-        return self._release()
+        self._pending = False
+        return (_RESUME,)
 
     def on_agent_silenced(self) -> None:
         """All that the agent had queued was dropped, and what was held is held no more."""

@@ -45,7 +45,6 @@ class Counters:
     """What happened in one conversation, for the call record."""
 
     frames_heard: int = 0
-    barge_ins_pending: int = 0
     barge_ins_confirmed: int = 0
     barge_ins_rejected: int = 0
     turns: int = 0
@@ -386,7 +385,7 @@ class Conversation:
         for action in actions:
             match action:
                 case PausePlayout():
-                    self._hold()
+                    self._playout.hold()
                 case ResumePlayout():
                     self._release()
                 case CutPlayout():
@@ -397,22 +396,15 @@ class Conversation:
                 case SpeechEnded():
                     self._emit(action)
 
-    def _hold(self) -> None:
-        if self._playout.hold():
-            self.counters.barge_ins_pending += 1
-        else:
-            self.on_drained()  # the last sample is out, and its event is still on the way
-
     def _release(self) -> None:
-        if self._playout.held:
-            self._playout.release()
+        if not self._playout.held:
+            return
+        self._playout.release()
+        if self._playout.has_audio:  # or the agent had finished, and its voice does not go on
             self.counters.barge_ins_rejected += 1
             self._emit(Resumed(self._playout.heard_ms))
 
     def _interrupt(self) -> None:
-        if not self._playout.has_audio:
-            self.on_drained()  # everything was heard: there is nothing to interrupt
-            return
         cut = self._cut()
         self.counters.barge_ins_confirmed += 1
         self._playout.notice = True

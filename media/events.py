@@ -53,7 +53,7 @@ class Interrupted:
     heard_ms: int
     """How much of the utterance that was playing reached the wire."""
     unheard_ms: int
-    """How much queued audio was dropped, all utterances together."""
+    """How much queued audio was dropped, all utterances together; 0 for an agent that speaks in real time."""
     marks_reached: tuple[str, ...] = ()
     """Marks since the agent began to speak that were heard, in order; the last 256."""
     marks_dropped: tuple[str, ...] = ()

@@ -298,14 +298,10 @@ class Playout:
 
     # -- what the leg tells, and what is done to it -------------------------------------------------------------------
 
-    def hold(self) -> bool:
-        """Pause the leg; False, and not paused, when nothing is left to hold."""
+    def hold(self) -> None:
+        """Pause the leg, also while its queue is empty: an agent that speaks in real time fills it with every frame."""
         self._leg.pause()
-        if self._leg.position().queued_samples == 0:
-            self._leg.resume()
-            return False
         self.held = True
-        return True
 
     def release(self) -> None:
         """Let the leg go on."""

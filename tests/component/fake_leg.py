@@ -14,7 +14,7 @@ FRAME_MS = 20
 
 
 class FakeLeg(Leg):
-    """Plays 20 ms at a time on a fixed grid; tells marks and drains `event_delay_ms` after they happened.
+    """Plays 20 ms at a time on a fixed grid; tells marks and drains `event_delay_ms` after they are due.
 
     `wire` is what the party hears, frame by frame, silence included, from the first `play` on.
     """
@@ -31,7 +31,7 @@ class FakeLeg(Leg):
         self._marks: deque[tuple[int, int]] = deque()
         self._news: deque[Callable[[LegListener], None]] = deque()
         self._paused = False
-        self._fed = False  # something was played since the last drain
+        self._drain_untold = False
         self._tick: asyncio.TimerHandle | None = None
         self.listener: LegListener | None = None
         self.wire: list[Pcm] = []
@@ -48,7 +48,6 @@ class FakeLeg(Leg):
         if len(pcm):
             self._queue.append(pcm.copy())
             self._queued += len(pcm)
-            self._fed = True
         if mark is not None:
             self.marks_taken += 1
             if self._queued:
@@ -65,7 +64,7 @@ class FakeLeg(Leg):
         self._queue.clear()
         self._marks.clear()
         self._queued = 0
-        self._fed = False
+        self._drain_untold = False
         return Flushed(self._played, dropped, marks)
 
     def pause(self) -> None:
@@ -106,8 +105,10 @@ class FakeLeg(Leg):
         while self._marks and self._marks[0][0] <= self._played and not self._paused:
             _, mark = self._marks.popleft()
             self._tell(lambda listener, mark=mark: listener.on_mark(mark))  # type: ignore[misc]
-        if self._fed and not self._queued:
-            self._fed = False
+        if filled:
+            self._drain_untold = True
+        elif self._drain_untold and not self._queued:
+            self._drain_untold = False
             self._tell(lambda listener: listener.on_drained())
         self._schedule()
 

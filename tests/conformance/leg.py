@@ -83,6 +83,27 @@ async def check_plays_all_and_tells_it_drained_once(rig: LegRig) -> None:
     assert len(rig.party_heard()) == len(audio)
 
 
+async def check_drained_waits_a_frame_for_more(rig: LegRig) -> None:
+    notes = rig.leg.listener = Notes()
+    await rig.elapse(10)
+    for _ in range(10):  # each of them empties the queue
+        rig.leg.play(sound(rig.leg, 20))
+        await rig.elapse(20)
+    assert notes.drained == 0
+    await rig.elapse(60 + rig.slack_ms)
+    assert notes.drained == 1
+
+
+async def check_drained_is_told_while_paused(rig: LegRig) -> None:
+    notes = rig.leg.listener = Notes()
+    rig.leg.play(sound(rig.leg, 20))
+    await rig.elapse(30)
+    rig.leg.pause()
+    await rig.elapse(40 + rig.slack_ms)
+    assert notes.drained == 1
+    rig.leg.resume()
+
+
 async def check_odd_lengths_are_played_to_the_sample(rig: LegRig) -> None:
     notes = rig.leg.listener = Notes()
     for count in (1, 7, 159, 161, 1_003):
@@ -226,6 +247,8 @@ async def check_the_party_is_heard_in_order_and_read_only(rig: LegRig) -> None:
 
 LEG_CHECKS: tuple[Callable[[LegRig], Awaitable[None]], ...] = (
     check_plays_all_and_tells_it_drained_once,
+    check_drained_waits_a_frame_for_more,
+    check_drained_is_told_while_paused,
     check_odd_lengths_are_played_to_the_sample,
     check_marks_come_in_order_after_their_audio,
     check_an_empty_mark_follows_what_is_queued,

@@ -100,6 +100,14 @@ def test_an_underrun_of_the_agent_does_not_start_the_count_over() -> None:
     assert kinds(hear(floor, "##")) == [(2, CutPlayout)]
 
 
+def test_an_underrun_while_held_delays_the_interruption_by_nothing() -> None:
+    floor = speaking(BargeIn.PAUSE)
+    hear(floor, "#" * 10)
+    assert floor.on_agent_stopped() == (ResumePlayout(),)
+    floor.on_agent_started()
+    assert kinds(hear(floor, "#" * 10)) == [(1, PausePlayout), (10, CutPlayout)]
+
+
 def test_the_agent_overrules_until_the_speech_ends() -> None:
     floor = speaking(BargeIn.PAUSE)
     hear(floor, "#" * 8)
