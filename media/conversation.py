@@ -138,7 +138,11 @@ class Conversation:
             yield pcm
 
     async def events(self) -> AsyncIterator[Event]:
-        """Everything that happens, urgent events before any audio; the last one is `Hangup`."""
+        """Everything that happens, urgent events before any audio; the last one is `Hangup`.
+
+        What happens while the agent does something else, as in `speak`, waits and comes in order: a `SpeechEnded` may
+        be the end of a cough, long before the `Interrupted` behind it.
+        """
         self.listen()
         while (event := await self._lanes.get()) is not None:
             self.take_note()
@@ -191,6 +195,7 @@ class Conversation:
         """Say all of it as one utterance and wait until it was heard; an interruption ends it at once.
 
         Give it a synthesis as it streams: it is not asked for more than `max_ahead_ms` ahead, and closed when cut.
+        What happened meanwhile waits in `events`, in order, the `Interrupted` of an interruption among it.
         """
         return await speak(self.utterance(), speech)
 

@@ -57,7 +57,7 @@ class Call(Protocol):
         """The caller's voice, frame by frame."""
 
     def events(self) -> AsyncIterator[Event]:
-        """Everything that happens; urgent events overtake audio."""
+        """Everything that happens; urgent events overtake audio. What nobody waits for waits here, in order."""
 
     def play(self, pcm: Pcm, mark: str | None = None) -> bool:
         """Queue audio at once or not at all."""
@@ -69,7 +69,10 @@ class Call(Protocol):
         """Wait until everything queued was heard or dropped."""
 
     async def speak(self, speech: Pcm | Iterable[Pcm] | AsyncIterable[Pcm]) -> Spoken:
-        """Say all of it as one utterance and wait until it was heard or interrupted."""
+        """Say all of it as one utterance and wait until it was heard or interrupted.
+
+        What happens meanwhile waits, in order: `events` tells of it afterwards, of coughs and their ends, too.
+        """
 
     def utterance(self) -> Speech:
         """A new answer, that an interruption from now on silences for good."""

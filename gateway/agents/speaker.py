@@ -7,7 +7,7 @@ import asyncio
 from gateway.agents.agent import Call
 from gateway.agents.errors import AgentSetupError
 from gateway.agents.settings import OnInterrupt, SpeakerSettings
-from media.events import SpeechEnded
+from gateway.agents.turns import interruption_over
 from media.wav import WavError, check_wav, load_wav
 
 
@@ -46,7 +46,4 @@ class SpeakerAgent:
     async def _goes_on(self, call: Call) -> bool:
         if self._settings.on_interrupt is OnInterrupt.STOP:
             return False
-        async for event in call.events():
-            if isinstance(event, SpeechEnded):
-                return True
-        return False
+        return await interruption_over(call)

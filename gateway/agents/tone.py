@@ -10,7 +10,7 @@ import numpy as np
 
 from gateway.agents.agent import Call
 from gateway.agents.settings import ToneSettings
-from media.events import SpeechEnded
+from gateway.agents.turns import interruption_over
 from media.leg import Pcm
 
 PIECES_PER_SECOND = 2
@@ -37,13 +37,9 @@ class ToneAgent:
         """Sound, and give way to the caller."""
         second = one_second(self._settings.frequency_hz, self._settings.level_dbfs, call.rate_hz)
         pieces = np.split(second, PIECES_PER_SECOND)
-        while True:
+        await call.speak(_endless(pieces))
+        while await interruption_over(call):
             await call.speak(_endless(pieces))
-            async for event in call.events():
-                if isinstance(event, SpeechEnded):
-                    break
-            else:
-                return  # the caller hung up
 
 
 def _endless(pieces: list[Pcm]) -> Iterator[Pcm]:

@@ -1,0 +1,52 @@
+"""The speaker and the tone give way to a caller who speaks over them, for as long as the caller speaks."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from gateway.agents import AgentSettings, AgentSpec, OnInterrupt, SpeakerSettings, ToneSettings, run_agent
+from gateway.agents.settings import KindSettings
+from media.bargein import BargeInSettings
+from media.conversation import Conversation
+from tests.component.fake_leg import FakeLeg, caller_sends, silence, voice
+from tests.virtual_time import virtual
+
+COUGH = np.concatenate((silence(8_000, 500), voice(8_000, 160), silence(8_000, 1_500)))
+
+
+async def check_gives_way(kind: KindSettings, before: int, speech_ms: int = 3_000) -> None:
+    """After so many coughs the caller speaks over the agent: nothing is heard of it until they have finished."""
+    leg = FakeLeg()
+    call = Conversation(leg, barge_in=BargeInSettings())
+    running = asyncio.create_task(run_agent(AgentSpec(AgentSettings("agent", kind)), call))
+    for _ in range(before):
+        await caller_sends(leg, COUGH)
+    assert call.counters.barge_ins_rejected == before
+    await caller_sends(leg, voice(8_000, speech_ms))
+    assert call.counters.barge_ins_confirmed == 1
+    assert not any(frame.any() for frame in leg.wire[-(speech_ms - 200) // 20 :])
+    await caller_sends(leg, silence(8_000, 900))
+    assert leg.wire[-1].any(), "and then it goes on"
+    call.caller_hung_up()
+    await running
+    call.close()
+    leg.stop_clock()
+
+
+@pytest.mark.parametrize("coughs", [0, 2])
+@virtual
+async def test_a_speaker_goes_on_with_the_next_file_when_the_caller_has_finished(tmp_path: Path, coughs: int) -> None:
+    path = tmp_path / "prompt.wav"
+    soundfile.write(path, np.full(8 * 8_000, 0.2, np.float32), 8_000)
+    await check_gives_way(SpeakerSettings((path, path, path), on_interrupt=OnInterrupt.NEXT), coughs)
+
+
+@pytest.mark.parametrize("coughs", [0, 2])
+@virtual
+async def test_a_tone_sounds_again_when_the_caller_has_finished(coughs: int) -> None:
+    await check_gives_way(ToneSettings(), coughs)
