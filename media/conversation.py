@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
 from dataclasses import dataclass
 
 from media.bargein import (
@@ -29,9 +29,11 @@ from media.events import (
     SpeechEnded,
     SpeechStarted,
     UrgentEvent,
+    contained,
 )
 from media.lanes import Lanes
 from media.leg import Leg, Pcm
+from media.listening import Stream, next_event
 from media.playout import MAX_AHEAD_MS, Cut, Playout
 from media.utterance import Spoken, Utterance, speak
 from media.vad import VoiceDetector
@@ -44,7 +46,6 @@ NO_FRAME_MS = 200
 class Counters:
     """What happened in one conversation, for the call record."""
 
-    frames_heard: int = 0
     barge_ins_confirmed: int = 0
     barge_ins_rejected: int = 0
     turns: int = 0
@@ -127,26 +128,38 @@ class Conversation:
     def on_audio(self, consumer: Callable[[Pcm], object] | None) -> None:
         """Call `consumer(pcm)` for each frame instead of queueing it; None ends that. The cheapest way to hear.
 
-        The consumer must return at once; when it raises, the agent has failed.
+        Frames that wait already come first. The consumer must return at once; when it raises, the agent has failed.
+        A frame is a view of what came for all calls together: copy what you keep.
         """
+        if self._consumer is _ignore:
+            return
         self._consumer = consumer
+        if consumer is not None:
+            for pcm in self._lanes.waiting_audio():
+                consumer(pcm)
+                if self._consumer is not consumer:
+                    return
 
-    async def hear(self) -> AsyncIterator[Pcm]:
+    def hear(self) -> Stream[Pcm]:
         """The caller's voice, frame by frame, until the caller hangs up; other events are passed over."""
-        while (pcm := await self._lanes.get_audio()) is not None:
-            self.take_note()
-            yield pcm
+        return Stream(self._lanes.get_audio, self.take_note)
 
-    async def events(self) -> AsyncIterator[Event]:
+    def events(self) -> Stream[Event]:
         """Everything that happens, urgent events before any audio; the last one is `Hangup`.
 
         What happens while the agent does something else, as in `speak`, waits and comes in order: a `SpeechEnded` may
         be the end of a cough, long before the `Interrupted` behind it.
         """
         self.listen()
-        while (event := await self._lanes.get()) is not None:
-            self.take_note()
-            yield event
+        return Stream(self._lanes.get, self.take_note)
+
+    async def next_event(self, *kinds: type[Event], timeout_s: float | None = None) -> Event | None:
+        """The next event of these kinds, any but audio if none is named; None when `timeout_s` has passed first.
+
+        What is not asked for is passed over. The end of the call ends every wait, with `Hangup`. So "no key for 5 s" is
+        `await call.next_event(Dtmf, timeout_s=5) is None`.
+        """
+        return await next_event(self.events(), kinds, timeout_s)
 
     def listen(self) -> None:
         """Have the caller's speech detected from now on, also if no barge-in needs it; `events` does so itself."""
@@ -274,7 +287,7 @@ class Conversation:
     @property
     def is_attended(self) -> bool:
         """Whether the agent waits for the caller, hears inline, or is heard: it has not stalled."""
-        return self._lanes.waiting or self._consumer is not None or self._playout.speaking
+        return self._lanes.attended or self._consumer is not None or self._playout.speaking
 
     @property
     def notice(self) -> bool:
@@ -291,11 +304,16 @@ class Conversation:
         self.hung_up = True
         self._end("the call is over")
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """End the agent's part in the call because of its fault; the first one counts."""
         if not self.over:
-            self._failure = error
-            self._end(f"the agent failed: {error}")
+            self._failure = contained(error)
+            self._end(f"the agent failed: {self._failure}")
+
+    def agent_ended(self) -> None:
+        """Nobody listens any more: nothing is lost by not being taken. What was said plays on."""
+        self._consumer = _ignore
+        self._lanes.close()
 
     def close(self) -> None:
         """Let go of the leg, silent and running, so that another conversation can take it. Idempotent."""
@@ -309,9 +327,8 @@ class Conversation:
     def _end(self, reason: str) -> None:
         if self.over:
             return
-        self._lanes.close()
+        self.agent_ended()
         self._playout.end(reason)
-        self._consumer = None
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
@@ -321,7 +338,6 @@ class Conversation:
 
     def on_frame(self, pcm: Pcm) -> None:
         """Take one frame of the caller's voice its whole way."""
-        self.counters.frames_heard += 1
         detector = self._detector
         if detector is not None:
             voice = detector.is_voice(pcm)
@@ -334,9 +350,9 @@ class Conversation:
         try:
             consumer(pcm)
         except CallEndedError:
-            self._consumer = None
-        except Exception as error:  # noqa: BLE001 - the agent's own code, at the edge of its call
-            self.fail(error)
+            self._consumer = _ignore
+        except BaseException as error:  # noqa: BLE001 - the agent's own code, at the edge of its call: no signal and
+            self.fail(error)  # no cancellation of ours comes by here, an agent's must not end the gateway
 
     def on_dtmf(self, digit: str, duration_ms: int) -> None:
         """Tell the agent of a key."""
@@ -430,6 +446,10 @@ class Conversation:
             self._lanes.put_urgent(event)
         except AgentStalledError as error:
             self.fail(error)
+
+
+def _ignore(_pcm: Pcm) -> None:
+    """The consumer of what nobody is there to hear."""
 
 
 async def play_once(leg: Leg, pcm: Pcm) -> int:

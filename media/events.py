@@ -112,3 +112,12 @@ class CallEndedError(Exception):
 
 class AgentStalledError(Exception):
     """The agent listens, but has left its urgent events alone for too long."""
+
+
+def contained(error: BaseException) -> Exception:
+    """An agent's error as one that ends no more than its call: `sys.exit()` in an agent must not end the gateway."""
+    if isinstance(error, Exception):
+        return error
+    fault = RuntimeError(f"the agent raised {type(error).__name__}")
+    fault.__cause__ = error
+    return fault

@@ -3,38 +3,60 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
+from collections.abc import Iterator
 
-from media.events import AgentStalledError, Audio, Event, Hangup, Interrupted, UrgentEvent
+from media.events import (
+    AgentStalledError,
+    Audio,
+    Drained,
+    Event,
+    Hangup,
+    Interrupted,
+    MarkReached,
+    MediaSilent,
+    Resumed,
+    SpeechEnded,
+    SpeechStarted,
+    UrgentEvent,
+)
 from media.leg import Pcm
 
 AUDIO_FRAMES_MAX = 50
 """One second of 20 ms frames: older voice is of no use to an agent that answers in real time."""
 
 URGENT_EVENTS_MAX = 1_024
-"""Far more than a call tells in a minute; an agent that lets them pile up no longer listens."""
+"""Far more than a caller does in a minute; an agent that lets them pile up no longer listens."""
 
 UNCLAIMED_EVENTS_MAX = 64
-"""Kept for an agent that does not listen yet, such as keys pressed while it starts."""
+"""Kept for an agent that does not take events yet, such as keys pressed while it starts."""
+
+INFORMING = frozenset({Drained, MarkReached, MediaSilent, Resumed, SpeechEnded, SpeechStarted})
+"""Events that tell of what has passed: an agent that speaks for an hour without looking may lose the oldest."""
 
 
 class Lanes:
     """Events and frames on their way to one agent, in bounded memory.
 
-    The media lane loses its oldest frame when it is full. The urgent lane never waits for audio and never loses an
-    event that a listening agent has not seen: when it is full the agent has stalled. For the asyncio thread only.
+    The media lane loses its oldest frame when it is full. The urgent lane never waits for audio; when it is full, the
+    oldest event goes that only informs, counted. An agent that takes events, yet left it full of others, has stalled.
+    For the asyncio thread only.
     """
 
     __slots__ = (
         "_audio",
         "_audio_max",
         "_closed",
+        "_taking",
         "_urgent",
         "_urgent_max",
         "_waiter",
+        "events_dropped",
         "events_unclaimed",
         "frames_dropped",
         "frames_unclaimed",
+        "hearing",
         "interruption_taken",
         "listening",
         "taken",
@@ -45,26 +67,32 @@ class Lanes:
         self._audio_max = audio_max
         self._urgent: deque[UrgentEvent] = deque()
         self._urgent_max = urgent_max
+        self._taking = threading.Lock()
+        """Held while the urgent lane is changed: an agent in a thread of its own takes while we fill."""
         self._waiter: asyncio.Future[None] | None = None
         self._closed = False
+        self.hearing = False
+        """Whether the agent has ever asked for a frame."""
         self.listening = False
-        """Whether the agent has ever asked for a frame or an event."""
+        """Whether the agent has ever asked for an event."""
         self.interruption_taken = True
         """Whether the agent has taken the last `Interrupted` out of the lane, or there was none."""
         self.taken = 0
         """Events and frames that the agent has asked for."""
         self.frames_dropped = 0
-        """Frames lost because a listening agent was slower than the caller."""
+        """Frames lost because an agent that hears was slower than the caller."""
         self.frames_unclaimed = 0
-        """Frames lost before the agent listened for the first time, if it ever did."""
+        """Frames lost before the agent heard for the first time, if it ever did."""
+        self.events_dropped = 0
+        """Informing events lost because an agent that takes events left too many alone."""
         self.events_unclaimed = 0
-        """Urgent events lost before the agent listened for the first time."""
+        """Urgent events lost before the agent took events for the first time, if it ever did."""
 
     def put_audio(self, pcm: Pcm) -> None:
         """Append a frame; the oldest goes, counted, when the lane is full."""
         audio = self._audio
         if len(audio) == self._audio_max:
-            if self.listening:
+            if self.hearing:
                 self.frames_dropped += 1
             else:
                 self.frames_unclaimed += 1
@@ -76,21 +104,29 @@ class Lanes:
         """Append an event that overtakes all audio.
 
         Raises:
-            AgentStalledError: the agent listens, yet has not taken an event for as long as the lane is deep.
+            AgentStalledError: the lane is full of events that an agent which takes events should have taken.
         """
         if self._closed:
             return
-        if len(self._urgent) >= (self._urgent_max if self.listening else UNCLAIMED_EVENTS_MAX):
-            if self.listening:
-                message = f"the agent left {len(self._urgent)} events untaken: read events() while the call lasts"
-                raise AgentStalledError(message)
-            self._urgent.popleft()
-            self.events_unclaimed += 1
-        if type(event) is Interrupted:
-            self.interruption_taken = False
-        self._urgent.append(event)
+        with self._taking:
+            if len(self._urgent) >= (self._urgent_max if self.listening else UNCLAIMED_EVENTS_MAX):
+                self._make_room()
+            if type(event) is Interrupted:
+                self.interruption_taken = False
+            self._urgent.append(event)
         if self._waiter is not None:
             self._wake()
+
+    def _make_room(self) -> None:
+        oldest = next((at for at, event in enumerate(self._urgent) if type(event) in INFORMING), None)
+        if oldest is None and self.listening:
+            message = f"the agent left {len(self._urgent)} events untaken: read events() while the call lasts"
+            raise AgentStalledError(message)
+        del self._urgent[oldest or 0]
+        if self.listening:
+            self.events_dropped += 1
+        else:
+            self.events_unclaimed += 1
 
     def close(self) -> None:
         """Nothing more will come: waiting events can still be taken, `Hangup` last; waiting audio is void."""
@@ -107,6 +143,7 @@ class Lanes:
         self._urgent.extend(earlier._urgent)
         self._audio.extend(earlier._audio)
         self._closed = earlier._closed
+        self.interruption_taken = earlier.interruption_taken
 
     @property
     def full(self) -> bool:
@@ -116,36 +153,48 @@ class Lanes:
     async def get(self) -> Event | None:
         """Take the next urgent event, or the next frame if there is none; None after the end.
 
+        A frame is a copy: to keep a view of it would keep the frames of all calls that came with it.
+
         Raises:
             RuntimeError: another coroutine of the agent waits here already.
         """
-        self.listening = True
+        self.hearing = self.listening = True
         self.taken += 1
         while True:
             if self._urgent:
-                event = self._urgent.popleft()
-                if type(event) is Interrupted:
-                    self.interruption_taken = True
-                return event
+                return self._take_urgent()
             if self._closed:
                 return None
             if self._audio:
-                return Audio(self._audio.popleft())
+                return Audio(self._audio.popleft().copy())
             await self._wait()
 
+    def _take_urgent(self) -> UrgentEvent:
+        with self._taking:
+            event = self._urgent.popleft()
+            if type(event) is Interrupted:
+                self.interruption_taken = True
+            return event
+
     async def get_audio(self) -> Pcm | None:
-        """Take the next frame, passing over urgent events; None after the end."""
-        self.listening = True
+        """Take the next frame, a copy as with `get`, passing over urgent events; None after the end."""
+        self.hearing = True
         self.taken += 1
         while True:
             if self._urgent:
-                self._urgent.clear()
-                self.interruption_taken = True
+                with self._taking:
+                    self._urgent.clear()
+                    self.interruption_taken = True
             if self._closed:
                 return None
             if self._audio:
-                return self._audio.popleft()
+                return self._audio.popleft().copy()
             await self._wait()
+
+    def waiting_audio(self) -> Iterator[Pcm]:
+        """Take the frames that wait, as they are, until none is left."""
+        while self._audio:
+            yield self._audio.popleft()
 
     async def _wait(self) -> None:
         if self._waiter is not None:
@@ -158,9 +207,9 @@ class Lanes:
             self._waiter = None
 
     @property
-    def waiting(self) -> bool:
-        """Whether the agent waits here for something to come."""
-        return self._waiter is not None
+    def attended(self) -> bool:
+        """Whether the agent waits here for something to come, and nothing has: then it would have taken it."""
+        return self._waiter is not None and not self._ready()
 
     def _ready(self) -> bool:
         return bool(self._urgent or self._audio or self._closed)

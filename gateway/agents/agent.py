@@ -51,13 +51,16 @@ class Call(Protocol):
         """How much audio waits to be played."""
 
     def on_audio(self, consumer: Callable[[Pcm], object] | None) -> None:
-        """Hear by a plain call for each frame."""
+        """Hear by a plain call for each frame; copy what you keep of it."""
 
     def hear(self) -> AsyncIterator[Pcm]:
         """The caller's voice, frame by frame."""
 
     def events(self) -> AsyncIterator[Event]:
         """Everything that happens; urgent events overtake audio. What nobody waits for waits here, in order."""
+
+    async def next_event(self, *kinds: type[Event], timeout_s: float | None = None) -> Event | None:
+        """The next event of these kinds, any but audio if none is named, `Hangup` at the end; None when none came."""
 
     def play(self, pcm: Pcm, mark: str | None = None) -> bool:
         """Queue audio at once or not at all."""

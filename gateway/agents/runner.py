@@ -11,7 +11,7 @@ from gateway.agents.registry import AgentSpec
 from gateway.agents.settings import Isolation
 from gateway.agents.thread import run_in_thread
 from media.conversation import Conversation
-from media.events import AgentStalledError, CallEndedError
+from media.events import AgentStalledError, CallEndedError, contained
 
 _log = structlog.get_logger("agents")
 
@@ -42,6 +42,7 @@ async def let_talk(spec: AgentSpec, call: Conversation) -> None:
         await _attend(spec, call, work)
     finally:
         await _end(spec, call, work)
+        call.agent_ended()
     if not call.over:
         await call.said()
 
@@ -52,7 +53,10 @@ def _start(spec: AgentSpec, call: Conversation) -> asyncio.Future[None]:
 
 
 async def _run_here(spec: AgentSpec, call: Conversation) -> None:
-    await spec.make().run(call)
+    try:
+        await spec.make().run(call)
+    except (SystemExit, KeyboardInterrupt) as error:  # asyncio lets these two end the loop
+        raise contained(error) from error
 
 
 async def _attend(spec: AgentSpec, call: Conversation, work: asyncio.Future[None]) -> None:
@@ -65,8 +69,7 @@ async def _attend(spec: AgentSpec, call: Conversation, work: asyncio.Future[None
             _raise_failure(spec, call, work)
             return
         if call.failure is not None:
-            reason = "stalled" if isinstance(call.failure, AgentStalledError) else "raised"
-            raise _failed(spec, call, reason, call.failure)
+            raise _failed(spec, call, _reason(call.failure), call.failure)
         if call.over:
             await asyncio.wait({work}, timeout=spec.settings.hangup_grace_s)
             return
@@ -85,7 +88,11 @@ def _raise_failure(spec: AgentSpec, call: Conversation, work: asyncio.Future[Non
         if error is not None and not isinstance(error, CallEndedError | asyncio.CancelledError):
             _log.warning("agent.failed_after_hangup", agent=spec.name, call_id=call.info.call_id, exc_info=error)
         return
-    raise _failed(spec, call, "raised", error)
+    raise _failed(spec, call, _reason(error), error)
+
+
+def _reason(error: BaseException) -> FailureReason:
+    return "stalled" if isinstance(error, AgentStalledError) else "raised"
 
 
 def _failed(spec: AgentSpec, call: Conversation, reason: FailureReason, error: BaseException) -> AgentFailedError:

@@ -9,14 +9,15 @@ import contextvars
 import sys
 import threading
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterable
 from typing import Any, ParamSpec, TypeVar
 
 from gateway.agents.registry import AgentSpec
 from media.conversation import Conversation
-from media.events import CallEndedError, CallInfo, Event
+from media.events import CallEndedError, CallInfo, Event, contained
 from media.lanes import Lanes
 from media.leg import Pcm, PlayoutFullError
+from media.listening import Stream, next_event
 from media.utterance import Spoken, Utterance, speak
 
 ANSWER_DEADLINE_S = 5.0
@@ -93,10 +94,8 @@ class _AgentThread:
             return
         if error is None or isinstance(error, asyncio.CancelledError):
             self.done.set_result(None)
-        elif isinstance(error, Exception):
-            self.done.set_exception(error)
         else:
-            self.done.set_exception(RuntimeError(f"the agent raised {type(error).__name__}"))
+            self.done.set_exception(contained(error))
 
 
 class ThreadLanes(Lanes):
@@ -111,7 +110,20 @@ class ThreadLanes(Lanes):
         """The agent's loop, once it takes frames by `consumer`."""
         self.consumer: Callable[[Pcm], object] | None = None
         """Takes each frame on the agent's loop."""
-        self.consumer_failed: Callable[[Exception], object] = lambda _: None
+        self.consumer_failed: Callable[[BaseException], object] = lambda _: None
+
+    def take_by(self, consumer: Callable[[Pcm], object] | None) -> None:
+        """Have each frame taken by a plain call from now on, those that wait first; on the agent's loop."""
+        self.loop = asyncio.get_running_loop()
+        self.hearing = True
+        self.consumer = consumer
+        if consumer is not None and self._audio:
+            self._wake()
+
+    @property
+    def attended(self) -> bool:
+        """Whether the agent waits for something to come, or its consumer keeps up."""
+        return super().attended or (self.consumer is not None and not self.full)
 
     def put_audio(self, pcm: Pcm) -> None:
         """Append a frame; on the gateway's thread."""
@@ -142,13 +154,13 @@ class ThreadLanes(Lanes):
 
     def _on_wake(self) -> None:
         self._wake_pending = False
-        if self.consumer is not None:
-            try:
-                while self._audio:
-                    self.consumer(self._audio.popleft())
-            except Exception as error:  # noqa: BLE001 - the agent's own code, at the edge of its call
-                self.consumer = None
-                self.consumer_failed(error)
+        try:
+            while (consumer := self.consumer) is not None and self._audio:
+                self.taken += 1
+                consumer(self._audio.popleft())
+        except BaseException as error:  # noqa: BLE001 - the agent's own code, at the edge of its call
+            self.consumer = None
+            self.consumer_failed(error)
         super()._wake()
 
 
@@ -169,6 +181,8 @@ class _Gateway:
         try:
             return answer.result(ANSWER_DEADLINE_S)
         except TimeoutError as error:
+            if not answer.cancel():  # it is being answered at this moment
+                return answer.result()
             raise CallEndedError("the gateway does not answer: it is shutting down") from error
 
     def play(self, function: Callable[[Pcm, str | None], bool], pcm: Pcm, mark: str | None) -> bool:
@@ -270,23 +284,22 @@ class ThreadCall:
         return self._gateway.ask(lambda: self._call.queued_ms)
 
     def on_audio(self, consumer: Callable[[Pcm], object] | None) -> None:
-        """Hear by a plain call for each frame, on the agent's loop."""
-        self._lanes.loop = asyncio.get_running_loop()
-        self._lanes.consumer = consumer
-        self._gateway.tell(self._call.on_audio, None if consumer is None else self._lanes.put_audio)
+        """Hear by a plain call for each frame, on the agent's loop; copy what you keep of it."""
+        self._lanes.take_by(consumer)
 
-    async def hear(self) -> AsyncIterator[Pcm]:
+    def hear(self) -> Stream[Pcm]:
         """The caller's voice, frame by frame."""
-        while (pcm := await self._lanes.get_audio()) is not None:
-            self._take_note()
-            yield pcm
+        return Stream(self._lanes.get_audio, self._take_note)
 
-    async def events(self) -> AsyncIterator[Event]:
+    def events(self) -> Stream[Event]:
         """Everything that happens; urgent events overtake audio."""
-        self._gateway.tell(self._call.listen)
-        while (event := await self._lanes.get()) is not None:
-            self._take_note()
-            yield event
+        if not self._lanes.listening:
+            self._gateway.tell(self._call.listen)
+        return Stream(self._lanes.get, self._take_note)
+
+    async def next_event(self, *kinds: type[Event], timeout_s: float | None = None) -> Event | None:
+        """The next event of these kinds, any but audio if none is named, `Hangup` at the end; None when none came."""
+        return await next_event(self.events(), kinds, timeout_s)
 
     def _take_note(self) -> None:
         if self._call.notice:

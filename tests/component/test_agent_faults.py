@@ -22,6 +22,7 @@ from gateway.agents.registry import ABANDONED_MAX
 from media.bargein import BargeIn, BargeInSettings
 from media.conversation import Conversation
 from media.events import CallInfo
+from media.lanes import URGENT_EVENTS_MAX
 from tests.component import user_agents
 from tests.component.fake_leg import FakeLeg, caller_sends, silence, voice
 from tests.virtual_time import virtual
@@ -132,6 +133,83 @@ async def test_one_that_takes_no_events_stalls() -> None:
     assert "events untaken" in failed.detail
     call.close()
     leg.stop_clock()
+
+
+@virtual
+async def test_one_that_speaks_and_takes_no_keys_stalls() -> None:
+    leg, call, running = begin(spec_of("SpeaksAndTakesNoEvents", NONE, mode=BargeIn.OFF))
+    await caller_sends(leg, silence(8_000, 40))
+    for _ in range(2_000):
+        call.on_dtmf("1", 100)
+    assert (await failure_of(running)).reason == "stalled"
+    call.close()
+    leg.stop_clock()
+
+
+@virtual
+async def test_one_that_speaks_and_takes_no_news_goes_on() -> None:
+    leg, call, running = begin(spec_of("SpeaksAndTakesNoEvents", NONE, mode=BargeIn.OFF))
+    await caller_sends(leg, silence(8_000, 40))
+    for _ in range(2_000):
+        call.on_media_silent(5_000)
+    assert call.lanes.events_dropped >= 2_000 - URGENT_EVENTS_MAX
+    assert not running.done()
+    call.caller_hung_up()
+    await running
+    call.close()
+    leg.stop_clock()
+
+
+@pytest.mark.parametrize("name", ["BlocksWhileItListens", "BlocksInConsumer"])
+def test_a_blocked_listener_has_stalled(name: str) -> None:
+    async def main() -> None:
+        patience: dict[str, Any] = {
+            "start_timeout_s": 0.3,
+            "stall_timeout_s": 0.3,
+            "cancel_deadline_s": 0.01,
+            "hangup_grace_s": 0.01,
+        }
+        spec = spec_of(name, THREAD, mode=BargeIn.OFF, **patience)
+        leg, call, running = begin(spec)
+        await caller_sends(leg, silence(8_000, 2_000))
+        assert running.done()
+        assert (await failure_of(running)).reason == "stalled"
+        call.close()
+        leg.stop_clock()
+        user_agents.BlocksWhileItListens.released.set()
+        while spec.abandoned:  # noqa: ASYNC110 - threads end when they do
+            await asyncio.sleep(0.01)
+
+    user_agents.BlocksWhileItListens.released.clear()
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("how", [SystemExit, KeyboardInterrupt, asyncio.CancelledError])
+@pytest.mark.parametrize("where", ["constructor", "run", "consumer"])
+@virtual
+async def test_one_that_exits_ends_its_own_call_alone(where: str, how: type[BaseException]) -> None:
+    leg, call, running = begin(spec_of("Exits", NONE, {"where": where, "how": how}))
+    await caller_sends(leg, silence(8_000, 60))
+    failed = await failure_of(running)
+    assert failed.reason == "raised"
+    assert how.__name__ in failed.detail
+    call.close()
+    leg.stop_clock()
+
+
+@pytest.mark.parametrize("isolation", Isolation)
+def test_what_an_agent_that_has_ended_does_not_take_is_not_lost(isolation: Isolation) -> None:
+    async def main() -> None:
+        leg, call, running = begin(spec_of("SpeaksOnAfterOneFrame", isolation, mode=BargeIn.OFF))
+        await caller_sends(leg, silence(8_000, 2_000))
+        assert not running.done(), "its last words sound"
+        assert (call.lanes.frames_dropped, call.lanes.events_dropped) == (0, 0)
+        call.caller_hung_up()
+        await running
+        call.close()
+        leg.stop_clock()
+
+    asyncio.run(main())
 
 
 @virtual

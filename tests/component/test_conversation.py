@@ -310,6 +310,52 @@ async def test_an_inline_consumer_that_raises_ends_its_own_call() -> None:
     leg.stop_clock()
 
 
+@virtual
+async def test_an_inline_consumer_gets_what_waits_first() -> None:
+    leg, call = start(BargeIn.OFF)
+    await caller_sends(leg, np.full(1_600, 1, np.int16))
+    heard: list[int] = []
+
+    def consumer(pcm: Pcm) -> None:
+        heard.append(int(pcm[0]))
+
+    call.on_audio(consumer)
+    await caller_sends(leg, np.full(320, 2, np.int16))
+    assert heard == [1] * 10 + [2] * 2
+    leg.stop_clock()
+
+
+@virtual
+async def test_a_wait_for_events_that_was_given_up_may_be_tried_again() -> None:
+    leg, call = start(BargeIn.OFF)
+    for stream in (call.events(), call.hear()):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(stream), 0.1)
+        await caller_sends(leg, silence(RATE_HZ, 20))
+        assert await asyncio.wait_for(anext(stream), 0.1) is not None
+    leg.stop_clock()
+
+
+@virtual
+async def test_the_next_event_or_none_in_time() -> None:
+    leg, call = start(BargeIn.OFF)
+    sending = asyncio.create_task(caller_sends(leg, silence(RATE_HZ, 20_000)))
+    now_s = asyncio.get_running_loop().time
+    assert await call.next_event(timeout_s=5) is None, "audio is no event here"
+    assert now_s() == pytest.approx(5)
+    asyncio.get_running_loop().call_later(1, call.on_media_silent, 5_000)
+    asyncio.get_running_loop().call_later(2, call.on_dtmf, "7", 100)
+    assert await call.next_event(Dtmf, timeout_s=5) == Dtmf("7", 100)
+    assert now_s() == pytest.approx(7)
+    call.on_dtmf("8", 100)
+    assert await call.next_event(timeout_s=0) == Dtmf("8", 100)
+    assert isinstance(await call.next_event(Audio), Audio)
+    call.caller_hung_up()
+    assert await call.next_event(Dtmf) == await call.next_event() == Hangup()
+    await sending
+    leg.stop_clock()
+
+
 async def first_event(call: Conversation) -> Event:
     return await anext(call.events())
 

@@ -77,6 +77,63 @@ class TakesNoEvents:
             await asyncio.Event().wait()
 
 
+class SpeaksAndTakesNoEvents:
+    async def run(self, call):
+        import numpy as np
+
+        async for _ in call.events():
+            break
+        while True:
+            await call.say(np.full(call.rate_hz // 50, 7_000, np.int16))
+
+
+class BlocksWhileItListens:
+    released = threading.Event()
+
+    async def run(self, call):
+        listening = asyncio.create_task(self.listen(call))
+        await asyncio.sleep(0.05)
+        self.released.wait(30)
+        await listening
+
+    async def listen(self, call):
+        async for _ in call.events():
+            pass
+
+
+class BlocksInConsumer:
+    async def run(self, call):
+        call.on_audio(lambda pcm: BlocksWhileItListens.released.wait(30))
+        await call.until_over()
+
+
+class Exits:
+    """Ends in one way or another, as no agent should."""
+
+    def __init__(self, where, how):
+        self.where = where
+        self.how = how
+        self.end("constructor")
+
+    async def run(self, call):
+        self.end("run")
+        call.on_audio(lambda pcm: self.end("consumer"))
+        await call.until_over()
+
+    def end(self, where):
+        if where == self.where:
+            raise self.how
+
+
+class SpeaksOnAfterOneFrame:
+    async def run(self, call):
+        import numpy as np
+
+        async for _ in call.events():
+            break
+        await call.say(np.full(call.rate_hz * 4, 7_000, np.int16))
+
+
 class Blocks:
     released = threading.Event()
 
@@ -174,5 +231,6 @@ class UsesEverything:
         events = [event async for event in call.events() if type(event).__name__ != "Audio"]
         assert [type(event).__name__ for event in events][-2:] == ["Dtmf", "Hangup"], events
         assert [event.name for event in events if type(event).__name__ == "MarkReached"] == ["second"], events
+        assert type(await call.next_event(timeout_s=1)).__name__ == "Hangup"
         self.finished.append("to the end")
         await call.say(tenth)  # raises CallEndedError: no failure after a hangup

@@ -57,7 +57,6 @@ async def check_hears_and_speaks(case: AgentCase) -> None:
     async with talking(case) as (leg, call, running):
         turn = np.concatenate((voice(case.rate_hz, 600), silence(case.rate_hz, 900)))
         await caller_sends(leg, turn)
-        assert call.counters.frames_heard == 75
         assert running.done() or not call.over
         assert (leg.heard() != 0).sum() > case.rate_hz // 10, "nothing of it was heard"
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from media.events import AgentStalledError, Audio, Dtmf, Hangup, Interrupted
+from media.events import AgentStalledError, Audio, Drained, Dtmf, Hangup, Interrupted, MarkReached
 from media.lanes import Lanes
 from media.leg import Pcm
 from tests.virtual_time import virtual
@@ -39,7 +39,7 @@ async def test_urgent_events_overtake_audio() -> None:
 @virtual
 async def test_the_oldest_frame_goes_and_is_counted() -> None:
     lanes = Lanes(audio_max=3)
-    lanes.listening = True
+    lanes.hearing = True
     for value in range(5):
         lanes.put_audio(frame(value))
     assert lanes.frames_dropped == 2
@@ -63,6 +63,51 @@ async def test_an_agent_that_listens_and_takes_nothing_has_stalled() -> None:
     with pytest.raises(AgentStalledError, match="2 events untaken"):
         lanes.put_urgent(Dtmf("3", 1))
     assert await taken(lanes) == [Dtmf("1", 1), Dtmf("2", 1), Hangup()]
+
+
+@virtual
+async def test_of_what_only_informs_the_oldest_goes_and_is_counted() -> None:
+    lanes = Lanes(urgent_max=3)
+    lanes.listening = True
+    for event in (Dtmf("1", 1), MarkReached("a"), Drained(), Interrupted(1, 2), Dtmf("2", 1)):
+        lanes.put_urgent(event)
+    assert lanes.events_dropped == 2
+    with pytest.raises(AgentStalledError, match="3 events untaken"):
+        lanes.put_urgent(Dtmf("3", 1))
+    assert await taken(lanes) == [Dtmf("1", 1), Interrupted(1, 2), Dtmf("2", 1), Hangup()]
+
+
+@virtual
+async def test_an_agent_that_only_hears_need_take_no_events() -> None:
+    lanes = Lanes(urgent_max=2)
+    lanes.put_audio(frame(1))
+    assert await lanes.get_audio() is not None
+    for _ in range(200):
+        lanes.put_urgent(Dtmf("1", 1))
+    assert lanes.events_dropped == 0
+
+
+@virtual
+async def test_a_frame_that_is_kept_does_not_keep_the_batch_it_came_in() -> None:
+    lanes = Lanes()
+    batch = np.zeros(1_000, np.int16)
+    for _ in range(2):
+        lanes.put_audio(batch[10:20])
+    event, pcm = await lanes.get(), await lanes.get_audio()
+    assert isinstance(event, Audio)
+    assert pcm is not None
+    assert event.pcm.base is pcm.base is None
+
+
+@virtual
+async def test_an_agent_that_has_not_taken_what_came_does_not_attend() -> None:
+    lanes = Lanes()
+    waiting = asyncio.create_task(lanes.get())
+    await asyncio.sleep(0)
+    assert lanes.attended
+    lanes.put_audio(frame(1))
+    assert not lanes.attended, "its loop is blocked"
+    await waiting
 
 
 @virtual
@@ -105,10 +150,10 @@ async def test_a_waiting_consumer_wakes_for_either_lane_and_for_the_end() -> Non
     for put in puts:
         waiting = asyncio.create_task(lanes.get())
         await asyncio.sleep(0)
-        assert lanes.waiting
+        assert lanes.attended
         put()
         assert await asyncio.wait_for(waiting, 1) is not None
-        assert not lanes.waiting
+        assert not lanes.attended
 
 
 @virtual

@@ -1,15 +1,21 @@
-"""Lanes between two threads: no wake-up is lost, and at most one is on its way."""
+"""Lanes and calls between two threads: no wake-up is lost, at most one is on its way, nothing is done too late."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 
-from gateway.agents.thread import ThreadLanes
-from media.events import Dtmf, Hangup
+from gateway.agents.thread import ThreadCall, ThreadLanes
+from media.conversation import Conversation
+from media.events import CallEndedError, Dtmf, Hangup
+from media.lanes import AUDIO_FRAMES_MAX
+from media.leg import Pcm
+from tests.component.fake_leg import FakeLeg
 
 EVENTS = 20_000
 
@@ -70,3 +76,86 @@ def test_a_burst_wakes_once() -> None:
 
     with asyncio.Runner(loop_factory=Loop) as runner:
         runner.run(main())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - the loop turns until its callbacks have run
+            await asyncio.sleep(0)
+
+
+def test_a_consumer_may_end_itself() -> None:
+    async def main() -> None:
+        lanes = ThreadLanes()
+        faults: list[BaseException] = []
+        lanes.consumer_failed = faults.append
+        for _ in range(5):
+            lanes.put_audio(np.zeros(160, np.int16))
+        taken: list[Pcm] = []
+
+        def consumer(pcm: Pcm) -> None:
+            taken.append(pcm)
+            if len(taken) == 3:
+                lanes.take_by(None)
+
+        lanes.take_by(consumer)
+        await until(lambda: len(taken) == 3)
+        lanes.put_audio(np.zeros(160, np.int16))
+        await asyncio.sleep(0)
+        assert (len(taken), faults) == (3, [])
+        assert await lanes.get_audio() is not None, "what it left is there for others"
+
+    asyncio.run(main())
+
+
+def test_a_consumer_attends_while_it_keeps_up() -> None:
+    async def main() -> None:
+        lanes = ThreadLanes()
+        taken: list[Pcm] = []
+        lanes.take_by(taken.append)
+        assert lanes.attended
+        for _ in range(AUDIO_FRAMES_MAX):
+            lanes.put_audio(np.zeros(160, np.int16))
+        assert not lanes.attended, "its loop is blocked"
+        before = lanes.taken
+        await until(lambda: len(taken) == AUDIO_FRAMES_MAX)
+        assert lanes.attended
+        assert lanes.taken == before + AUDIO_FRAMES_MAX
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("fault", [SystemExit, asyncio.CancelledError, ZeroDivisionError])
+def test_whatever_a_consumer_raises_is_told(fault: type[BaseException]) -> None:
+    async def main() -> None:
+        lanes = ThreadLanes()
+        faults: list[BaseException] = []
+        lanes.consumer_failed = faults.append
+
+        def consumer(_pcm: Pcm) -> None:
+            raise fault
+
+        lanes.take_by(consumer)
+        lanes.put_audio(np.zeros(160, np.int16))
+        await until(lambda: bool(faults))
+        assert isinstance(faults[0], fault)
+
+    asyncio.run(main())
+
+
+def test_a_question_that_was_not_answered_in_time_is_not_done_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.agents.thread.ANSWER_DEADLINE_S", 0.01)
+
+    async def main() -> None:
+        leg = FakeLeg()
+        call = Conversation(leg)
+        lanes = ThreadLanes()
+        proxy = ThreadCall(call, lanes, asyncio.get_running_loop())
+        with pytest.raises(CallEndedError, match="does not answer"):
+            proxy.play(np.ones(160, np.int16))  # from the gateway's own thread: it cannot answer
+        await asyncio.sleep(0)
+        assert call.queued_ms == 0
+        call.close()
+        leg.stop_clock()
+
+    asyncio.run(main())
