@@ -256,6 +256,15 @@ class Playout:
         self.notice = False
         return Stretch(self.accepted_samples, self._epoch)
 
+    async def until_cut(self, stretch: Stretch) -> None:
+        """Wait until a cut ends what this stretch was made for.
+
+        Raises:
+            CallEndedError: the call ended first.
+        """
+        while not self.is_cut(stretch):
+            await self._progress()
+
     def is_cut(self, stretch: Stretch) -> bool:
         """Whether a cut has ended what this stretch was made for."""
         return stretch.epoch is not self._epoch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -54,6 +55,14 @@ class Utterance:
         """As `say` if that need not wait; None, and nothing queued, if it must."""
         return self._playout.try_say(pcm, mark, self._stretch)
 
+    async def until_cut(self) -> None:
+        """Wait until it is interrupted.
+
+        Raises:
+            CallEndedError: the call ended first.
+        """
+        await self._playout.until_cut(self._stretch)
+
     async def said(self) -> int:
         """Wait until all of it was heard or dropped; returns `heard_ms`."""
         await self._playout.said()
@@ -70,28 +79,49 @@ class Speakable(Protocol):
     async def say(self, pcm: Pcm) -> bool:
         """Queue audio; False once interrupted."""
 
+    async def until_cut(self) -> None:
+        """Wait until it is interrupted, or the call is over."""
+
     async def said(self) -> int:
         """Wait until all of it was heard or dropped."""
 
 
 async def speak(utterance: Speakable, speech: Pcm | Iterable[Pcm] | AsyncIterable[Pcm]) -> Spoken:
-    """Say all of it and wait until it was heard or interrupted; a generator is closed then."""
-    interrupted = False
+    """Say all of it and wait until it was heard or interrupted; a generator is closed then, whatever it waits for."""
     if isinstance(speech, np.ndarray):
-        interrupted = not await utterance.say(speech)
+        await utterance.say(speech)
     elif isinstance(speech, AsyncIterable):
-        try:
-            async for piece in speech:
-                if not await utterance.say(piece):
-                    interrupted = True
-                    break
-        finally:
-            if isinstance(speech, AsyncGenerator):
-                await speech.aclose()
+        await _say_until_cut(utterance, speech)
     else:
         for piece in speech:
             if not await utterance.say(piece):
-                interrupted = True
                 break
     heard_ms = await utterance.said()
-    return Spoken(heard_ms, interrupted or utterance.interrupted)
+    return Spoken(heard_ms, utterance.interrupted)
+
+
+async def _say_until_cut(utterance: Speakable, speech: AsyncIterable[Pcm]) -> None:
+    # One task for the whole synthesis: what it opened in one task (a timeout, a connection) must be closed in the same.
+    saying = asyncio.create_task(_say_all(utterance, speech), name="speech")
+    cut = asyncio.create_task(utterance.until_cut(), name="speech-cut")
+    try:
+        await asyncio.wait({saying, cut}, return_when=asyncio.FIRST_COMPLETED)
+        deciding = saying if saying.done() else cut
+    finally:
+        saying.cancel()
+        cut.cancel()
+        await asyncio.wait({saying, cut})
+    for task in (saying, cut):
+        if not task.cancelled() and task is not deciding:
+            task.exception()  # taken note of: the other one came first
+    deciding.result()
+
+
+async def _say_all(utterance: Speakable, speech: AsyncIterable[Pcm]) -> None:
+    try:
+        async for piece in speech:
+            if not await utterance.say(piece):
+                break
+    finally:
+        if isinstance(speech, AsyncGenerator):
+            await speech.aclose()

@@ -255,6 +255,10 @@ class ThreadUtterance:
         accepted = await self._gateway.ask_softly(self._utterance.try_say, pcm, mark)
         return await self._gateway.run(self._utterance.say(pcm, mark)) if accepted is None else accepted
 
+    async def until_cut(self) -> None:
+        """Wait until it is interrupted, or the call is over."""
+        await self._gateway.run(self._utterance.until_cut())
+
     async def said(self) -> int:
         """Wait until all of it was heard or dropped."""
         return await self._gateway.run(self._utterance.said())

@@ -329,6 +329,21 @@ def test_barge_in_reaches_an_agent_in_a_thread() -> None:
 
 
 @pytest.mark.parametrize("isolation", Isolation)
+def test_a_synthesis_that_thinks_is_interrupted_at_once(isolation: Isolation) -> None:
+    async def main() -> None:
+        leg, call, running = begin(spec_of("Thinks", isolation))
+        await caller_sends(leg, np.concatenate((silence(8_000, 200), voice(8_000, 300))))
+        await asyncio.wait_for(running, 2)
+        (spoken,) = user_agents.Thinks.spoken
+        assert spoken.interrupted
+        call.close()
+        leg.stop_clock()
+
+    user_agents.Thinks.spoken.clear()
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("isolation", Isolation)
 def test_the_whole_interface_is_the_same_in_a_thread(isolation: Isolation) -> None:
     async def main() -> None:
         user_agents.UsesEverything.finished.clear()

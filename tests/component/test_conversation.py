@@ -162,6 +162,59 @@ async def test_an_interruption_closes_the_synthesis_and_silences_it() -> None:
     leg.stop_clock()
 
 
+async def thinking(closed: list[bool]) -> AsyncIterator[Pcm]:
+    try:
+        yield tone(1_000)
+        await asyncio.sleep(30)
+        yield tone(1_000)
+    finally:
+        closed.append(True)
+
+
+@virtual
+async def test_a_synthesis_that_thinks_is_closed_at_once() -> None:
+    leg, call = start()
+    closed: list[bool] = []
+    speaking = asyncio.create_task(call.speak(thinking(closed)))
+    await caller_sends(leg, np.concatenate((silence(RATE_HZ, 500), voice(RATE_HZ, 140))))
+    assert speaking.done()
+    assert closed == [True]
+    assert (await speaking).interrupted
+    call.close()
+    leg.stop_clock()
+
+
+@virtual
+async def test_the_end_of_the_call_and_cancellation_close_a_synthesis_that_thinks() -> None:
+    for end in (Conversation.caller_hung_up, None):
+        leg, call = start()
+        closed: list[bool] = []
+        speaking = asyncio.create_task(call.speak(thinking(closed)))
+        await asyncio.sleep(0.1)
+        if end is not None:
+            end(call)
+        else:
+            speaking.cancel()
+        with pytest.raises(CallEndedError if end is not None else asyncio.CancelledError):
+            await speaking
+        assert closed == [True]
+        assert asyncio.get_running_loop().time() < 1
+        call.close()
+        leg.stop_clock()
+
+
+@virtual
+async def test_a_synthesis_that_fails_fails_as_itself() -> None:
+    async def broken() -> AsyncIterator[Pcm]:
+        yield tone(100)
+        raise ConnectionError("no more voice")
+
+    leg, call = start()
+    with pytest.raises(ConnectionError, match="no more voice"):
+        await call.speak(broken())
+    leg.stop_clock()
+
+
 @virtual
 async def test_stale_audio_of_a_deaf_agent_is_refused_once_per_interruption() -> None:
     leg, call = start()

@@ -134,6 +134,21 @@ class SpeaksOnAfterOneFrame:
         await call.say(np.full(call.rate_hz * 4, 7_000, np.int16))
 
 
+class Thinks:
+    """Speaks a synthesis that falls silent for long."""
+
+    spoken = []
+
+    async def run(self, call):
+        self.spoken.append(await call.speak(self.synthesis(call.rate_hz)))
+
+    async def synthesis(self, rate_hz):
+        import numpy as np
+
+        yield np.full(rate_hz, 7_000, np.int16)
+        await asyncio.sleep(30)
+
+
 class Blocks:
     released = threading.Event()
 
