@@ -71,6 +71,7 @@ class Conversation:
         "_frame_ms",
         "_frame_samples",
         "_hang_up",
+        "_hanging_up",
         "_lanes",
         "_last_frame_s",
         "_leg",
@@ -94,7 +95,7 @@ class Conversation:
         max_ahead_ms: int = MAX_AHEAD_MS,
         hang_up: Callable[[], object] | None = None,
     ) -> None:
-        """Take over the leg, inside a running loop; `hang_up` is called when the agent asks for the end of the call."""
+        """Take over the leg, inside a running loop; `hang_up` is called when the agent wants the call to end now."""
         self._loop = asyncio.get_running_loop()
         self._leg = leg
         self._settings = barge_in or BargeInSettings()
@@ -110,6 +111,7 @@ class Conversation:
         self._hang_up = hang_up
         self._watch: asyncio.TimerHandle | None = None
         self._last_frame_s = 0.0
+        self._hanging_up = False
         self._failure: Exception | None = None
         self.ended: asyncio.Future[None] = self._loop.create_future()
         """Done when nothing can be said or heard any more; to be waited for, never cancelled."""
@@ -180,7 +182,7 @@ class Conversation:
 
         Raises:
             PlayoutFullError: the leg's queue cannot take it; nothing was queued. `say` waits instead.
-            CallEndedError: the call is over.
+            CallEndedError: the call is over, or the agent has hung up.
             TypeError: the audio is not one-dimensional int16.
         """
         return self._playout.play(pcm, mark)
@@ -191,7 +193,7 @@ class Conversation:
         Returns False when an interruption came meanwhile: what was not queued yet is not to be heard.
 
         Raises:
-            CallEndedError: the call is over.
+            CallEndedError: the call is over, or the agent has hung up.
             TypeError: the audio is not one-dimensional int16.
         """
         return await self._playout.say(pcm, mark)
@@ -219,6 +221,7 @@ class Conversation:
     def stop(self) -> int:
         """Drop what is queued, at once; returns the heard ms of the utterance. A waiting `say` returns False."""
         cut = self._cut()
+        self._hang_up_if_heard()
         return cut.heard_ms
 
     def confirm_interruption(self) -> bool:
@@ -234,8 +237,14 @@ class Conversation:
         return bool(actions)
 
     def hang_up(self) -> None:
-        """Ask the gateway to end the call."""
-        if self._hang_up is not None and not self.over:
+        """End the call once all that was said so far was heard; from now on nothing more can be said."""
+        if not self.ending:
+            self._hanging_up = True
+            self._playout.refuse("the agent has hung up: say everything before hang_up()")
+            self._hang_up_if_heard()
+
+    def _hang_up_if_heard(self) -> None:
+        if self._hanging_up and not self._playout.speaking and not self.over and self._hang_up is not None:
             self._hang_up()
 
     async def until_over(self) -> None:
@@ -268,6 +277,11 @@ class Conversation:
     def over(self) -> bool:
         """Whether nothing can be said or heard any more."""
         return self.ended.done()
+
+    @property
+    def ending(self) -> bool:
+        """Whether the call is over, or will be when the agent's last words were heard: it has hung up."""
+        return self._hanging_up or self.over
 
     @property
     def failure(self) -> Exception | None:
@@ -370,6 +384,7 @@ class Conversation:
             self._act(self._floor.on_agent_stopped())
             if self._lanes.listening:
                 self._emit(Drained())
+            self._hang_up_if_heard()
 
     def on_media_silent(self, silent_ms: int) -> None:
         """Tell the agent that the caller's packets do not come."""
@@ -430,6 +445,7 @@ class Conversation:
         self.counters.barge_ins_confirmed += 1
         self._playout.notice = True
         self._emit(Interrupted(cut.heard_ms, cut.unheard_ms, cut.reached, cut.dropped))
+        self._hang_up_if_heard()
 
     def _cut(self) -> Cut:
         if self.over:

@@ -107,7 +107,7 @@ Event = Audio | UrgentEvent
 
 
 class CallEndedError(Exception):
-    """The agent spoke into a call that is over, or is no longer its own."""
+    """The agent spoke into a call that is over or no longer its own, or after it had hung up itself."""
 
 
 class AgentStalledError(Exception):

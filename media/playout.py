@@ -83,10 +83,10 @@ class Playout:
         "_max_ahead",
         "_next_mark",
         "_on_started",
-        "_over",
         "_piece",
         "_rate_hz",
         "_reached",
+        "_refusal",
         "_since_mark",
         "_stretches",
         "_waiters",
@@ -114,8 +114,8 @@ class Playout:
         self._since_mark = 0
         self._reached: deque[str] = deque(maxlen=MARKS_TOLD_MAX)
         self._waiters: set[asyncio.Future[None]] = set()
-        self._final: int | None = None
-        self._over: str | None = None
+        self._refusal: str | None = None  # why nothing more can be said
+        self._final: int | None = None  # samples played when the call was over
         self.speaking = False
         """Whether audio is queued, as far as the leg has told."""
         self.held = False
@@ -130,11 +130,11 @@ class Playout:
 
         Raises:
             PlayoutFullError: the leg's queue cannot take it; nothing was queued.
-            CallEndedError: the call is over.
+            CallEndedError: the call is over, or the agent has hung up.
             TypeError: the audio is not one-dimensional int16.
         """
-        if self._over is not None:
-            raise CallEndedError(self._over)
+        if self._refusal is not None:
+            raise CallEndedError(self._refusal)
         if stretch is not None:
             if stretch.epoch is not self._epoch:
                 return False
@@ -237,7 +237,7 @@ class Playout:
 
     def _is_full(self, samples: int) -> bool:
         # The leg is asked only when what was ever accepted could be too much.
-        if not self.speaking or self._over is not None:
+        if not self.speaking or self._refusal is not None:
             return False
         queued = self._leg.position().queued_samples
         return queued > 0 and queued + samples > self._max_ahead
@@ -245,7 +245,7 @@ class Playout:
     async def said(self) -> int:
         """Wait until everything queued was heard or dropped; returns the heard ms of the utterance."""
         stretch, start, epoch = self._last, self._last.start, self._epoch
-        while self.speaking and self._epoch is epoch and self._over is None:
+        while self.speaking and self._epoch is epoch and self._final is None:
             await self._progress()
         if stretch.start != start:  # the next utterance has begun already
             return self._to_ms(max(0, stretch.start - start))
@@ -363,7 +363,7 @@ class Playout:
 
     def on_drained(self) -> bool:
         """Whether the agent's voice has ended; False for news that a later `play` has overtaken."""
-        if self._over is not None or not self.speaking or self.has_audio:
+        if self._final is not None or not self.speaking or self.has_audio:
             return False
         self.speaking = False
         self._since_mark = 0
@@ -371,17 +371,22 @@ class Playout:
             self._wake()
         return True
 
+    def refuse(self, reason: str) -> None:
+        """Nothing more can be said from now on; what is queued plays on, and can be waited for or cut as before."""
+        self._refusal = reason
+        self._wake()
+
     def end(self, reason: str) -> None:
-        """Nothing can be played from now on; what is queued plays on. The leg may vanish after this."""
-        if self._over is None:
-            self._over = reason
+        """As `refuse`, and nothing is heard or waited for any more. The leg may vanish after this."""
+        if self._final is None:
+            self._refusal = reason
             self._final = self._leg.position().played_samples
             self._wake()
 
     async def _progress(self) -> None:
         """Wait until something was heard or dropped."""
-        if self._over is not None:
-            raise CallEndedError(self._over)
+        if self._final is not None:
+            raise CallEndedError(self._refusal or "")
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.add(waiter)
         try:

@@ -93,7 +93,7 @@ class Call(Protocol):
         """Wait for the end of the call."""
 
     def hang_up(self) -> None:
-        """Ask the gateway to end the call."""
+        """End the call once all that was said so far was heard; from now on nothing more can be said."""
 
 
 class Agent(Protocol):

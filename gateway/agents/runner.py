@@ -84,7 +84,8 @@ def _raise_failure(spec: AgentSpec, call: Conversation, work: asyncio.Future[Non
     error = asyncio.CancelledError("the agent cancelled itself") if work.cancelled() else work.exception()
     if call.failure is not None:
         error = call.failure
-    if error is None or call.hung_up or isinstance(error, CallEndedError):
+    came_too_late = call.hung_up or (call.ending and call.failure is None)
+    if error is None or came_too_late or isinstance(error, CallEndedError):
         if error is not None and not isinstance(error, CallEndedError | asyncio.CancelledError):
             _log.warning("agent.failed_after_hangup", agent=spec.name, call_id=call.info.call_id, exc_info=error)
         return

@@ -347,5 +347,5 @@ class ThreadCall:
         await self._gateway.run(self._call.until_over())
 
     def hang_up(self) -> None:
-        """Ask the gateway to end the call."""
-        self._gateway.tell(self._call.hang_up)
+        """End the call once all that was said so far was heard; from now on nothing more can be said."""
+        self._gateway.ask(self._call.hang_up)

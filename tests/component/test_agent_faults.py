@@ -21,7 +21,7 @@ from gateway.agents import (
 from gateway.agents.registry import ABANDONED_MAX
 from media.bargein import BargeIn, BargeInSettings
 from media.conversation import Conversation
-from media.events import CallInfo
+from media.events import CallEndedError, CallInfo, Event, Hangup, Interrupted, SpeechStarted
 from media.lanes import URGENT_EVENTS_MAX
 from tests.component import user_agents
 from tests.component.fake_leg import FakeLeg, caller_sends, silence, voice
@@ -297,6 +297,58 @@ async def test_its_last_words_are_heard() -> None:
     await running
     assert call.heard_ms == 1_000
     call.close()
+    leg.stop_clock()
+
+
+@pytest.mark.parametrize("after", ["return", "speak", "raise", "listen"])
+@virtual
+async def test_its_last_words_are_heard_before_it_hangs_up(after: str) -> None:
+    user_agents.SaysGoodbyeAndHangsUp.notes.clear()
+    leg = FakeLeg()
+    spec = spec_of("SaysGoodbyeAndHangsUp", NONE, {"after": after})
+    ended_s: list[float] = []
+
+    def hang_up() -> None:
+        ended_s.append(asyncio.get_running_loop().time())
+        call.caller_hung_up()
+
+    call = Conversation(leg, barge_in=spec.settings.effective_barge_in, hang_up=hang_up)
+    await run_agent(spec, call)
+    assert ended_s == [pytest.approx(2, abs=0.1)], "once, when all was heard"
+    assert leg.position().played_samples == 16_000
+    if after == "listen":
+        assert user_agents.SaysGoodbyeAndHangsUp.notes == ["Drained", "Hangup"]
+    call.close()
+    leg.stop_clock()
+
+
+@virtual
+async def test_a_goodbye_that_is_interrupted_ends_the_call_at_once() -> None:
+    leg = FakeLeg()
+    cut = BargeInSettings(mode=BargeIn.CUT)
+    call = Conversation(leg, barge_in=cut, hang_up=lambda: call.caller_hung_up())  # noqa: PLW0108 - no name yet
+    call.play(np.full(80_000, 7_000, np.int16))
+    call.hang_up()
+    with pytest.raises(CallEndedError, match="say everything before hang_up"):
+        call.play(np.full(160, 7_000, np.int16))
+    assert not call.over
+    await caller_sends(leg, np.concatenate((silence(8_000, 300), voice(8_000, 140))))
+    events: list[Event] = [event async for event in call.events()]
+    assert [type(event) for event in events] == [SpeechStarted, Interrupted, Hangup]
+    leg.stop_clock()
+
+
+@virtual
+async def test_who_waits_for_room_when_it_hangs_up_is_told() -> None:
+    leg = FakeLeg()
+    call = Conversation(leg, hang_up=lambda: call.caller_hung_up())  # noqa: PLW0108 - no name yet
+    saying = asyncio.create_task(call.say(np.full(60 * 8_000, 7_000, np.int16)))
+    await asyncio.sleep(0.1)
+    call.hang_up()
+    with pytest.raises(CallEndedError, match="has hung up"):
+        await saying
+    assert await call.said() == 15_000
+    assert call.hung_up
     leg.stop_clock()
 
 

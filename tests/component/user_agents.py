@@ -198,6 +198,26 @@ class SaysGoodbye:
         await call.say(np.full(call.rate_hz, 7_000, np.int16))
 
 
+class SaysGoodbyeAndHangsUp:
+    notes = []
+
+    def __init__(self, after="return"):
+        self.after = after
+
+    async def run(self, call):
+        import numpy as np
+
+        await call.say(np.full(call.rate_hz * 2, 7_000, np.int16))
+        call.hang_up()
+        match self.after:
+            case "speak":
+                await call.say(np.full(call.rate_hz, 7_000, np.int16))
+            case "raise":
+                raise ValueError("a fault of its own")
+            case "listen":
+                self.notes += [type(event).__name__ async for event in call.events()]
+
+
 class FinishesItsNotes:
     notes = []
 

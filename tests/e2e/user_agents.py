@@ -107,10 +107,10 @@ class SlowStart:
 
 
 class HangsUp:
-    """Speaks, and ends the call itself."""
+    """Speaks, and ends the call itself, as soon as it has said all that it has to say."""
 
     async def run(self, call):
-        await call.speak(tone(400, 300, call.rate_hz))
+        await call.say(tone(400, 300, call.rate_hz))
         call.hang_up()
         await call.until_over()
 
