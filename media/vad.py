@@ -62,7 +62,8 @@ class VoiceDetector:
         else:
             narrow = pcm.reshape(-1, 6).astype(np.float32) @ _AVERAGE_OF_6
             voice = self._is_speech(narrow.astype(np.int16).tobytes(), _NARROW_HZ)
-        return voice and int(np.maximum.reduce(pcm)) >= self._floor
+        # Either side of zero will do: a line's offset, or pulses that point down, leave little above it.
+        return voice and (int(np.maximum.reduce(pcm)) >= self._floor or -int(np.minimum.reduce(pcm)) >= self._floor)
 
     def _reframed(self, pcm: Pcm) -> bool:
         if self._rest is not None:

@@ -61,3 +61,9 @@ def test_digital_silence_is_none(aggressiveness: int) -> None:
 def test_a_rate_that_it_cannot_take_is_named() -> None:
     with pytest.raises(ValueError, match="rate_hz is 44100: voice detection takes 8000, 16000 or 48000"):
         VoiceDetector(44_100)
+
+
+@pytest.mark.parametrize("offset", [4_000, -4_000])
+def test_a_voice_is_one_on_either_side_of_zero(offset: int) -> None:
+    lopsided = (voice(8_000, 1_000, level=0.1) + offset).astype(np.int16)
+    assert sum(judged(8_000, lopsided)) >= 40
