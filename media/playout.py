@@ -25,6 +25,8 @@ MARKS_TOLD_MAX = 256
 """How many reached marks an interruption recalls."""
 
 _INT16 = np.dtype(np.int16)
+_IN_A_ROW = (2,)
+"""The strides of one-dimensional int16 as a leg takes it."""
 
 
 class Epoch:
@@ -143,7 +145,7 @@ class Playout:
             return False
         else:
             stretch = self._implicit
-        if pcm.__class__ is not np.ndarray or pcm.dtype is not _INT16 or pcm.ndim != 1:
+        if pcm.__class__ is not np.ndarray or pcm.dtype is not _INT16 or pcm.strides != _IN_A_ROW:
             pcm = _checked(pcm)
         samples = len(pcm)
         if not self.speaking or stretch is not self._last:
@@ -407,4 +409,4 @@ def _checked(pcm: object) -> Pcm:
         raise TypeError(f"audio is of {pcm.dtype}: give int16, e.g. (samples * 32767).astype(np.int16)")
     if pcm.ndim != 1:
         raise TypeError(f"audio has shape {pcm.shape}: give one dimension (mono)")
-    return pcm
+    return np.ascontiguousarray(pcm)

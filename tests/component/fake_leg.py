@@ -43,6 +43,8 @@ class FakeLeg(Leg):
         return self._rate_hz
 
     def play(self, pcm: Pcm, mark: int | None = None) -> None:
+        if not pcm.flags.c_contiguous:
+            raise TypeError("incompatible function arguments")  # as the engine says it
         if self._queued + len(pcm) > self._queue_max:
             raise PlayoutFullError(f"{self._queued} samples wait already")
         if len(pcm):

@@ -477,6 +477,17 @@ async def test_what_is_no_audio_is_refused_with_the_mend() -> None:
 
 
 @virtual
+async def test_one_channel_of_two_is_played_as_it_is() -> None:
+    leg, call = start()
+    stereo = np.stack((np.arange(1, 161), np.zeros(160)), axis=1).astype(np.int16)
+    assert call.play(stereo[:, 0])
+    assert await call.say(np.arange(1, 321, dtype=np.int16)[::-2], mark="backwards")
+    await call.said()
+    assert leg.heard()[:320].tolist() == [*range(1, 161), *range(320, 0, -2)]
+    leg.stop_clock()
+
+
+@virtual
 async def test_an_agent_that_says_nothing_for_ever_does_not_hold_the_loop() -> None:
     leg, call = start()
 
