@@ -129,16 +129,6 @@ class FloorControl:
         self._quiet_ms = 0  # of the caller's speech, since the agent stopped
         self.busy = False
 
-    @property
-    def pending(self) -> bool:
-        """Whether the playout is held and neither confirmation nor rejection has come."""
-        return self._pending
-
-    @property
-    def turn_open(self) -> bool:
-        """Whether the caller has the floor: after SpeechStarted, before SpeechEnded."""
-        return self._turn_open
-
     def on_voice(self, duration_ms: int) -> tuple[Action, ...]:
         """Audio with voice in it was heard."""
         self.busy = True
