@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -251,6 +253,16 @@ def test_blocked_threads_hurt_nobody_and_are_limited() -> None:
     assert not threads()
 
 
+@pytest.fixture
+def brief_turns() -> Iterator[None]:
+    """Threads take turns as they do in the gateway."""
+    before_s = sys.getswitchinterval()
+    sys.setswitchinterval(0.0005)
+    yield
+    sys.setswitchinterval(before_s)
+
+
+@pytest.mark.usefixtures("brief_turns")
 def test_a_thread_that_computes_without_end_leaves_the_other_calls_their_voice() -> None:
     async def main() -> None:
         burning = begin(spec_of("Burns", THREAD, {"seconds": 1.5}, hangup_grace_s=0.02, cancel_deadline_s=0.02))
