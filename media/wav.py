@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,10 @@ SECONDS_MAX = 600
 CACHE_BYTES_MAX = 64 * 1024 * 1024
 
 _Key = tuple[str, int, int, int]
+
+
+executor = ThreadPoolExecutor(2, thread_name_prefix="wav")
+"""Decodes files: asyncio's own threads may all be held by agents, and a prompt must not wait for them."""
 
 
 class WavError(Exception):
@@ -56,6 +62,11 @@ def load_wav(path: Path, rate_hz: int) -> Pcm:
         while sum(kept.nbytes for kept in _cache.values()) > CACHE_BYTES_MAX and len(_cache) > 1:
             _cache.popitem(last=False)
     return pcm
+
+
+async def decoded(path: Path, rate_hz: int) -> Pcm:
+    """`load_wav` for a loop, which it does not block."""
+    return await asyncio.get_running_loop().run_in_executor(executor, load_wav, path, rate_hz)
 
 
 _cache: OrderedDict[_Key, Pcm] = OrderedDict()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from gateway.agents.agent import Call
 from gateway.agents.errors import AgentSetupError
 from gateway.agents.settings import OnInterrupt, SpeakerSettings
 from gateway.agents.turns import interruption_over
-from media.wav import WavError, check_wav, load_wav
+from media.wav import WavError, check_wav, decoded
 
 
 def check_files(agent: str, settings: SpeakerSettings) -> None:
@@ -38,7 +36,7 @@ class SpeakerAgent:
         while self._settings.repeat == 0 or rounds < self._settings.repeat:
             rounds += 1
             for path in self._settings.files:
-                pcm = await asyncio.to_thread(load_wav, path, call.rate_hz)
+                pcm = await decoded(path, call.rate_hz)
                 spoken = await call.speak(pcm)
                 if spoken.interrupted and not await self._goes_on(call):
                     return

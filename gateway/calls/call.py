@@ -12,7 +12,7 @@ from gateway.calls.record import CallRecord
 from gateway.dialplan import AgentEnded, CallControl, Cause, find_route, run_route
 from gateway.sip.events import Side
 from media.conversation import Conversation, play_once
-from media.wav import load_wav
+from media.wav import decoded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -207,7 +207,7 @@ class LiveCall(CallControl):
 
     async def play(self, file: Path, *, repeat: int) -> None:
         await self._media.wait()
-        pcm = await asyncio.to_thread(load_wav, file, self.leg.rate_hz)
+        pcm = await decoded(file, self.leg.rate_hz)
         for _ in range(repeat):
             await play_once(self.leg, pcm)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +14,7 @@ import soundfile
 
 from media import wav
 from media.leg import Pcm
-from media.wav import WavError, check_wav, load_wav
+from media.wav import WavError, check_wav, decoded, load_wav
 
 
 def sine(hz: int, rate_hz: int, duration_ms: int = 500) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -87,3 +90,20 @@ def test_what_cannot_be_played_is_named(tmp_path: Path, look: object) -> None:
     ):
         with pytest.raises(WavError, match=message):
             look(path)
+
+
+def test_users_who_hold_all_threads_of_the_loop_delay_no_prompt(tmp_path: Path) -> None:
+    async def main() -> None:
+        released = threading.Event()
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        held = loop.run_in_executor(None, released.wait)
+        path = tmp_path / "prompt.wav"
+        soundfile.write(path, np.full(80, 0.2, np.float32), 8_000)
+        try:
+            assert len(await asyncio.wait_for(decoded(path, 8_000), 5)) == 80
+        finally:
+            released.set()
+        await held
+
+    asyncio.run(main())

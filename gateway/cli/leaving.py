@@ -1,0 +1,62 @@
+"""Running the gateway's loop to its end, and leaving then, whatever agents still hold on to."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import structlog
+import uvloop
+
+from media import wav
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+_log = structlog.get_logger("gateway")
+
+PATIENCE_S = 1.0
+"""How long what is left may take to end by itself."""
+
+
+def run_to_the_end(main: Coroutine[Any, Any, None]) -> None:
+    """Run it on uvloop; if an agent still holds a thread or a task then, end the process here, with 0.
+
+    Python would wait for these without end: what `asyncio.to_thread` has begun cannot be cancelled, and is joined at
+    exit, also when a daemon thread of an agent began it.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        executor = ThreadPoolExecutor(thread_name_prefix="asyncio")
+        runner.get_loop().set_default_executor(executor)
+        runner.run(main)
+        for one in (executor, wav.executor):
+            one.shutdown(wait=False, cancel_futures=True)
+        left = [*runner.run(_tasks_left()), *_threads_left()]
+        if left:
+            _log.warning("gateway.left_behind", held=left)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(0)
+
+
+async def _tasks_left() -> list[str]:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=PATIENCE_S)
+    return [task.get_name() for task in tasks if not task.done()]
+
+
+def _threads_left() -> list[str]:
+    # Daemons as well: an executor's threads are joined at exit, and are daemons if one has begun them.
+    threads = [one for one in threading.enumerate() if one is not threading.main_thread()]
+    deadline_s = time.monotonic() + PATIENCE_S
+    for thread in threads:
+        thread.join(max(0.0, deadline_s - time.monotonic()))
+    return [thread.name for thread in threads if thread.is_alive()]
