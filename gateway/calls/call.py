@@ -55,7 +55,6 @@ class LiveCall(CallControl):
         self._no_agent = asyncio.Event()
         self._no_agent.set()
         self._timers: list[asyncio.TimerHandle] = []
-        self._silence: asyncio.TimerHandle | None = None
         self.record = CallRecord(
             incoming.invite.sip_call_id, incoming.invite.source, invite.trunk, invite.to, invite.from_
         )
@@ -268,6 +267,7 @@ class LiveCall(CallControl):
         record.turns += counters.turns
         record.unheard_ms += counters.unheard_ms
         record.agent_frames_dropped += conversation.lanes.frames_dropped
+        record.agent_events_dropped += conversation.lanes.events_dropped
 
     async def reject(self, code: int, reason: str | None, retry_after_s: float | None) -> None:
         headers = {} if retry_after_s is None else {"Retry-After": str(round(retry_after_s))}

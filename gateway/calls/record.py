@@ -39,6 +39,8 @@ class CallRecord:
     """What agents said into interruptions, and nobody heard."""
     agent_frames_dropped: int = 0
     """Frames of the caller that an agent was too slow to take."""
+    agent_events_dropped: int = 0
+    """Events that only inform, which an agent left alone for too long."""
     packets_received: int = 0
     packets_sent: int = 0
     loss_pct: float = 0.0
