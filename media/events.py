@@ -102,6 +102,9 @@ class Hangup:
 UrgentEvent = SpeechStarted | SpeechEnded | Interrupted | Resumed | Dtmf | MarkReached | Drained | MediaSilent | Hangup
 """Events that overtake all audio."""
 
+INFORMING = frozenset({Drained, MarkReached, MediaSilent, Resumed, SpeechEnded, SpeechStarted})
+"""Those that tell of what has passed: an agent that speaks for an hour without looking may lose the oldest."""
+
 Event = Audio | UrgentEvent
 """Everything that `Conversation.events` yields."""
 

@@ -7,20 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 
-from media.events import (
-    AgentStalledError,
-    Audio,
-    Drained,
-    Event,
-    Hangup,
-    Interrupted,
-    MarkReached,
-    MediaSilent,
-    Resumed,
-    SpeechEnded,
-    SpeechStarted,
-    UrgentEvent,
-)
+from media.events import INFORMING, AgentStalledError, Audio, Event, Hangup, Interrupted, UrgentEvent
 from media.leg import Pcm
 
 AUDIO_FRAMES_MAX = 50
@@ -31,9 +18,6 @@ URGENT_EVENTS_MAX = 1_024
 
 UNCLAIMED_EVENTS_MAX = 64
 """Kept for an agent that does not take events yet, such as keys pressed while it starts."""
-
-INFORMING = frozenset({Drained, MarkReached, MediaSilent, Resumed, SpeechEnded, SpeechStarted})
-"""Events that tell of what has passed: an agent that speaks for an hour without looking may lose the oldest."""
 
 
 class Lanes:
