@@ -51,6 +51,8 @@ def gateway() -> Iterator[GatewayProcess]:
         )
         for mode in MODES
     }
+    for mode in ("cut", "pause"):
+        agents[f"real-time-{mode}"] = python_agent("SpeaksInRealTime", barge_in={"mode": mode})
     agents["speaker"] = {"kind": "speaker", "files": ["answer.wav"], "barge_in": {"mode": "cut"}}
     routes = [to_agent(name, name) for name in agents]
     with GatewayProcess(Setup(routes, agents, sounds={"answer.wav": ANSWER})) as running:
@@ -174,6 +176,17 @@ def test_a_speaker_gives_way_and_hangs_up(gateway: GatewayProcess, caller: Calle
     last_s = [packet.time_s for packet in call.received if is_answer(packet)][-1]
     assert 1000 * (last_s - speech[0].time_s) - MIN_SPEECH_MS < STOP_MS
     assert gateway.record(call.call_id)["barge_ins"] == 1
+
+
+@pytest.mark.parametrize("mode", ["cut", "pause"])
+def test_an_agent_that_speaks_frame_by_frame_is_interrupted(gateway: GatewayProcess, caller: Caller, mode: str) -> None:
+    call = dial(caller, f"real-time-{mode}")
+    call.send(SPEECH)
+    assert call.wait_ended() == "them"
+    last_s = [packet.time_s for packet in call.received if is_answer(packet)][-1]
+    assert 1000 * (last_s - spoken(call)[0].time_s) - MIN_SPEECH_MS < STOP_MS
+    record = gateway.record(call.call_id)
+    assert (record["barge_ins"], record["cause"]) == (1, "agent-hung-up")
 
 
 def test_silence_and_line_noise_interrupt_nobody(gateway: GatewayProcess, caller: Caller) -> None:

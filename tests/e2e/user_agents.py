@@ -43,6 +43,19 @@ class Diary:
         file.write(json.dumps({"event": event, **values}) + "\n")
 
 
+class SpeaksInRealTime:
+    """One frame of a tone every 20 ms, until it is interrupted; then it hangs up."""
+
+    async def run(self, call):
+        answer = call.utterance()
+        frame = tone(400, 20, call.rate_hz)
+        due_s = time.monotonic()
+        while answer.play(frame):
+            due_s += 0.02
+            await asyncio.sleep(max(0, due_s - time.monotonic()))
+        call.hang_up()
+
+
 class Parrot:
     """The README's agent."""
 
