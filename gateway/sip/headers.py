@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _MAX_HEADERS = 200
+_LINE_END = re.compile(r"\r?\n")
+"""SIP's own, and no other: str.splitlines() would let a display name with U+2028 in it begin a header of its own."""
+_TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")
+"""RFC 3261 section 25.1. Letters that only look alike, or fold to one of these, make no header that we know."""
 
 
 def parse_headers(message: str) -> Mapping[str, tuple[str, ...]]:
@@ -21,14 +25,14 @@ def parse_headers(message: str) -> Mapping[str, tuple[str, ...]]:
     Folded lines are joined (RFC 3261 section 7.3.1). Lists in one field are not split: only some headers allow it.
     No more than 200 fields are read.
     """
-    head = message.split("\r\n\r\n", 1)[0]
-    lines = re.sub(r"\r?\n[ \t]+", " ", head).splitlines()[1:]
+    head = re.split(r"\r?\n\r?\n", message, maxsplit=1)[0]
+    lines = _LINE_END.split(re.sub(r"\r?\n[ \t]+", " ", head))[1:]
     headers: dict[str, list[str]] = {}
     for line in lines[:_MAX_HEADERS]:
         name, colon, value = line.partition(":")
-        if not colon:
-            continue
-        headers.setdefault(name.strip().lower(), []).append(value.strip())
+        name = name.strip(" \t")
+        if colon and _TOKEN.fullmatch(name):
+            headers.setdefault(name.lower(), []).append(value.strip())
     return MappingProxyType({name: tuple(values) for name, values in headers.items()})
 
 

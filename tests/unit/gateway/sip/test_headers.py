@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +28,21 @@ def test_folded_lines_are_joined_and_empty_values_kept() -> None:
     headers = parse_headers(INVITE)
     assert headers["x-folded"] == ("one two",)
     assert headers["x-empty"] == ("",)
+
+
+@pytest.mark.parametrize("end", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\r"])
+def test_only_a_line_end_of_sip_begins_a_header(end: str) -> None:
+    name = f'"x{end}P-Asserted-Identity: <sip:boss@x>" <sip:a@x>'
+    headers = parse_headers(
+        f"INVITE sip:x SIP/2.0\r\nFrom: {name}\r\nP-Asserted-Identity{end}: <sip:c@x>\r\nTo: b\r\n\r\n"
+    )
+    assert headers["from"] == (name,)
+    assert headers["to"] == ("b",)
+    assert "p-asserted-identity" not in headers
+
+
+def test_lines_may_end_without_carriage_return() -> None:
+    assert parse_headers("INVITE sip:x SIP/2.0\nTo: b\n c\n\nX-Body: no\n") == {"to": ("b c",)}
 
 
 def test_the_body_is_not_read() -> None:
