@@ -56,8 +56,9 @@ class Regex:
     _fullmatch: Callable[[str], object] = field(repr=False, compare=False)
 
     def matches(self, subject: str) -> bool:
-        """Whether the subject is what is wanted."""
-        return self._fullmatch(subject) is not None
+        """Whether the subject is what is wanted. Bytes of a header that were no UTF-8 count as question marks."""
+        # RE2 takes UTF-8, which has no place for the surrogates that stand for such bytes.
+        return self._fullmatch(subject.encode(errors="replace").decode()) is not None
 
     def __str__(self) -> str:
         return REGEX + self.text

@@ -48,6 +48,12 @@ def test_pattern(written: str, yes: list[str], no: list[str]) -> None:
     assert str(found) == written
 
 
+@pytest.mark.parametrize("written", ["gol*", "regex:gol.", "regex:.*l.*"])
+def test_bytes_that_were_no_utf8_are_some_letter(written: str) -> None:
+    assert pattern(written).matches(b"gol\xff".decode(errors="surrogateescape"))
+    assert not pattern("gold").matches("gol\udcff")
+
+
 @pytest.mark.parametrize(
     "written", ["", "regex:", "regex:(", "regex:(?=a)", r"regex:(a)\1", "regex:a{2000}", "regex:" + "a" * 1025]
 )
