@@ -17,11 +17,13 @@ _BEFORE_EXPIRY_S = 5
 
 
 @dataclass(frozen=True, slots=True)
-class PortShare:
-    """An account's own part of the RTP port range: PJSIP counts through it, so that a port rests after its call."""
+class Rtp:
+    """Where calls receive RTP: all accounts take turns in one range, so that a port rests after its call."""
 
-    first: int
-    span: int
+    address: str
+    public_address: str | None
+    first_port: int
+    last_port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +75,16 @@ def _answer(trunk: str, prm: pj.OnRegStateParam) -> RegistrationAnswered:
     return RegistrationAnswered(trunk, prm.code, prm.reason, expires_s, retry_after_s(headers))
 
 
-def local_config(address: str, share: PortShare, rtp_address: str, public_address: str | None) -> pj.AccountConfig:
+def local_config(address: str, rtp: Rtp) -> pj.AccountConfig:
     """The account for calls over no trunk: SIPp in a test, a telephone on the same network."""
     config = pj.AccountConfig()
     config.idUri = f"sip:{address}"
     config.regConfig.registerOnAdd = False
-    _set_media(config, share, rtp_address, public_address)
+    _set_media(config, rtp)
     return config
 
 
-def trunk_config(
-    trunk: TrunkAccount, share: PortShare, rtp_address: str, public_address: str | None
-) -> pj.AccountConfig:
+def trunk_config(trunk: TrunkAccount, rtp: Rtp) -> pj.AccountConfig:
     """The account of a trunk, registering at once when it should."""
     config = pj.AccountConfig()
     config.idUri = f"sip:{trunk.user}@{trunk.domain}"
@@ -103,17 +103,18 @@ def trunk_config(
     if trunk.password is not None:
         credential = pj.AuthCredInfo("digest", trunk.realm, trunk.digest_user, 0, trunk.password)
         config.sipConfig.authCreds.append(credential)
-    _set_media(config, share, rtp_address, public_address)
+    _set_media(config, rtp)
     return config
 
 
-def _set_media(config: pj.AccountConfig, share: PortShare, rtp_address: str, public_address: str | None) -> None:
+def _set_media(config: pj.AccountConfig, rtp: Rtp) -> None:
     media = config.mediaConfig
-    media.transportConfig.boundAddress = rtp_address
-    media.transportConfig.port = share.first
-    media.transportConfig.portRange = share.span
-    if public_address is not None:
-        media.transportConfig.publicAddress = public_address
+    pairs = (rtp.last_port - rtp.first_port + 1) // 2
+    media.transportConfig.boundAddress = rtp.address
+    media.transportConfig.port = rtp.first_port
+    media.transportConfig.portRange = pairs * 2 - 1
+    if rtp.public_address is not None:
+        media.transportConfig.publicAddress = rtp.public_address
     media.streamKaEnabled = False  # silence is sent as RTP: nothing needs keeping alive
     config.natConfig.contactRewriteUse = 1
     config.natConfig.viaRewriteUse = 1

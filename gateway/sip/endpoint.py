@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pjsua2 as pj
 import structlog
 
-from gateway.sip.account import Account, PortShare, TrunkAccount, local_config, trunk_config
+from gateway.sip.account import Account, Rtp, TrunkAccount, local_config, trunk_config
 from gateway.sip.call import SipCall, incoming
 from gateway.sip.errors import SipStartError
 from gateway.sip.events import RegistrationAnswered
@@ -288,15 +288,12 @@ class SipEndpoint:
 
     def _add_accounts(self) -> None:
         config = self._config
-        accounts = len(config.trunks) + 1
-        span = (config.rtp_last_port - config.rtp_first_port + 1) // accounts // 2 * 2
-        shares = (PortShare(config.rtp_first_port + i * span, span - 1) for i in range(accounts))
+        rtp = Rtp(config.rtp_address, config.public_address, config.rtp_first_port, config.rtp_last_port)
         first = config.transports[0]
         host = f"[{first.address}]" if ":" in first.address else first.address
-        local = local_config(f"{host}:{first.port}", next(shares), config.rtp_address, config.public_address)
-        self._add_account(None, local, default=True)
+        self._add_account(None, local_config(f"{host}:{first.port}", rtp), default=True)
         for trunk in config.trunks:
-            self._add_account(trunk.name, trunk_config(trunk, next(shares), config.rtp_address, config.public_address))
+            self._add_account(trunk.name, trunk_config(trunk, rtp))
 
     def _add_account(self, trunk: str | None, config: pj.AccountConfig, *, default: bool = False) -> None:
         account = Account(self, trunk)

@@ -12,7 +12,8 @@ from tests.e2e.listening import assert_heard
 from tests.e2e.peers.baresip import G722, OPUS, PCMA, PCMU, Baresip, Codec
 from tests.e2e.peers.call import Manner
 from tests.e2e.peers.caller import Caller
-from tests.e2e.peers.sip_message import direction, payload_types
+from tests.e2e.peers.process import wait_until
+from tests.e2e.peers.sip_message import direction, media_address, payload_types
 from tests.e2e.peers.sipp import Script, run_sipp
 from tests.e2e.peers.sound import silence, tone
 
@@ -182,6 +183,23 @@ def test_full(gateway: GatewayProcess, caller: Caller) -> None:
     again = caller.dial("600")
     again.wait_answered()
     assert again.hangup() == 200
+
+
+def test_every_pair_of_ports_carries_a_call_whatever_trunk_it_came_over() -> None:
+    trunks: dict[str, Json] = {
+        name: {"register": False, "sources": [CARRIER_HOST], "user": name} for name in ("alice", "bob")
+    }
+    routes: list[Object] = [{"name": "all", "match": {"any": True}, "steps": ["answer", {"pause": "9s"}]}]
+    with GatewayProcess(Setup(routes, trunks=trunks, rtp_ports=12)) as gateway, Caller(gateway.address) as caller:
+        for numbers in (["600"] * 6, ["alice", "bob", "600", "600", "alice", "alice"]):
+            calls = [caller.dial(number) for number in numbers]
+            ports = {media_address(call.wait_answered().body) for call in calls}
+            assert len(ports) == len(calls)
+            assert len(gateway.rtp_ports_in_use()) == 12
+            for call in calls:
+                assert call.hangup() == 200
+            wait_until(lambda: not gateway.rtp_ports_in_use(), "all ports are given back", 5)
+        assert not gateway.events("pjsip.said", level="error")
 
 
 def test_options(gateway: GatewayProcess, caller: Caller) -> None:
