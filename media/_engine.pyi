@@ -132,6 +132,9 @@ class Wakeup:
 def max_calls() -> int:
     """How many calls PJSUA really takes: it clips what it is asked for to what was compiled in."""
 
+def transport_of(message: int) -> int:
+    """SIP thread, in a callback: the transport on which the pjsip_rx_data at this address came; both are addresses."""
+
 def capture_pjlog() -> None:
     """From now on pjlib's log lines are kept for `take_pjlog`."""
 

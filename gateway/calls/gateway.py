@@ -16,6 +16,7 @@ from gateway.garbage import GarbagePolicy
 from gateway.sip.endpoint import SipEndpoint
 from gateway.sip.events import (
     Confirmed,
+    ConnectionLost,
     Disconnected,
     HoldChanged,
     Incoming,
@@ -104,8 +105,8 @@ class Gateway:
         if isinstance(event, Incoming):
             self._on_incoming(event)
             return
-        if isinstance(event, RegistrationAnswered):
-            self.trunks.on_answer(event)
+        if isinstance(event, RegistrationAnswered | ConnectionLost):
+            self.trunks.on_event(event)
             return
         call = self.calls.get(event.ref)
         if call is None:
@@ -134,7 +135,8 @@ class Gateway:
             self._refuse(event, "draining" if self.draining else "full")
             return
         received = event.invite
-        trunk = self.trunks.recognise(received.request_uri, received.source.rpartition(":")[0].strip("[]"))
+        to = (received.headers.get("to") or received.headers.get("t") or ("",))[0]
+        trunk = self.trunks.recognise(received.request_uri, received.source.rpartition(":")[0].strip("[]"), to)
         facts = self.trunks.settings(trunk) if trunk is not None else None
         called = invite(
             received.request_uri,

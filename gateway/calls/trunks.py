@@ -7,20 +7,30 @@ import hashlib
 import ipaddress
 import re
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from gateway.dialplan import user_part
 from gateway.sip.account import TrunkAccount
-from gateway.sip.registration import REGISTERING, Patience, Registration, State, answered
+from gateway.sip.events import ConnectionLost, RegistrationAnswered
+from gateway.sip.registration import (
+    REGISTERING,
+    Patience,
+    Registration,
+    State,
+    answered,
+    attempted,
+    connection_lost,
+    ran_out,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from gateway.settings import Trunk
     from gateway.settings.values import HostPort
-    from gateway.sip.events import RegistrationAnswered
 
 _log = structlog.get_logger("trunks")
 
@@ -45,8 +55,24 @@ class _Line:
     settings: Trunk
     token: str
     registration: Registration
-    networks: frozenset[Network] = frozenset()
-    retry: asyncio.TimerHandle | None = None
+    addresses: dict[str, frozenset[Network]] = field(default_factory=dict)
+    """What its names were resolved to last."""
+    attempt: asyncio.TimerHandle | None = None
+    """The next REGISTER, when it is not under way."""
+    end: asyncio.TimerHandle | None = None
+    """When the time that the registrar granted is over."""
+    since: float = 0.0
+    """When it last was registered, in the loop's time."""
+
+    @property
+    def patience(self) -> Patience:
+        retry = self.settings.retry
+        return Patience(retry.first_s, retry.max_s)
+
+    def has(self, source: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+        """Whether calls from there are the trunk's."""
+        known = (_literal(_hosts(self.settings)), *self.addresses.values())
+        return any(source in network for networks in known for network in networks)
 
 
 class Trunks:
@@ -76,42 +102,71 @@ class Trunks:
         for name, line in self._lines.items():
             if line.settings.register_:
                 register(name, wanted=True)
-            line.networks = frozenset(_literal(_hosts(line.settings)))
         if any(_names(_hosts(line.settings)) for line in self._lines.values()):
             return tasks.create_task(self._keep_resolving(), name="trunks-resolve")
         return None
 
-    def on_answer(self, event: RegistrationAnswered) -> None:
-        """A REGISTER was answered: note it, and try again when that is due."""
+    def on_event(self, event: RegistrationAnswered | ConnectionLost) -> None:
+        """Note it, and register again when that is due: at once, to renew, or to try once more."""
+        match event:
+            case RegistrationAnswered():
+                self._on_answer(event)
+            case ConnectionLost():
+                line = self._lines[event.trunk]
+                held_s = asyncio.get_running_loop().time() - line.since
+                self._enter(event.trunk, connection_lost(line.registration, held_s=held_s, patience=line.patience))
+
+    def _on_answer(self, event: RegistrationAnswered) -> None:
         line = self._lines[event.trunk]
-        before = line.registration
-        line.registration = answered(
-            before,
+        now = answered(
+            line.registration,
             code=event.code,
             reason=event.reason,
             expires_s=event.expires_s,
             retry_after_s=event.retry_after_s,
-            patience=Patience(line.settings.retry.first_s, line.settings.retry.max_s),
+            patience=line.patience,
         )
-        self._log_change(event.trunk, before, line.registration)
-        if line.retry is not None:
-            line.retry.cancel()
-            line.retry = None
+        loop = asyncio.get_running_loop()
+        if now.state is State.REGISTERED:
+            if line.end is not None:
+                line.end.cancel()
+            line.end = loop.call_later(now.expires_s, self._on_end, event.trunk)
+            line.since = loop.time()
+        self._enter(event.trunk, now)
         if self._leaving:
             self._settled.set()
-        elif line.registration.retry_in_s is not None:
-            loop = asyncio.get_running_loop()
-            line.retry = loop.call_later(line.registration.retry_in_s, self._try_again, event.trunk)
+            if now.state is State.REGISTERED and self._register is not None:
+                self._register(event.trunk, wanted=False)  # a renewal was under way when we began to leave
 
-    def _try_again(self, name: str) -> None:
-        self._lines[name].retry = None
+    def _on_end(self, name: str) -> None:
+        line = self._lines[name]
+        line.end = None
+        self._enter(name, ran_out(line.registration))
+
+    def _enter(self, name: str, now: Registration) -> None:
+        """Note where the trunk stands, and see to what is due next."""
+        line = self._lines[name]
+        before, line.registration = line.registration, now
+        if now == before:
+            return
+        self._log_change(name, before, now)
+        if line.attempt is not None:
+            line.attempt.cancel()
+            line.attempt = None
+        if now.next_in_s is not None and not self._leaving:
+            line.attempt = asyncio.get_running_loop().call_later(now.next_in_s, self._attempt, name)
+
+    def _attempt(self, name: str) -> None:
         if self._register is not None and not self._leaving:
+            self._enter(name, attempted(self._lines[name].registration))
             self._register(name, wanted=True)
 
     @staticmethod
     def _log_change(name: str, before: Registration, now: Registration) -> None:
         if now.state is State.FAILED:
-            _log.warning("trunk.failed", trunk=name, why=now.why, retry_in_s=now.retry_in_s)
+            _log.warning("trunk.failed", trunk=name, why=now.why, retry_in_s=now.next_in_s)
+        elif before.state is State.REGISTERED and now.state is State.REGISTERING:
+            _log.warning("trunk.lost", trunk=name, why=now.why, retry_in_s=now.next_in_s)
         elif now.state is not before.state:
             _log.info(f"trunk.{now.state.value}", trunk=name, expires_s=now.expires_s)
 
@@ -119,8 +174,9 @@ class Trunks:
         """Take all registrations back; waits a few seconds at most."""
         self._leaving = True
         for line in self._lines.values():
-            if line.retry is not None:
-                line.retry.cancel()
+            for timer in (line.attempt, line.end):
+                if timer is not None:
+                    timer.cancel()
         registered = {name for name, line in self._lines.items() if line.registration.state is State.REGISTERED}
         if self._register is None or not registered:
             return
@@ -134,11 +190,12 @@ class Trunks:
         except TimeoutError:
             _log.warning("trunk.unregister_unanswered", trunks=sorted(registered))
 
-    def recognise(self, request_uri: str, source_ip: str) -> str | None:
+    def recognise(self, request_uri: str, source_ip: str, to: str = "") -> str | None:
         """The trunk that a call came over: the one whose Contact it was sent to, else the one it was sent from.
 
         A registrar that keeps the Request-URI as registered shows the `line` that we put there, which only it and we
-        know; others are known by their address.
+        know; others are known by their address. Of several trunks at one carrier it is the one whose user is called,
+        in the Request-URI or else in the header To; else the first.
         """
         match = _LINE.search(request_uri)
         if match is not None:
@@ -146,32 +203,39 @@ class Trunks:
                 if line.token == match.group(1):
                     return name
         source = ipaddress.ip_address(source_ip)
-        for name, line in self._lines.items():
-            if any(source in network for network in line.networks):
-                return name
-        return None
+        there = {name: line.settings.user for name, line in self._lines.items() if line.has(source)}
+        for called in (user_part(request_uri), user_part(to)):
+            for name, user in there.items():
+                if user == called:
+                    return name
+        return next(iter(there), None)
 
     def settings(self, name: str) -> Trunk:
         """A trunk's settings."""
         return self._lines[name].settings
 
     def registrations(self) -> Mapping[str, tuple[Registration, float | None]]:
-        """Where each trunk stands, and in how many seconds it is tried again."""
+        """Where each trunk stands, and in how many seconds it is tried again when it is not registered."""
         now = asyncio.get_running_loop().time()
         return {
-            name: (line.registration, max(line.retry.when() - now, 0.0) if line.retry is not None else None)
+            name: (
+                line.registration,
+                max(line.attempt.when() - now, 0.0)
+                if line.attempt is not None and line.registration.state is not State.REGISTERED
+                else None,
+            )
             for name, line in self._lines.items()
         }
 
     async def _keep_resolving(self) -> None:
         while True:
-            for name, line in self._lines.items():
-                hosts = _hosts(line.settings)
-                found = await asyncio.to_thread(_resolve, _names(hosts))
-                if found:  # a name server that is away for a while must not make strangers of our trunks
-                    line.networks = frozenset(_literal(hosts)) | found
-                else:
-                    _log.debug("trunk.sources_unresolved", trunk=name)
+            for trunk, line in self._lines.items():
+                for name in _names(_hosts(line.settings)):
+                    found = await asyncio.to_thread(_resolve, name)
+                    if found:  # a name server that is away for a while must not make strangers of our trunks
+                        line.addresses[name] = found
+                    else:
+                        _log.debug("trunk.source_unresolved", trunk=trunk, source=name)
             await asyncio.sleep(_RESOLVE_EVERY_S)
 
 
@@ -228,11 +292,8 @@ def _names(hosts: Iterable[Network | str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _resolve(names: Iterable[str]) -> frozenset[Network]:
-    found: set[Network] = set()
-    for name in names:
-        try:
-            found.update(ipaddress.ip_network(info[4][0]) for info in socket.getaddrinfo(name, None))
-        except OSError:
-            continue
-    return frozenset(found)
+def _resolve(name: str) -> frozenset[Network]:
+    try:
+        return frozenset(ipaddress.ip_network(info[4][0]) for info in socket.getaddrinfo(name, None))
+    except OSError:
+        return frozenset()

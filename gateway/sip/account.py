@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import pjsua2 as pj
 
-from gateway.sip.events import RegistrationAnswered
+from gateway.sip.events import ConnectionLost, RegistrationAnswered
 from gateway.sip.headers import parse_headers, retry_after_s
+from media import _engine
 
 if TYPE_CHECKING:
     from gateway.sip.endpoint import SipEndpoint
-
-_BEFORE_EXPIRY_S = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +50,8 @@ class Account(pj.Account):  # type: ignore[misc]  # pjsua2 has no type stubs
         super().__init__()
         self._endpoint = endpoint
         self._trunk = trunk
+        self._connection: int | None = None
+        """The transport that the registration holds on, by its address."""
 
     def onIncomingCall(self, prm: pj.OnIncomingCallParam) -> None:
         """PJSIP: an INVITE has come and was answered with 100."""
@@ -63,9 +64,17 @@ class Account(pj.Account):  # type: ignore[misc]  # pjsua2 has no type stubs
         """PJSIP: a REGISTER was answered, or its transaction has failed."""
         try:
             if self._trunk is not None:
-                self._endpoint.tell(_answer(self._trunk, prm))
+                answer = _answer(self._trunk, prm)
+                self._connection = _engine.transport_of(int(prm.rdata.pjRxData)) if answer.expires_s > 0 else None
+                self._endpoint.tell(answer)
         except Exception as error:  # noqa: BLE001 - as above
             self._endpoint.report("onRegState", error)
+
+    def on_disconnected(self, connection: int) -> None:
+        """A TCP connection is gone, by the address of its transport: tell it if the registration held on it."""
+        if self._trunk is not None and connection == self._connection:
+            self._connection = None
+            self._endpoint.tell(ConnectionLost(self._trunk))
 
 
 def _answer(trunk: str, prm: pj.OnRegStateParam) -> RegistrationAnswered:
@@ -85,7 +94,7 @@ def local_config(address: str, rtp: Rtp) -> pj.AccountConfig:
 
 
 def trunk_config(trunk: TrunkAccount, rtp: Rtp) -> pj.AccountConfig:
-    """The account of a trunk, registering at once when it should."""
+    """The account of a trunk. It registers when told to: see registration.py."""
     config = pj.AccountConfig()
     config.idUri = f"sip:{trunk.user}@{trunk.domain}"
     registration = config.regConfig
@@ -93,8 +102,7 @@ def trunk_config(trunk: TrunkAccount, rtp: Rtp) -> pj.AccountConfig:
     if trunk.registrar_uri is not None:
         registration.registrarUri = trunk.registrar_uri
         registration.timeoutSec = trunk.expires_s
-        registration.delayBeforeRefreshSec = min(_BEFORE_EXPIRY_S, max(trunk.expires_s // 4, 1))
-        registration.retryIntervalSec = 0  # when to try again is the gateway's decision: see registration.py
+        registration.retryIntervalSec = 0  # when to try again is the gateway's decision
         registration.firstRetryIntervalSec = 0
         registration.unregWaitMsec = 0
     config.sipConfig.contactUriParams = f";line={trunk.line}"

@@ -70,6 +70,22 @@ class EndpointConfig:
     """How much PJSIP says: 1 errors, 2 warnings, 3 each call, 4 and 5 traces."""
 
 
+class _Endpoint(pj.Endpoint):  # type: ignore[misc]  # pjsua2 has no type stubs
+    """PJSIP's library, with the callbacks that concern no call and no account."""
+
+    def __init__(self, owner: SipEndpoint) -> None:
+        super().__init__()
+        self._owner = owner
+
+    def onTransportState(self, prm: pj.OnTransportStateParam) -> None:
+        """PJSIP: a TCP connection was made or is gone."""
+        try:
+            if prm.state == pj.PJSIP_TP_STATE_DISCONNECTED:
+                self._owner.on_disconnected(int(prm.hnd))
+        except Exception as error:  # noqa: BLE001 - the edge of the SIP thread: C++ would end the process
+            self._owner.report("onTransportState", error)
+
+
 class SipEndpoint:
     """PJSIP, on a thread of its own. One in a process."""
 
@@ -193,6 +209,11 @@ class SipEndpoint:
         self._objects.add(call)
         self.tell(incoming(ref, leg, prm.rdata))
 
+    def on_disconnected(self, connection: int) -> None:
+        """A TCP connection is gone, ours or a peer's."""
+        for account in self._accounts.values():
+            account.on_disconnected(connection)
+
     def _run(self) -> None:
         try:
             self._begin()
@@ -224,7 +245,7 @@ class SipEndpoint:
     def _begin(self) -> None:
         config = self._config
         _engine.capture_pjlog()
-        endpoint = self._endpoint = pj.Endpoint()
+        endpoint = self._endpoint = _Endpoint(self)
         endpoint.libCreate()
         endpoint.libInit(_endpoint_config(config))
         _engine.capture_pjlog()  # libInit has put its own writer in place

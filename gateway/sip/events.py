@@ -102,4 +102,20 @@ class RegistrationAnswered:
     retry_after_s: int | None = field(default=None)
 
 
-SipEvent = Incoming | MediaStarted | MediaFailed | HoldChanged | Confirmed | Disconnected | RegistrationAnswered
+@dataclass(frozen=True, slots=True)
+class ConnectionLost:
+    """The TCP connection is gone on which a trunk had registered: its calls cannot come any more."""
+
+    trunk: str
+
+
+SipEvent = (
+    Incoming
+    | MediaStarted
+    | MediaFailed
+    | HoldChanged
+    | Confirmed
+    | Disconnected
+    | RegistrationAnswered
+    | ConnectionLost
+)

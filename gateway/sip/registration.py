@@ -1,15 +1,17 @@
-"""Registration with one trunk, as a pure core: answers and timers in, what to do next out.
+"""Registration with one trunk, as a pure core: answers, losses and timers in, what stands and what to do next out.
 
-PJSIP sends the REGISTER, answers the digest challenge and refreshes; whether and when to try again after a failure
-is decided here, because a wrong password, a forbidden account and a busy registrar each want another patience.
+PJSIP sends the REGISTER and answers the digest challenge; when to renew and whether and when to try again is decided
+here, because a wrong password, a forbidden account and a busy registrar each want another patience.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 _UNAUTHORIZED, _FORBIDDEN, _PROXY_AUTH = 401, 403, 407
+_RENEW_BEFORE_S = 60.0
+"""Longer than a transaction takes to find that nobody answers (32 s, timer F), so that there is time for another."""
 
 _MENDS = {
     401: "the registrar refused user or password; check `user`, `auth_user`, `password` and `realm`",
@@ -33,16 +35,19 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What an operator sees of a trunk."""
+    """What an operator sees of a trunk, and what is to be done next."""
 
     state: State
     why: str = ""
-    """For FAILED: what happened and what would mend it."""
+    """What went wrong since it last was registered, and what would mend it."""
     expires_s: int = 0
+    """What the registrar granted, while it is registered."""
     failures: int = 0
-    """In a row."""
-    retry_in_s: float | None = None
-    """For FAILED: when the next attempt comes, counted from the answer."""
+    """Attempts in a row."""
+    losses: int = 0
+    """Connections in a row that were lost soon after they had registered."""
+    next_in_s: float | None = None
+    """When the next REGISTER is due, counted from what led here; None while one is under way, or none is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +57,18 @@ class Patience:
     first_s: float = 2.0
     max_s: float = 300.0
 
+    def backoff_s(self, times: int) -> float:
+        """How long to wait after so many failures in a row."""
+        return min(self.first_s * 2.0 ** min(times - 1, 30), self.max_s)
+
 
 REGISTERING = Registration(State.REGISTERING)
+
+
+def attempted(before: Registration) -> Registration:
+    """The registration when a REGISTER is sent: one that stands goes on until its time runs out."""
+    state = State.REGISTERED if before.state is State.REGISTERED else State.REGISTERING
+    return replace(before, state=state, next_in_s=None)
 
 
 def answered(  # noqa: PLR0913 - the facts of one answer
@@ -61,20 +76,50 @@ def answered(  # noqa: PLR0913 - the facts of one answer
 ) -> Registration:
     """The registration after an answer to REGISTER, or after none came (408) or none could be sent (503)."""
     if code // 100 == 2:
-        return Registration(State.REGISTERED if expires_s > 0 else State.UNREGISTERED, expires_s=expires_s)
+        if expires_s <= 0:
+            return Registration(State.UNREGISTERED)
+        losses = 0 if before.state is State.REGISTERED else before.losses
+        renew_in_s = expires_s - min(_RENEW_BEFORE_S, expires_s / 2)
+        return Registration(State.REGISTERED, expires_s=expires_s, losses=losses, next_in_s=renew_in_s)
     failures = before.failures + 1
     return Registration(
         State.FAILED,
         why=f"{code} {reason}: {_MENDS.get(code, 'the registrar refused')}",
         failures=failures,
-        retry_in_s=_wait_s(code, failures, retry_after_s, patience),
+        losses=before.losses,
+        next_in_s=_wait_s(code, failures, retry_after_s, patience),
     )
+
+
+def connection_lost(before: Registration, *, held_s: float, patience: Patience) -> Registration:
+    """The registration after the connection was lost on which it had held for this long: made anew at once.
+
+    Once, that is: a registrar that closes every connection must not be asked again as fast as it answers.
+    """
+    if before.state is not State.REGISTERED:
+        return before
+    losses = before.losses + 1 if held_s < patience.max_s else 1
+    wait_s = 0.0 if losses == 1 else patience.backoff_s(losses - 1)
+    return Registration(
+        State.REGISTERING,
+        why="the connection to the registrar was lost; a registrar that closes idle connections wants `transport: udp`",
+        losses=losses,
+        # Where a renewal is under way, its answer comes, be it that it could not be sent.
+        next_in_s=wait_s if before.next_in_s is not None else None,
+    )
+
+
+def ran_out(before: Registration) -> Registration:
+    """The registration when the time that was granted is over."""
+    if before.state is not State.REGISTERED:
+        return before
+    return replace(before, state=State.REGISTERING, why=f"it was not renewed in time: {_MENDS[408]}", expires_s=0)
 
 
 def _wait_s(code: int, failures: int, retry_after_s: int | None, patience: Patience) -> float:
     if retry_after_s is not None:
         return max(float(retry_after_s), patience.first_s)
-    backoff_s = min(patience.first_s * 2.0 ** min(failures - 1, 30), patience.max_s)
+    backoff_s = patience.backoff_s(failures)
     if code in (_UNAUTHORIZED, _PROXY_AUTH, _FORBIDDEN):
         # A registrar may lock an account out that knocks with a wrong password: be slow, but do not give up,
         # since the mend may be made on its side.

@@ -144,6 +144,12 @@ NB_MODULE(_engine, m) {
         .def("wake", &Wakeup::wake)
         .def("close", &Wakeup::close);
     m.def("max_calls", &pjsua_call_get_max_count);
+    m.def(
+        "transport_of",
+        [](std::uintptr_t message) {
+            return reinterpret_cast<std::uintptr_t>(reinterpret_cast<pjsip_rx_data*>(message)->tp_info.transport);
+        },
+        "message"_a);
     m.def("capture_pjlog", &capture_pjlog);
     m.def("pjlog_fileno", &pjlog_fd);
     m.def("take_pjlog", [] {

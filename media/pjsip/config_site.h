@@ -44,6 +44,9 @@
  * size until its transaction ends, in blocks of 4,000, so not more. */
 #define PJSIP_MAX_PKT_LEN 7900
 
+/* When a registration is renewed is the gateway's decision, as all that concerns it: gateway/sip/registration.py. */
+#define PJSUA_REG_AUTO_REG_REFRESH 0
+
 /* From, To and Contact of trunks carry parameters; a longer URI refuses the call. */
 #define PJSIP_MAX_URL_SIZE 512
 

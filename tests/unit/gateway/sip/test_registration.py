@@ -2,7 +2,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.sip.registration import REGISTERING, Patience, Registration, State, answered
+from gateway.sip.registration import (
+    REGISTERING,
+    Patience,
+    Registration,
+    State,
+    answered,
+    attempted,
+    connection_lost,
+    ran_out,
+)
 
 PATIENCE = Patience(first_s=2.0, max_s=60.0)
 
@@ -20,7 +29,7 @@ def answer(before: Registration, code: int, **facts: int | None) -> Registration
 
 def test_a_200_with_expires_is_registered() -> None:
     now = answer(REGISTERING, 200, expires_s=300)
-    assert now == Registration(State.REGISTERED, expires_s=300)
+    assert now == Registration(State.REGISTERED, expires_s=300, next_in_s=240)
 
 
 def test_a_200_without_expires_is_unregistered() -> None:
@@ -40,18 +49,18 @@ def test_attempts_back_off_to_the_limit() -> None:
     now = REGISTERING
     for _ in range(8):
         now = answer(now, 503)
-        waits.append(now.retry_in_s)
+        waits.append(now.next_in_s)
     assert waits == [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]
 
 
 def test_a_refused_account_knocks_more_slowly() -> None:
-    assert answer(REGISTERING, 403).retry_in_s == 8.0
-    assert answer(REGISTERING, 401).retry_in_s == 8.0
+    assert answer(REGISTERING, 403).next_in_s == 8.0
+    assert answer(REGISTERING, 401).next_in_s == 8.0
 
 
 def test_retry_after_is_obeyed_and_never_hammered() -> None:
-    assert answer(REGISTERING, 503, retry_after_s=17).retry_in_s == 17.0
-    assert answer(REGISTERING, 503, retry_after_s=0).retry_in_s == 2.0
+    assert answer(REGISTERING, 503, retry_after_s=17).next_in_s == 17.0
+    assert answer(REGISTERING, 503, retry_after_s=0).next_in_s == 2.0
 
 
 def test_success_forgets_failures() -> None:
@@ -67,5 +76,55 @@ def test_every_failure_is_tried_again_within_the_limit(codes: list[int]) -> None
     for code in codes:
         now = answer(now, code, expires_s=60)
         assert (now.state is State.FAILED) == (code >= 300)
-        if now.retry_in_s is not None:
-            assert PATIENCE.first_s <= now.retry_in_s <= PATIENCE.max_s
+        if now.state is State.FAILED:
+            assert now.next_in_s is not None
+            assert PATIENCE.first_s <= now.next_in_s <= PATIENCE.max_s
+
+
+@pytest.mark.parametrize(("expires_s", "renew_in_s"), [(3600, 3540), (300, 240), (100, 50), (8, 4), (1, 0.5)])
+def test_it_is_renewed_in_good_time(expires_s: int, renew_in_s: float) -> None:
+    assert answer(REGISTERING, 200, expires_s=expires_s).next_in_s == renew_in_s
+
+
+def test_a_renewal_under_way_leaves_it_registered_until_its_time_is_over() -> None:
+    renewing = attempted(answer(REGISTERING, 200, expires_s=60))
+    assert (renewing.state, renewing.next_in_s) == (State.REGISTERED, None)
+    late = ran_out(renewing)
+    assert (late.state, late.expires_s) == (State.REGISTERING, 0)
+    assert "not renewed in time" in late.why
+
+
+def test_another_attempt_keeps_what_went_wrong() -> None:
+    failed = answer(answer(REGISTERING, 408), 408)
+    again = attempted(failed)
+    assert (again.state, again.failures, again.why) == (State.REGISTERING, 2, failed.why)
+    assert again.next_in_s is None
+    assert ran_out(again) == again
+
+
+def lose(before: Registration, held_s: float = 0.1) -> Registration:
+    return connection_lost(before, held_s=held_s, patience=PATIENCE)
+
+
+def test_a_lost_connection_is_made_anew_at_once_and_then_with_patience() -> None:
+    waits = []
+    now = answer(REGISTERING, 200, expires_s=300)
+    for _ in range(8):
+        now = lose(now)
+        assert now.state is State.REGISTERING
+        waits.append(now.next_in_s)
+        now = answer(attempted(now), 200, expires_s=300)
+    assert waits == [0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
+
+
+def test_a_connection_that_had_lasted_is_lost_for_the_first_time() -> None:
+    now = answer(attempted(lose(answer(REGISTERING, 200, expires_s=300))), 200, expires_s=300)
+    assert lose(now, held_s=61).next_in_s == 0
+    renewed = answer(attempted(now), 200, expires_s=300)
+    assert lose(renewed).next_in_s == 0
+
+
+def test_a_connection_lost_while_an_attempt_is_due_or_under_way_adds_none() -> None:
+    for before in (REGISTERING, answer(REGISTERING, 503), Registration(State.UNREGISTERED)):
+        assert lose(before) == before
+    assert lose(attempted(answer(REGISTERING, 200, expires_s=300))).next_in_s is None
