@@ -250,7 +250,7 @@ def _account(name: str, line: _Line) -> TrunkAccount:
         digest_user=trunk.digest_user or name,
         password=trunk.password.get_secret_value() if trunk.password is not None else None,
         realm=trunk.realm,
-        expires_s=round(trunk.expires_s),
+        expires_s=max(round(trunk.expires_s), 1),
         line=line.token,
     )
 

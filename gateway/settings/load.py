@@ -94,9 +94,10 @@ def load_text(text: str, name: str, context: Reading) -> Loaded:
     except ValidationError as error:
         found += problems(error, Settings, document)
         raise SettingsError(found) from None
+    loaded = Loaded(settings, (), None, document)
+    found += _contradictions(loaded)
     if found:
         raise SettingsError(found)
-    loaded = Loaded(settings, (), None, document)
     return replace(loaded, warnings=tuple(_warnings(loaded)))
 
 
@@ -113,6 +114,19 @@ def control_socket(settings: Settings, environment: Mapping[str, str] = os.envir
     return Path(f"/tmp/offhook-{os.geteuid()}/control.sock")  # noqa: S108 - whoever makes the directory checks its owner
 
 
+def _contradictions(loaded: Loaded) -> Iterator[Problem]:
+    """What is right by itself, and cannot work together."""
+    settings = loaded.settings
+    spoken = {one.transport for one in settings.sip.listen}
+    for name, trunk in settings.trunks.items():
+        if trunk.transport not in spoken and (trunk.register_ or trunk.proxy):
+            yield loaded.problem(
+                ("trunks", name, "transport"),
+                f"{trunk.transport} is not spoken, sip.listen has no address for it",
+                f"add {trunk.transport}:0.0.0.0:5060 to listen of sip, or change the trunk's transport",
+            )
+
+
 def _warnings(loaded: Loaded) -> Iterator[Problem]:
     """What works, and will hardly be meant so."""
     settings = loaded.settings
@@ -123,16 +137,27 @@ def _warnings(loaded: Loaded) -> Iterator[Problem]:
             f"warning: {ports} is enough for {ports.calls} calls, limits.calls is {calls}",
             "widen the range, or lower limits.calls",
         )
-    local = all(one.address.is_loopback for one in settings.sip.listen)
     for name, trunk in settings.trunks.items():
-        if local and trunk.registrar is not None and not _is_local(trunk.registrar.host):
-            yield loaded.problem(
-                ("trunks", name, "registrar"),
-                f"warning: {trunk.registrar} cannot reach us, sip.listen has loopback addresses only",
-                "add listen: [udp:0.0.0.0:5060] to sip",
-            )
+        yield from _out_of_reach(loaded, name, trunk)
         if trunk.password is None:
             yield from _no_password(loaded, name, trunk)
+
+
+def _out_of_reach(loaded: Loaded, name: str, trunk: Trunk) -> Iterator[Problem]:
+    """A registrar that is told an address at which only this machine reaches us."""
+    listen = loaded.settings.sip.listen
+    if trunk.registrar is None or _is_local(trunk.registrar.host):
+        return
+    at = ("trunks", name, "registrar")
+    first = next((one for one in listen if one.transport == trunk.transport), listen[0])
+    if all(one.address.is_loopback for one in listen):
+        message = f"warning: {trunk.registrar} cannot reach us, sip.listen has loopback addresses only"
+        yield loaded.problem(at, message, "add listen: [udp:0.0.0.0:5060] to sip")
+    elif first.address.is_loopback:
+        message = (
+            f"warning: {trunk.registrar} cannot reach us, the first {first.transport} address of sip.listen is {first}"
+        )
+        yield loaded.problem(at, message, "put the address first that the registrar reaches")
 
 
 def _no_password(loaded: Loaded, name: str, trunk: Trunk) -> Iterator[Problem]:

@@ -29,6 +29,8 @@ from gateway.settings.verdict import fault
 
 MAX_CALLS = 4000
 """What PJSIP is compiled for."""
+MAX_TRUNKS = 63
+"""As many accounts as PJSIP is compiled for, but the one for calls over no trunk."""
 
 LOOPBACK = IPv4Address("127.0.0.1")
 CODECS = ("opus", "G722", "PCMU", "PCMA", "speex")
@@ -147,13 +149,19 @@ def _built_in(value: object) -> object:
     return {**BUILT_IN_AGENTS, **value} if isinstance(value, dict) else value
 
 
+def _few_enough(trunks: dict[str, Trunk]) -> dict[str, Trunk]:
+    if len(trunks) > MAX_TRUNKS:
+        raise fault(f"{len(trunks)} trunks are more than {MAX_TRUNKS}", "let another gateway have some of them")
+    return trunks
+
+
 class Settings(Model):
     """All of gateway.yaml. `Settings.model_validate({})` is the embedded default."""
 
     sip: Sip = Sip()
     media: Media = Media()
     limits: Limits = Limits()
-    trunks: dict[Name, Trunk] = Field(default_factory=dict)
+    trunks: Annotated[dict[Name, Trunk], AfterValidator(_few_enough)] = Field(default_factory=dict)
     agents: Annotated[dict[Name, Agent], BeforeValidator(_built_in)] = Field(default_factory=dict)
     dialplans: tuple[ExistingFile, ...] = Field(default=(DEFAULT_DIALPLAN,), min_length=1)
     control: Control = Control()

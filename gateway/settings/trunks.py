@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from gateway.settings.reading import AnyPath, Reading, reading
-from gateway.settings.values import Host, Model, PositiveSeconds, Source, Text, Transport
+from gateway.settings.values import Domain, Model, Peer, PositiveSeconds, Source, Text, Transport, User
 from gateway.settings.verdict import fault
 
 MAX_SECRET_BYTES = 4096
@@ -32,14 +32,14 @@ class Retry(Model):
 class Trunk(Model):
     """One trunk. `password` holds the secret, wherever it was written."""
 
-    registrar: Host | None = None
+    registrar: Peer | None = None
     """Whom to register with, and the peer of its calls."""
-    proxy: Host | None = None
+    proxy: Peer | None = None
     """Where requests go instead of straight to the registrar."""
     transport: Transport = "udp"
-    domain: Text | None = None
+    domain: Domain | None = None
     """The domain of the account's address; the registrar's host when None (see `account_domain`)."""
-    user: Text | None = None
+    user: User | None = None
     auth_user: Text | None = None
     """The digest's user name when it is not `user`."""
     realm: Text = "*"

@@ -23,6 +23,7 @@ MAX_HOSTNAME = 253
 
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h)")
 _UNIT_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
+_USER = re.compile(r"(?:[A-Za-z0-9._!~*'()&=+$,;?/-]|%[0-9A-Fa-f]{2})+")
 _HOSTNAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
 
 
@@ -207,15 +208,42 @@ def port(text: str) -> int:
     return int(text)
 
 
-def _host_port(value: object) -> object:
-    return host_port(value) if isinstance(value, str) else value
+def _peer(value: object) -> object:
+    peer = host_port(value) if isinstance(value, str) else value
+    if isinstance(peer, HostPort) and ":" in peer.host:
+        raise fault("IPv6 is not spoken yet", "use the peer's name, or its IPv4 address")
+    return peer
+
+
+def _domain(value: object) -> object:
+    return str(_peer(value)) if isinstance(value, str) else value
+
+
+def _user(value: object) -> object:
+    text = _word(value)
+    if not isinstance(text, str):
+        return text
+    user, at, domain = text.partition("@")
+    if at and _USER.fullmatch(user):
+        raise fault("it has a domain in it", f"write user: {user} and domain: {domain}, and the whole as auth_user")
+    if not _USER.fullmatch(text):
+        raise fault(
+            "not the user of a SIP address",
+            "write letters, digits and +-_.!~*'()&=$,;?/ only, others as %20 for a space",
+        )
+    return text
 
 
 def _port(value: object) -> object:
     return port(value) if isinstance(value, str) else value
 
 
-Host: TypeAlias = Annotated[HostPort, BeforeValidator(_host_port)]
+Peer: TypeAlias = Annotated[HostPort, BeforeValidator(_peer)]
+"""Where a SIP peer is, in a form that PJSIP can reach."""
+Domain: TypeAlias = Annotated[str, BeforeValidator(_domain)]
+"""What stands behind the @ of an account's address."""
+User: TypeAlias = Annotated[str, BeforeValidator(_user)]
+"""What stands before the @ of an account's address (RFC 3261 section 25.1)."""
 Port: TypeAlias = Annotated[int, BeforeValidator(_port)]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import socket
 import threading
 import weakref
 from collections import deque
@@ -250,6 +251,7 @@ class SipEndpoint:
         endpoint.libInit(_endpoint_config(config))
         _engine.capture_pjlog()  # libInit has put its own writer in place
         self._check_capacity()
+        self._check_rtp_address()
         self._wakeup = _engine.Wakeup()
         for transport in config.transports:
             self._bind(transport)
@@ -264,6 +266,17 @@ class SipEndpoint:
         if granted < self._config.max_calls:
             msg = f"limits.calls: PJSIP was built for {granted} calls, {self._config.max_calls} are asked for"
             raise SipStartError(msg)
+
+    def _check_rtp_address(self) -> None:
+        try:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                probe.bind((self._config.rtp_address, 0))
+        except OSError as error:
+            msg = (
+                f"media.rtp_address: cannot receive RTP on {self._config.rtp_address}: {error.strerror}; "
+                "use an address of this machine, or 0.0.0.0, and public_address for the one that others see"
+            )
+            raise SipStartError(msg) from error
 
     def _bind(self, transport: Transport) -> None:
         config = pj.TransportConfig()

@@ -173,6 +173,14 @@ trunk: 5
         ("trunks: {a: {register: false}}", "g.yaml:1:13: trunks.a: nothing tells which calls are this trunk's; add sources: with the carrier's addresses"),
         ("trunks: {a: {register: maybe, sources: [h]}}", 'g.yaml:1:24: trunks.a.register: neither true nor false, got "maybe"; write true or false'),
         ("trunks: {a: {registrar: h, user: u, retry: {first: 9s, max: 5s}}}", "g.yaml:1:44: trunks.a.retry: first is longer than max; make max the longer one"),
+        ("trunks: {a: {registrar: h, user: bob@h.example}}", 'g.yaml:1:34: trunks.a.user: it has a domain in it, got "bob@h.example"; write user: bob and domain: h.example, and the whole as auth_user'),
+        ("trunks: {a: {registrar: h, user: b ob}}", 'g.yaml:1:34: trunks.a.user: not the user of a SIP address, got "b ob"; write letters, digits and +-_.!~*\'()&=$,;?/ only, others as %20 for a space'),
+        ("trunks: {a: {registrar: h, user: u, domain: a b}}", 'g.yaml:1:45: trunks.a.domain: not a host name, got "a b"; write a name or address, as sip.example.com or 192.0.2.1'),
+        ("trunks: {a: {registrar: '[2001:db8::1]', user: u}}", 'g.yaml:1:25: trunks.a.registrar: IPv6 is not spoken yet, got "[2001:db8::1]"; use the peer\'s name, or its IPv4 address'),
+        ("trunks: {a: {registrar: h, user: u, proxy: '2001:db8::1'}}", 'g.yaml:1:44: trunks.a.proxy: IPv6 is not spoken yet, got "2001:db8::1"; use the peer\'s name, or its IPv4 address'),
+        ("sip: {listen: [udp:0.0.0.0]}\ntrunks: {a: {registrar: h, user: u, transport: tcp}}", "g.yaml:2:48: trunks.a.transport: tcp is not spoken, sip.listen has no address for it; add tcp:0.0.0.0:5060 to listen of sip, or change the trunk's transport"),
+        ("sip: {listen: [tcp:0.0.0.0]}\ntrunks: {a: {registrar: h, user: u}}", "g.yaml:2:13: trunks.a.transport: udp is not spoken, sip.listen has no address for it; add udp:0.0.0.0:5060 to listen of sip, or change the trunk's transport"),
+        ("trunks: {" + ", ".join(f"t{number}: {{register: false, sources: [h]}}" for number in range(64)) + "}", "g.yaml:1:9: trunks: 64 trunks are more than 63; let another gateway have some of them"),
         ("agents: {a: {kind: python, class: mod}}", 'g.yaml:1:35: agents.a.class: not module:Class, got "mod"; write where the class is, as mycompany.agents:Receptionist'),
         ("agents: {a: {kind: python}}", "g.yaml:1:13: agents.a.class: the key is missing; add it"),
         ("agents: {a: {kind: echo, barge_in: {mode: off}}}", "g.yaml:1:26: agents.a.barge_in: there is no such key; use one of max_calls, start_timeout, stall_timeout, hangup_grace, cancel_deadline, kind"),
@@ -307,6 +315,25 @@ class TestWarnings:
     def warnings(self, path: Path, **environment: str) -> list[str]:
         loaded = load_settings(path, environment=environment, offline=True)
         return [str(warning).removeprefix(f"{path}:") for warning in loaded.warnings]
+
+    @pytest.mark.parametrize(
+        ("listen", "fault"),
+        [
+            ("[udp:127.0.0.1]", "sip.listen has loopback addresses only; add listen: [udp:0.0.0.0:5060] to sip"),
+            ("[udp:127.0.0.1, udp:192.0.2.1]", "the first udp address of sip.listen is udp:127.0.0.1:5060; put the address first that the registrar reaches"),
+            ("[tcp:127.0.0.1, udp:192.0.2.1]", None),
+            ("[udp:192.0.2.1, udp:127.0.0.1]", None),
+        ],
+    )  # fmt: skip
+    def test_a_registrar_that_is_told_a_loopback_address(self, listen: str, fault: str | None, tmp_path: Path) -> None:
+        path = tmp_path / "g.yaml"
+        path.write_text(
+            f"sip: {{listen: {listen}}}\ntrunks: {{a: {{registrar: h.example, user: u, password_file: p}}}}"
+        )
+        (tmp_path / "p").write_text("x")
+        (tmp_path / "p").chmod(0o600)
+        told = f"2:25: trunks.a.registrar: warning: h.example cannot reach us, {fault}"
+        assert self.warnings(path) == ([told] if fault else [])
 
     def test_a_password_that_everyone_can_read(self, tmp_path: Path) -> None:
         path = tmp_path / "g.yaml"
