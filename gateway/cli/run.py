@@ -25,9 +25,12 @@ from gateway.sip.errors import SipStartError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable
     from pathlib import Path
 
     from gateway.cli.prepare import Prepared
+    from gateway.settings import Problem
+    from gateway.sip.endpoint import SipEndpoint
 
 _log = structlog.get_logger("gateway")
 
@@ -35,6 +38,8 @@ _EX_CONFIG = 78
 """sysexits.h; the unit does not restart after it."""
 _STOP_S = 15.0
 """What a stop takes beside waiting for calls."""
+_SIP_STUCK_S = 5.0
+"""The SIP thread turns once a second when it has nothing to do; what keeps it longer than this keeps all calls."""
 _SWITCH_INTERVAL_S = 0.0005
 """How long one Python thread may keep the others waiting: media and SIP take turns in well under a packet's time. With
 Python's 5 ms, one agent that computes without end makes the loop 5.4 ms late (p50; p99 11 ms); with this it is 0.8 ms
@@ -44,8 +49,8 @@ Python's 5 ms, one agent that computes without end makes the loop 5.4 ms late (p
 def run(path: Path | None, _args: argparse.Namespace) -> int:
     """Take calls until SIGTERM or SIGINT, then drain; SIGHUP reloads the dialplans.
 
-    Returns 0 after a clean end, 1 when it could not start, 78 when the configuration is at fault: the service manager
-    tries the former again, and not the latter.
+    A second SIGTERM or SIGINT ends the calls that are left. Returns 0 after a clean end, 1 when it could not start, 78
+    when the configuration is at fault: the service manager tries the former again, and not the latter.
     """
     try:
         prepared = prepare(path)
@@ -53,8 +58,7 @@ def run(path: Path | None, _args: argparse.Namespace) -> int:
         sys.stderr.write(f"{error}\n")
         return _EX_CONFIG
     set_up_logs(prepared.settings.log.level, prepared.settings.log.format)
-    for warning in prepared.warnings:
-        _log.warning("configuration.doubtful", problem=str(warning))
+    _log_warnings(prepared.warnings)
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     try:
         run_to_the_end(_Service(prepared).run())
@@ -80,7 +84,7 @@ class _Service:
         prepared = self._prepared
         gateway = Gateway(prepared.settings, prepared.agents, prepared.plans, user_agent=f"Offhook/{version()}")
         lag = LoopLag()
-        control = ControlServer(control_socket(prepared.settings), lambda: status(gateway, lag, version()))
+        control = ControlServer(control_socket(prepared.settings.control), lambda: status(gateway, lag, version()))
         async with asyncio.TaskGroup() as tasks:
             await control.start()
             try:
@@ -89,13 +93,13 @@ class _Service:
                 await control.stop()
                 raise
             lag.start()
-            self._handle_signals()
+            self._handle_signals(gateway)
             gateway.garbage.start()
             systemd.daemon.notify("READY=1")
             self._announce()
             background = [
                 tasks.create_task(self._keep_reloading(), name="reload"),
-                tasks.create_task(_feed_watchdog(), name="watchdog"),
+                tasks.create_task(_feed_watchdog(gateway.sip), name="watchdog"),
             ]
             await self._stop.wait()
             patience_us = round((prepared.settings.limits.drain_timeout_s + _STOP_S) * 1e6)
@@ -107,10 +111,16 @@ class _Service:
                 task.cancel()
         _log.info("gateway.stopped")
 
-    def _handle_signals(self) -> None:
+    def _handle_signals(self, gateway: Gateway) -> None:
+        def stop() -> None:
+            if self._stop.is_set():
+                _log.warning("gateway.hurried", calls=len(gateway.calls))
+                gateway.hurry()
+            self._stop.set()
+
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self._stop.set)
-        loop.add_signal_handler(signal.SIGINT, self._stop.set)
+        loop.add_signal_handler(signal.SIGTERM, stop)
+        loop.add_signal_handler(signal.SIGINT, stop)
         loop.add_signal_handler(signal.SIGHUP, self._reload.set)
 
     def _announce(self) -> None:
@@ -129,6 +139,7 @@ class _Service:
             for problem in problems:
                 _log.error("dialplan.refused", problem=str(problem))
             if not problems:
+                _log_warnings(self._prepared.plans.warnings)
                 _log.info("dialplan.reloaded", routes=len(self._prepared.plans.plan.routes))
             systemd.daemon.notify("READY=1")
 
@@ -147,9 +158,18 @@ def _what_to_dial(prepared: Prepared) -> str:
     return "\n".join(["", "Dial with any SIP telephone:", *numbers, "", ""]) if numbers else ""
 
 
-async def _feed_watchdog() -> None:
-    """Tell systemd that the loop turns, twice in the time after which it would restart us (sd_notify(3))."""
+def _log_warnings(warnings: Iterable[Problem]) -> None:
+    for warning in warnings:
+        _log.warning("configuration.doubtful", problem=str(warning))
+
+
+async def _feed_watchdog(sip: SipEndpoint) -> None:
+    """Tell systemd that both loops turn, twice in the time after which it would restart us (sd_notify(3))."""
     period_us = int(os.environ.get("WATCHDOG_USEC", "0"))
     while period_us > 0:
-        systemd.daemon.notify("WATCHDOG=1")
+        silent_s = sip.silent_s
+        if silent_s < _SIP_STUCK_S:
+            systemd.daemon.notify("WATCHDOG=1")
+        else:
+            _log.error("sip.stuck", silent_s=round(silent_s, 1))
         await asyncio.sleep(period_us / 2e6)

@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import socket
 import threading
+import time
 import weakref
 from collections import deque
 from dataclasses import dataclass
@@ -106,6 +107,7 @@ class SipEndpoint:
         self._stopped: asyncio.Future[None] = self._loop.create_future()
         self._commands: deque[Callable[[], None]] = deque()
         self._stopping = False
+        self._turned_s = time.monotonic()
         self._wakeup: _engine.Wakeup | None = None
         self._plane: MediaPlane | None = None
         self._endpoint: pj.Endpoint = None  # until the thread has begun
@@ -129,6 +131,11 @@ class SipEndpoint:
     def call_objects(self) -> int:
         """How many of PJSIP's call objects exist: those of live calls, and for a moment of the last ones."""
         return len(self._objects)
+
+    @property
+    def silent_s(self) -> float:
+        """How long ago the SIP thread last went round its loop: a second or less, unless something blocks it."""
+        return time.monotonic() - self._turned_s
 
     async def start(self) -> None:
         """Return when all transports are bound and calls can come.
@@ -226,6 +233,7 @@ class SipEndpoint:
             return
         self._loop.call_soon_threadsafe(self._ready.set_result, None)
         while not self._stopping:
+            self._turned_s = time.monotonic()
             self._endpoint.libHandleEvents(_POLL_MS)
             self._buried.clear()
             self._run_commands()

@@ -57,10 +57,11 @@ def test_reload_takes_a_good_dialplan_and_keeps_the_old_one_for_a_bad() -> None:
         gateway.reload()
         wait_until(lambda: len(gateway.events("dialplan.refused")) >= 2, "the missing file is refused", 5)
         assert answer() == 486
-        gateway.write_dialplan((reject(404, "another"),))
+        gateway.write_dialplan((reject(404, "another"), reject(480, "never")))
         gateway.reload()
         wait_until(lambda: len(gateway.events("dialplan.reloaded")) == 2, "the mended dialplan is read", 5)
         assert answer() == 404
+        assert "no call reaches it" in str(gateway.wait_event("configuration.doubtful")["problem"])
 
 
 def test_a_live_call_outlasts_a_reload() -> None:
@@ -107,6 +108,19 @@ def test_ends_the_calls_that_outlast_the_drain() -> None:
         for call in calls:
             record = gateway.record(call.call_id)
             assert (record["cause"], record["ended_by"]) == ("shutdown", "gateway")
+
+
+def test_a_second_signal_ends_the_drain() -> None:
+    with GatewayProcess(Setup(limits={"drain_timeout": "50s"})) as gateway, Caller(gateway.address) as caller:
+        call = caller.dial("601")
+        call.wait_answered()
+        gateway.terminate()
+        gateway.wait_event("gateway.draining")
+        gateway.terminate()
+        assert call.wait_ended(3) == "them"
+        assert gateway.process.wait(5) == 0
+        assert gateway.events("gateway.hurried", calls=1)
+        assert gateway.record(call.call_id)["cause"] == "shutdown"
 
 
 def test_maximum_duration() -> None:
@@ -170,6 +184,17 @@ def test_port_taken(unstarted: GatewayProcess, kind: socket.SocketKind) -> None:
     assert "sip.listen" in log
     assert "Traceback" not in log
     assert not (unstarted.directory / "control").exists()
+
+
+def test_an_rtp_address_of_another_machine() -> None:
+    gateway = GatewayProcess(Setup(media={"rtp_address": "192.0.2.1"}))
+    try:
+        gateway.launch()
+        assert gateway.process.wait(10) == 1
+        assert "media.rtp_address: cannot receive RTP on 192.0.2.1" in gateway.process.log()
+        assert "Traceback" not in gateway.process.log()
+    finally:
+        gateway.close()
 
 
 def test_two_gateways_on_one_control_socket(unstarted: GatewayProcess) -> None:
