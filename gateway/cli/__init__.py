@@ -24,9 +24,12 @@ OK, FAILED = 0, 1
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. Usage errors leave through SystemExit(2), as argparse does it."""
     args = parser().parse_args(arguments)
-    path = settings_path(args.config)
     try:
-        code = _command(args.command, path, args)
+        if args.command == "version":
+            sys.stdout.write(f"offhook {version()}\n")
+            code = OK
+        else:
+            code = _command(args.command, settings_path(args.config), args)
         sys.stdout.flush()
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
@@ -53,13 +56,10 @@ def _command(command: str, path: Path | None, args: argparse.Namespace) -> int:
             from gateway.cli.check import check  # noqa: PLC0415 - as the docstring says
 
             return check(path, args)
-        case "route":
+        case _:
             from gateway.cli.route import route  # noqa: PLC0415 - as the docstring says
 
             return route(path, args)
-        case _:
-            sys.stdout.write(f"offhook {version()}\n")
-            return OK
 
 
 def version() -> str:
@@ -93,8 +93,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _route_arguments(route: argparse.ArgumentParser) -> None:
-    route.add_argument("--to", required=True, metavar="NUMBER", help="the called number or name")
-    route.add_argument("--from", default="", dest="from_", metavar="NUMBER", help="the caller's number or name")
+    route.add_argument("--to", required=True, metavar="NUMBER", help="the called number, name or SIP URI")
+    route.add_argument(
+        "--from", default="", dest="from_", metavar="NUMBER", help="the caller's number, name or SIP URI"
+    )
     route.add_argument("--trunk", metavar="NAME", help="the trunk it comes over")
     route.add_argument(
         "--header",

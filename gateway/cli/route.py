@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import TYPE_CHECKING
 
 from gateway.dialplan.explain import as_json, as_text, explain
-from gateway.dialplan.invite import Invite, fold_headers
+from gateway.dialplan.invite import Invite, fold_headers, user_part
 from gateway.dialplan.load import load_plan
 from gateway.settings.load import load_settings
 from gateway.settings.problem import choice, shown
@@ -33,7 +34,13 @@ def route(path: Path | None, args: argparse.Namespace) -> int:
     headers: dict[str, list[str]] = {}
     for name, value in args.headers:
         headers.setdefault(name, []).append(value)
-    explanation = explain(plan, Invite(args.to, args.from_, args.trunk, fold_headers(headers)))
+    facts = Invite(_called(args.to), _called(args.from_), args.trunk, fold_headers(headers))
+    explanation = explain(plan, facts)
     text = json.dumps(as_json(explanation), indent=2) if args.json else as_text(explanation)
     sys.stdout.write(text + "\n")
     return 0
+
+
+def _called(text: str) -> str:
+    """A number or name, also when it is written as the URI that it came in."""
+    return user_part(text) if re.match(r"(?:.*<)?(?:sips?|tel):", text, re.IGNORECASE) else text

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from gateway.control.server import ControlError, ask_status
-from gateway.settings import control_socket, load_settings
+from gateway.settings import control_socket, load_control
 
 if TYPE_CHECKING:
     import argparse
@@ -21,11 +21,10 @@ def status(path: Path | None, args: argparse.Namespace) -> int:
     """Print it; 1 when no gateway answers.
 
     Raises:
-        ConfigurationError: the settings, which say where to ask, are at fault.
+        ConfigurationError: the settings do not say where to ask; the rest of them does not matter.
     """
-    settings = load_settings(path, offline=True).settings
     try:
-        said = ask_status(control_socket(settings))
+        said = ask_status(control_socket(load_control(path)))
     except ControlError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -115,7 +115,8 @@ def ask_status(path: Path) -> dict[str, Json]:
             with peer.makefile("rb") as answer:
                 status = json.loads(answer.readline())
     except (OSError, ValueError) as error:
-        msg = f"no gateway answers on {path}: {error}; is it running, and may you use its socket?"
+        mend = "run this with sudo" if isinstance(error, PermissionError) else "is it running?"
+        msg = f"no gateway answers on {path}: {error}; {mend}"
         raise ControlError(msg) from error
     if not isinstance(status, dict):
         msg = f"what answers on {path} is no gateway"

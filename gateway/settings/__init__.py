@@ -1,6 +1,6 @@
 """gateway.yaml: read once, checked whole, frozen."""
 
-from gateway.settings.load import Loaded, control_socket, load_settings, settings_path
+from gateway.settings.load import Loaded, control_socket, load_control, load_settings, settings_path
 from gateway.settings.model import Settings
 from gateway.settings.problem import ConfigurationError, DialplanError, Problem, SettingsError
 from gateway.settings.trunks import Trunk
@@ -14,6 +14,7 @@ __all__ = [
     "SettingsError",
     "Trunk",
     "control_socket",
+    "load_control",
     "load_settings",
     "settings_path",
 ]

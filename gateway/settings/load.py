@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from gateway.settings.document import Document, dotted, parse, read_text
-from gateway.settings.model import Settings
+from gateway.settings.model import Control, Settings
 from gateway.settings.problem import Problem, SettingsError
 from gateway.settings.reading import Reading
 from gateway.settings.verdict import problems
@@ -44,12 +44,18 @@ class Loaded:
 def settings_path(
     chosen: Path | None, environment: Mapping[str, str] = os.environ, system: Path = SYSTEM_FILE
 ) -> Path | None:
-    """The file that counts: the chosen one, else $OFFHOOK_CONFIG, else the system's if it is there, else none."""
+    """The file that counts: the chosen one, else $OFFHOOK_CONFIG, else the system's if it is there, else none.
+
+    A directory that may not be looked into counts as having it: whoever reads it is told.
+    """
     if chosen is not None:
         return chosen
     if environment.get(PATH_VARIABLE):
         return Path(environment[PATH_VARIABLE])
-    return system if system.exists() else None
+    try:
+        return system if system.exists() else None
+    except PermissionError:
+        return system
 
 
 def load_settings(path: Path | None, *, environment: Mapping[str, str] = os.environ, offline: bool = False) -> Loaded:
@@ -66,16 +72,22 @@ def load_settings(path: Path | None, *, environment: Mapping[str, str] = os.envi
     if path is None:
         return load_text("", "embedded default", Reading(environment=environment, offline=offline))
     path = path.absolute()
+    loaded = load_text(_read(path), str(path), Reading(path.parent, environment, offline))
+    return replace(loaded, source=path, warnings=(*loaded.warnings, *_exposed(loaded, path)))
+
+
+def _read(path: Path) -> str:
     try:
-        text = read_text(path)
+        return read_text(path)
     except OSError as error:
-        message, mend = f"cannot read the file: {error.strerror}", "create it, or name another with --config"
+        mend = "create it, or name another with --config"
+        if isinstance(error, PermissionError):
+            mend = "run this with sudo, or name another with --config"
+        message = f"cannot read the file: {error.strerror}"
         raise SettingsError([Problem(str(path), None, "", message, None, mend)]) from None
     except ValueError as error:
         message, _, mend = str(error).partition("; ")
         raise SettingsError([Problem(str(path), None, "", message, None, mend)]) from None
-    loaded = load_text(text, str(path), Reading(path.parent, environment, offline))
-    return replace(loaded, source=path, warnings=(*loaded.warnings, *_exposed(loaded, path)))
 
 
 def load_text(text: str, name: str, context: Reading) -> Loaded:
@@ -101,10 +113,30 @@ def load_text(text: str, name: str, context: Reading) -> Loaded:
     return replace(loaded, warnings=tuple(_warnings(loaded)))
 
 
-def control_socket(settings: Settings, environment: Mapping[str, str] = os.environ) -> Path:
+def load_control(path: Path | None) -> Control:
+    """Read the section `control` of a settings file, whatever the other sections are worth.
+
+    Raises:
+        SettingsError: with what keeps it from being read.
+    """
+    if path is None:
+        return Control()
+    path = path.absolute()
+    document = parse(_read(path), str(path))
+    data = document.data()
+    if not document.usable:
+        raise SettingsError(document.problems)
+    section = data.get("control") if isinstance(data, dict) else None
+    try:
+        return Control.model_validate({} if section is None else section, context=Reading(path.parent))
+    except ValidationError as error:
+        raise SettingsError(problems(error, Control, document, ("control",))) from None
+
+
+def control_socket(control: Control, environment: Mapping[str, str] = os.environ) -> Path:
     """Where the control socket is: as configured, else in the service's, root's or the user's runtime directory."""
-    if settings.control.socket is not None:
-        return settings.control.socket
+    if control.socket is not None:
+        return control.socket
     if environment.get("RUNTIME_DIRECTORY"):
         return Path(environment["RUNTIME_DIRECTORY"].split(":")[0]) / "control.sock"
     if os.geteuid() == 0:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway.cli import main
+from gateway.settings import settings_path
 
 if TYPE_CHECKING:
     import argparse
@@ -110,6 +111,11 @@ class TestRoute:
         usage_error("route", "--to", "x", "--header", header)
         assert "write 'X-Tier: gold'" in capsys.readouterr().err
 
+    @pytest.mark.parametrize("to", ["sip:600@192.0.2.1", "SIPS:600@h;x=1", '"A" <sip:600@h>', "tel:600"])
+    def test_a_number_may_be_written_as_a_uri(self, to: str, capsys: Output) -> None:
+        assert main(["route", "--to", to, "--from", "sip:+49@h"]) == 0
+        assert capsys.readouterr().out.startswith("call to 600 from +49, ")
+
     def test_to_is_needed(self) -> None:
         usage_error("route")
 
@@ -129,6 +135,37 @@ class TestOthers:
     def test_version(self, capsys: Output) -> None:
         assert main(["version"]) == 0
         assert re.fullmatch(r"offhook \S+\n", capsys.readouterr().out)
+
+    def test_version_looks_at_no_settings(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def denied(_path: Path) -> bool:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(Path, "exists", denied)
+        assert main(["version"]) == 0
+
+    @pytest.mark.parametrize("command", [["check"], ["status"], ["route", "--to", "600"]])
+    def test_settings_that_may_not_be_read(
+        self, command: list[str], capsys: Output, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def denied(_path: Path, _mode: str = "") -> bool:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(Path, "exists", denied)
+        monkeypatch.setattr("gateway.settings.load.read_text", denied)
+        monkeypatch.setattr("gateway.cli.settings_path", lambda chosen: settings_path(chosen, {}, Path("/etc/x.yaml")))
+        assert main(command) == 1
+        assert capsys.readouterr().err == (
+            "/etc/x.yaml: cannot read the file: Permission denied; run this with sudo, or name another with --config\n"
+        )
+
+    def test_status_needs_to_know_no_more_than_where_to_ask(self, tmp_path: Path, capsys: Output) -> None:
+        path = tmp_path / "g.yaml"
+        path.write_text(f"trunks: {{a: {{password_file: gone}}}}\ncontrol: {{socket: {tmp_path}/c}}\nlimits: 5\n")
+        assert main(["status", "--config", str(path)]) == 1
+        assert f"no gateway answers on {tmp_path}/c" in capsys.readouterr().err
+        path.write_text("control: {sockt: c}\n")
+        assert main(["status", "--config", str(path)]) == 1
+        assert capsys.readouterr().err == f'{path}:1:11: control.sockt: there is no such key; did you mean "socket"?\n'
 
     def test_usage(self) -> None:
         usage_error()

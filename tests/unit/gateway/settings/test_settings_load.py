@@ -471,12 +471,14 @@ class TestWhere:
     def test_the_control_socket(self, monkeypatch: pytest.MonkeyPatch) -> None:
         default = Settings.model_validate({})
         monkeypatch.setattr("os.geteuid", lambda: 1000)
-        assert control_socket(default, {"RUNTIME_DIRECTORY": "/run/offhook"}) == Path("/run/offhook/control.sock")
-        assert control_socket(default, {"XDG_RUNTIME_DIR": "/run/user/1000"}) == Path(
+        assert control_socket(default.control, {"RUNTIME_DIRECTORY": "/run/offhook"}) == Path(
+            "/run/offhook/control.sock"
+        )
+        assert control_socket(default.control, {"XDG_RUNTIME_DIR": "/run/user/1000"}) == Path(
             "/run/user/1000/offhook/control.sock"
         )
-        assert control_socket(default, {}) == Path("/tmp/offhook-1000/control.sock")
+        assert control_socket(default.control, {}) == Path("/tmp/offhook-1000/control.sock")
         monkeypatch.setattr("os.geteuid", lambda: 0)
-        assert control_socket(default, {}) == Path("/run/offhook/control.sock")
+        assert control_socket(default.control, {}) == Path("/run/offhook/control.sock")
         chosen = load("control: {socket: /x/y}")
-        assert control_socket(chosen, {"RUNTIME_DIRECTORY": "/run/offhook"}) == Path("/x/y")
+        assert control_socket(chosen.control, {"RUNTIME_DIRECTORY": "/run/offhook"}) == Path("/x/y")
