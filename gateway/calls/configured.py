@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import structlog
 
 from gateway.settings.model import MAX_CALLS
 from gateway.sip.endpoint import EndpointConfig, Transport
@@ -15,7 +18,12 @@ if TYPE_CHECKING:
     from gateway.settings import Settings
     from gateway.sip.account import TrunkAccount
 
+_log = structlog.get_logger("sip")
+
 _RESOLV_CONF = Path("/etc/resolv.conf")
+_HOSTS = Path("/etc/hosts")
+_HOST = re.compile(r"^(<?sip:)([^:;>]*)(.*)$")
+_SLOW = "names are looked up by the system, and all calls wait for it; name a server by its IPv4 address"
 _NEVER_MS = 2**40
 _SPARE_CALLS = 64
 """Beyond the limit, so that PJSIP hands us the call that we refuse with 503 and Retry-After."""
@@ -33,7 +41,7 @@ def endpoint_config(settings: Settings, trunks: tuple[TrunkAccount, ...], user_a
         user_agent=sip.user_agent or user_agent,
         codecs=sip.codecs,
         max_calls=min(settings.limits.calls + _SPARE_CALLS, MAX_CALLS),
-        trunks=trunks,
+        trunks=tuple(_with_addresses(trunk) for trunk in trunks),
         nameservers=_nameservers(trunks),
     )
 
@@ -51,19 +59,46 @@ def tuning(settings: Settings) -> _engine.Tuning:
 def _nameservers(trunks: tuple[TrunkAccount, ...]) -> tuple[str, ...]:
     """The system's name servers, for PJSIP to ask without blocking, when a trunk is named and not numbered."""
     uris = [uri for trunk in trunks for uri in (trunk.registrar_uri, trunk.proxy_uri) if uri is not None]
-    if all(_is_address(uri) for uri in uris):
+    names = [name for uri in uris if (name := _HOST.sub(r"\2", uri)) and not _is_ipv4(name) and not _in_hosts(name)]
+    if not names:
         return ()
+    servers = re.findall(r"^nameserver\s+(\S+)", _text(_RESOLV_CONF), re.MULTILINE)
+    usable = tuple(server for server in servers if _is_ipv4(server))[:3]
+    if not usable:
+        _log.warning("sip.no_name_server", names=names, why=f"{_RESOLV_CONF} names none by an IPv4 address: {_SLOW}")
+    return usable
+
+
+def _with_addresses(trunk: TrunkAccount) -> TrunkAccount:
+    """The trunk with the addresses of hosts that only this machine's own list knows: PJSIP asks name servers alone."""
+    return replace(trunk, registrar_uri=_numbered(trunk.registrar_uri), proxy_uri=_numbered(trunk.proxy_uri))
+
+
+def _numbered(uri: str | None) -> str | None:
+    if uri is None:
+        return None
+    return _HOST.sub(lambda found: f"{found[1]}{_in_hosts(found[2]) or found[2]}{found[3]}", uri)
+
+
+def _in_hosts(name: str) -> str | None:
+    """The first IPv4 address of a name in /etc/hosts."""
+    for line in _text(_HOSTS).splitlines():
+        address, *names = line.partition("#")[0].lower().split() or [""]
+        if name.lower() in names and _is_ipv4(address):
+            return address
+    return "127.0.0.1" if name == "localhost" else None
+
+
+def _text(path: Path) -> str:
     try:
-        text = _RESOLV_CONF.read_text()
+        return path.read_text(errors="replace")
     except OSError:
-        return ()
-    return tuple(re.findall(r"^nameserver\s+([0-9.]+)", text, re.MULTILINE))[:3]
+        return ""
 
 
-def _is_address(uri: str) -> bool:
-    host = re.sub(r"^<?sip:(\[[^]]*\]|[^:;>]*).*", r"\1", uri).strip("[]")
+def _is_ipv4(host: str) -> bool:
     try:
-        ipaddress.ip_address(host)
+        ipaddress.IPv4Address(host)
     except ValueError:
-        return host == "localhost"
+        return False
     return True

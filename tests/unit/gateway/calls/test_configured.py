@@ -1,0 +1,62 @@
+"""Names of trunks: who looks them up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gateway.calls import configured
+from gateway.calls.configured import endpoint_config
+from gateway.calls.trunks import Trunks
+from gateway.settings import Settings
+from tests.virtual_time import virtual
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gateway.sip.endpoint import EndpointConfig
+
+HOSTS = "127.0.0.1 localhost\n::1 here.example\n192.0.2.7\tpbx.example pbx  # ours\n"
+
+
+@pytest.fixture
+def resolv_conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(configured, "_RESOLV_CONF", tmp_path / "resolv.conf")
+    monkeypatch.setattr(configured, "_HOSTS", tmp_path / "hosts")
+    (tmp_path / "hosts").write_text(HOSTS)
+    return tmp_path / "resolv.conf"
+
+
+def config(registrar: str, **trunk: str) -> EndpointConfig:
+    found: list[EndpointConfig] = []
+
+    @virtual
+    async def main() -> None:
+        settings = Settings.model_validate({"trunks": {"a": {"registrar": registrar, "user": "u", **trunk}}})
+        found.append(endpoint_config(settings, Trunks(settings.trunks).accounts(), "Offhook"))
+
+    main()
+    return found[0]
+
+
+def test_only_servers_that_pjsip_can_ask_are_named(resolv_conf: Path) -> None:
+    resolv_conf.write_text("nameserver 2001:db8::1\nnameserver fe80::1%eth0\nnameserver 192.0.2.53\nsearch example\n")
+    assert config("sip.example.com").nameservers == ("192.0.2.53",)
+    resolv_conf.write_text("nameserver 2001:db8::1\n")
+    assert config("sip.example.com").nameservers == ()
+
+
+def test_nobody_is_asked_for_an_address(resolv_conf: Path) -> None:
+    resolv_conf.write_text("nameserver 192.0.2.53\n")
+    assert config("192.0.2.1:5070").nameservers == config("localhost").nameservers == ()
+
+
+def test_names_that_only_this_machine_knows_become_addresses(resolv_conf: Path) -> None:
+    resolv_conf.write_text("nameserver 192.0.2.53\n")
+    found = config("PBX.example:5070", proxy="sbc.example.com")
+    (trunk,) = found.trunks
+    assert trunk.registrar_uri == "sip:192.0.2.7:5070;transport=udp"
+    assert trunk.proxy_uri == "<sip:sbc.example.com;transport=udp;lr>"
+    assert trunk.domain == "pbx.example"
+    assert found.nameservers == ("192.0.2.53",)
