@@ -3,7 +3,8 @@
 Called number: the user part of the Request-URI. Carriers that call a registered account often put the account's own
 name there (its Contact, as registered) and leave the dialled number in To alone, so with `auto` a Request-URI that
 names only our account gives way to To. Caller: the user part of P-Asserted-Identity when the call came over a trunk
-whose identities are trusted (RFC 3325), else of From.
+whose identities are trusted (RFC 3325), else of From; `anonymous` when the caller asked for that with Privacy, even
+though the carrier tells us more. What it tells stays in the headers, which are the operator's to read or not.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ COMPACT = MappingProxyType({
 })  # fmt: skip
 """Short header names (RFC 3261, 7.3.3, and the registry it began)."""
 
+ANONYMOUS = "anonymous"
+"""The caller who does not say who it is (RFC 3261 section 8.1.1.3)."""
 _BRACKETS = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*"|[^<"]*)\s*<([^>]*)>', re.DOTALL)
 _SEPARATORS = re.compile(r"[-.()]")
 
@@ -36,7 +39,7 @@ class Invite:
     to: str
     """The called number or name, without `sip:` and host."""
     from_: str
-    """The caller's number or name; empty when it has none."""
+    """The caller's number or name; empty when it has none, `anonymous` when it is withheld."""
     trunk: str | None
     """The trunk it came over; None when it came over none."""
     headers: Mapping[str, tuple[str, ...]]
@@ -82,7 +85,14 @@ def invite(  # noqa: PLR0913 - the facts of one INVITE and of its trunk
     names_us = account is not None and dialled in {account, ""}
     by_to = bool(to) and (called_number == "to" or (called_number == "auto" and names_us))
     asserted = _user(folded, "p-asserted-identity") if trust_identity and trunk is not None else ""
-    return Invite(to if by_to else dialled, asserted or _user(folded, "from"), trunk, folded)
+    caller = ANONYMOUS if _withheld(folded) else asserted or _user(folded, "from")
+    return Invite(to if by_to else dialled, caller, trunk, folded)
+
+
+def _withheld(headers: Mapping[str, tuple[str, ...]]) -> bool:
+    """Whether the caller's identity is not to be told (RFC 3323 section 4.2, RFC 3325 section 9.3)."""
+    asked = {word.strip().lower() for value in headers.get("privacy", ()) for word in re.split("[;,]", value)}
+    return not asked.isdisjoint({"id", "user"})
 
 
 def _user(headers: Mapping[str, tuple[str, ...]], name: str) -> str:

@@ -61,6 +61,22 @@ def test_an_asserted_identity_counts_over_a_trusted_trunk_only() -> None:
     assert invite("sip:600@h", {"From": ["<sip:a@h>"]}, trunk="t", trust_identity=True).from_ == "a"
 
 
+@pytest.mark.parametrize(
+    ("privacy", "caller"),
+    [
+        ("id", "anonymous"),
+        ("user;ID;critical", "anonymous"),
+        ("header", "asserted"),
+        ("none", "asserted"),
+        ("", "asserted"),
+    ],
+)
+def test_a_caller_who_withholds_its_number_is_anonymous(privacy: str, caller: str) -> None:
+    found = invite("sip:600@h", {**HEADERS, "Privacy": [privacy]}, trunk="t", trust_identity=True)
+    assert found.from_ == caller
+    assert found.headers["p-asserted-identity"] == ("<sip:asserted@h>", "<tel:+1>")
+
+
 def test_to_is_dialled_when_the_request_uri_only_names_our_account() -> None:
     assert invite("sip:acc@h", HEADERS, trunk="t", account="acc").to == "+15550100"
     assert invite("sip:h", HEADERS, trunk="t", account="acc").to == "+15550100"

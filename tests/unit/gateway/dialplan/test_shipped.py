@@ -59,6 +59,7 @@ def test_office() -> None:
     assert route("office.yaml", "+49305552 01".replace(" ", ""), trunk="carrier") == "billing"
     assert route("office.yaml", "+4930555123", "anonymous", trunk="carrier") == "nuisance"
     assert route("office.yaml", "+4930555123", "+2348012", trunk="carrier") == "nuisance"
+    assert route("office.yaml", "+4930555123", trunk="carrier", Privacy="id") == "nuisance"
     assert route("office.yaml", "+1", trunk="carrier") == "not-ours"
     assert route("office.yaml", "+4930555123") == "stranger"
 
