@@ -135,6 +135,9 @@ def max_calls() -> int:
 def transport_of(message: int) -> int:
     """SIP thread, in a callback: the transport on which the pjsip_rx_data at this address came; both are addresses."""
 
+def refuse_other_requests() -> None:
+    """SIP thread, after libInit: refuse requests that are no call, and do not offer what they are for."""
+
 def capture_pjlog() -> None:
     """From now on pjlib's log lines are kept for `take_pjlog`."""
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from gateway.agents import AgentRegistry, AgentSpec
     from gateway.dialplan import Invite, Plan
-    from gateway.settings.model import Limits
+    from gateway.settings import Settings
     from gateway.sip.endpoint import SipEndpoint
     from gateway.sip.events import Disconnected, Incoming, MediaStarted
 
@@ -35,7 +35,7 @@ class LiveCall(CallControl):
     """A call that is up. One task runs its route; when either side ends the call, that task is cancelled."""
 
     def __init__(
-        self, incoming: Incoming, invite: Invite, sip: SipEndpoint, agents: AgentRegistry, limits: Limits
+        self, incoming: Incoming, invite: Invite, sip: SipEndpoint, agents: AgentRegistry, settings: Settings
     ) -> None:
         self.ref = incoming.ref
         self.leg = incoming.leg
@@ -43,7 +43,10 @@ class LiveCall(CallControl):
         self.conversation: Conversation | None = None
         self._sip = sip
         self._agents = agents
-        self._limits = limits
+        self._limits = settings.limits
+        self._no_media_s = settings.media.no_media_timeout_s
+        self._has_offer = incoming.invite.has_offer
+        self._silent_early = False
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._answered = False
@@ -66,7 +69,7 @@ class LiveCall(CallControl):
 
     async def live(self, plan: Plan) -> CallRecord:
         """Run the call's route until the call is over; returns its record, complete."""
-        self._log.info("call.incoming", to=self.invite.to, from_=self.invite.from_, trunk=self.invite.trunk)
+        self._log.info("call.incoming", **{"to": self.invite.to, "from": self.invite.from_, "trunk": self.invite.trunk})
         self._timers = [
             self._loop.call_later(self._limits.setup_timeout_s, self._on_setup_timeout),
             self._loop.call_later(self._limits.max_duration_s, self._finish, "max-duration", Cause.NORMAL),
@@ -88,8 +91,8 @@ class LiveCall(CallControl):
         return self.record
 
     async def _run_route(self, plan: Plan) -> None:
-        route = find_route(plan, self.invite)
         try:
+            route = find_route(plan, self.invite)
             if route is None:
                 self._because("no-route")
                 await self.reject(_NOT_FOUND, None, None)
@@ -110,6 +113,7 @@ class LiveCall(CallControl):
                 return await self._over
         except TimeoutError:
             self._log.error("call.end_unconfirmed")
+            self._sip.end(self.ref, _INTERNAL_ERROR)
             return None
 
     def _complete(self, disconnected: Disconnected | None) -> None:
@@ -156,9 +160,24 @@ class LiveCall(CallControl):
             self._over.set_result(event)
 
     def _on_silent(self, silent_ms: int) -> None:
-        if not self._held:
-            self._because("no-media", detail=f"no RTP for {silent_ms} ms")
-            self._end(Cause.ERROR)
+        if not self._answered:
+            self._silent_early = True  # many callers send nothing before the answer
+        elif not self._held:
+            self._end_silent(f"no RTP for {silent_ms} ms")
+
+    def _end_silent(self, detail: str) -> None:
+        self._because("no-media", detail=detail)
+        self._end(Cause.ERROR)
+
+    def _watch_answer(self) -> None:
+        """The engine tells of each silence once, and of none where there is no stream: see what the answer brings."""
+        if self._no_media_s > 0 and (self._silent_early or not self._media.is_set()):
+            packets = self.leg.counters().packets_received
+            self._timers.append(self._loop.call_later(self._no_media_s, self._on_answer_watched, packets))
+
+    def _on_answer_watched(self, packets_before: int) -> None:
+        if not self._held and self.leg.counters().packets_received == packets_before:
+            self._end_silent(f"no RTP for {self._no_media_s:g} s after the answer")
 
     def _on_leg_failure(self, error: Exception) -> None:
         self._because("internal-error", detail=repr(error))
@@ -190,16 +209,20 @@ class LiveCall(CallControl):
     def answered(self) -> bool:
         return self._answered
 
-    async def ring(self, *, early: bool) -> None:
+    async def ring(self, *, early: bool) -> bool:
+        early = early and self._has_offer
         self._sip.respond(self.ref, _PROGRESS if early else _RINGING)
         if early:
             await self._media.wait()
+        return early
 
     async def answer(self) -> None:
         if not self._answered:
             self._answered = True
             self.record.answered_s = round(self._loop.time() - self._began, 3)
             self._sip.respond(self.ref, _OK)
+            await self._confirmed.wait()
+            self._watch_answer()
         # Not before the ACK: until then the caller may not have opened its ears, and first words would be lost.
         await self._confirmed.wait()
         await self._media.wait()
@@ -252,7 +275,7 @@ class LiveCall(CallControl):
 
     def _info(self) -> CallInfo:
         return CallInfo(
-            call_id=self.record.sip_call_id,
+            call_id=self.record.call_id,
             to=self.invite.to,
             from_=self.invite.from_,
             trunk=self.invite.trunk or "",

@@ -15,6 +15,7 @@ from gateway.dialplan import invite
 from gateway.garbage import GarbagePolicy
 from gateway.sip.endpoint import SipEndpoint
 from gateway.sip.events import (
+    CallEvent,
     Confirmed,
     ConnectionLost,
     Disconnected,
@@ -22,6 +23,7 @@ from gateway.sip.events import (
     Incoming,
     MediaFailed,
     MediaStarted,
+    Refused,
     RegistrationAnswered,
     SipEvent,
 )
@@ -108,12 +110,17 @@ class Gateway:
             self._drain.reschedule(asyncio.get_running_loop().time())
 
     def _on_sip_event(self, event: SipEvent) -> None:
-        if isinstance(event, Incoming):
-            self._on_incoming(event)
-            return
-        if isinstance(event, RegistrationAnswered | ConnectionLost):
-            self.trunks.on_event(event)
-            return
+        match event:
+            case Incoming():
+                self._on_incoming(event)
+            case Refused():
+                self._note_refused(f"{event.code} {event.reason}", event.sip_call_id, event.source)
+            case RegistrationAnswered() | ConnectionLost():
+                self.trunks.on_event(event)
+            case _:
+                self._on_call_event(event)
+
+    def _on_call_event(self, event: CallEvent) -> None:
         call = self.calls.get(event.ref)
         if call is None:
             if isinstance(event, Disconnected):
@@ -152,18 +159,21 @@ class Gateway:
             called_number=facts.called_number if facts is not None else "auto",
             trust_identity=facts.trust_identity if facts is not None else False,
         )
-        call = LiveCall(event, called, self.sip, self.agents, limits)
+        call = LiveCall(event, called, self.sip, self.agents, self.settings)
         self.calls[event.ref] = call
         self.calls_total += 1
         self._empty.clear()
         self._tasks.create_task(self._serve(call), name=f"call:{event.ref}")
 
     def _refuse(self, event: Incoming, why: str) -> None:
-        self.calls_refused += 1
         retry_after_s = round(self.settings.limits.retry_after_s)
         self.sip.end(event.ref, _SERVICE_UNAVAILABLE, None, {"Retry-After": str(retry_after_s)})
         event.leg.close()
-        _log.warning("call.refused", call_id=event.invite.sip_call_id, why=why, source=event.invite.source)
+        self._note_refused(why, event.invite.sip_call_id, event.invite.source)
+
+    def _note_refused(self, why: str, sip_call_id: str, source: str) -> None:
+        self.calls_refused += 1
+        _log.warning("call.refused", call_id=sip_call_id, why=why, source=source)
 
     def _forget_refused(self, event: Disconnected) -> None:
         _log.debug("call.refused_ended", ref=event.ref, code=event.code)

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 class CallRecord:
     """Filled while the call lives, logged once when it has ended. Times in seconds since the INVITE."""
 
-    sip_call_id: str
+    call_id: str
+    """Of SIP."""
     source: str
     trunk: str | None
     to: str

@@ -70,8 +70,11 @@ class CallControl(Protocol):
     def answered(self) -> bool:
         """Whether the call was answered, by whatever step."""
 
-    async def ring(self, *, early: bool) -> None:
-        """Send 180, or 183 with a session description and media when `early`."""
+    async def ring(self, *, early: bool) -> bool:
+        """Send 180, or 183 with a session description and media when `early`; returns whether sounds can be heard.
+
+        They cannot where the caller has made no offer yet: it then rings with 180 all the same.
+        """
 
     async def answer(self) -> None:
         """Send 200 and return when media can flow; at once when the call is answered."""

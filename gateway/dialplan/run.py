@@ -161,8 +161,7 @@ class _Run:
 
     async def _ring(self, step: Ring) -> None:
         if not self._control.answered:
-            await self._control.ring(early=step.early)
-            self._early = self._early or step.early
+            self._early = await self._control.ring(early=step.early) or self._early
 
     async def _play(self, step: Play) -> _Next:
         if not self._control.answered and not self._early:

@@ -16,10 +16,12 @@ from gateway.sip.events import (
     Invite,
     MediaFailed,
     MediaStarted,
+    Refused,
     Side,
     SipEvent,
 )
 from gateway.sip.headers import parse_headers, request_uri
+from gateway.sip.sdp import at_rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,9 +30,9 @@ if TYPE_CHECKING:
 
 _P = ParamSpec("_P")
 
-REQUEST_TIMEOUT = 408
-"""What PJSIP reports when our 200 was never acknowledged, or a request within the call not answered."""
-REQUEST_TERMINATED = 487
+DECLINE = 603
+_BY_THE_CALLER = {200, 487}
+"""BYE, CANCEL. Anything else is PJSIP's own verdict: 408 when our 200 was never acknowledged, ..."""
 
 
 class SipThread(Protocol):
@@ -43,7 +45,7 @@ class SipThread(Protocol):
     def tell(self, event: SipEvent) -> None:
         """Hand an event to asyncio."""
 
-    def report(self, where: str, error: Exception) -> None:
+    def report(self, where: str, error: Exception, sip_call_id: str = "") -> None:
         """Log what went wrong in a callback."""
 
     def bury(self, call: SipCall) -> None:
@@ -60,7 +62,7 @@ def guarded(
         try:
             callback(self, *args, **kwargs)
         except Exception as error:  # noqa: BLE001 - the edge of the SIP thread; see the docstring
-            self.thread.report(callback.__name__, error)
+            self.thread.report(callback.__name__, error, self.sip_call_id)
 
     return run
 
@@ -68,11 +70,12 @@ def guarded(
 class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
     """A dialog and its media. Strongly referenced by the endpoint until it has been disconnected."""
 
-    def __init__(self, thread: SipThread, account: pj.Account, call_id: int, ref: CallRef, leg: EngineLeg) -> None:
+    def __init__(self, thread: SipThread, account: pj.Account, call_id: int, event: Incoming) -> None:
         super().__init__(account, call_id)
         self.thread = thread
-        self.ref = ref
-        self.leg = leg
+        self.ref = event.ref
+        self.leg = event.leg
+        self.sip_call_id = event.invite.sip_call_id
         self._ended_by_us = False
         self._held = False
         self._codec = ""
@@ -106,6 +109,23 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
         self.hangup(operation)
 
     # ---- callbacks -----------------------------------------------------------------------------------------
+
+    @guarded
+    def onCallSdpCreated(self, prm: pj.OnCallSdpCreatedParam) -> None:
+        """PJSIP: this is what we offer or answer. A call that runs keeps its sampling rate."""
+        rate_hz = self.leg.rate_hz
+        if rate_hz:
+            prm.sdp.wholeSdp = at_rate(prm.sdp.wholeSdp, rate_hz)
+
+    @guarded
+    def onCallTransferRequest(self, prm: pj.OnCallTransferRequestParam) -> None:
+        """PJSIP: a REFER (RFC 3515). Left alone it would dial, in the trunk's name, whatever a caller names."""
+        prm.statusCode = DECLINE
+
+    @guarded
+    def onCallReplaceRequest(self, prm: pj.OnCallReplaceRequestParam) -> None:
+        """PJSIP: an INVITE with Replaces (RFC 3891). Left alone, any stranger could take over a call."""
+        prm.statusCode = DECLINE
 
     @guarded
     def onStreamCreated(self, prm: pj.OnStreamCreatedParam) -> None:
@@ -158,11 +178,22 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
     def _ender(self, code: int) -> Side:
         if self._ended_by_us:
             return Side.GATEWAY
-        return Side.NETWORK if code == REQUEST_TIMEOUT else Side.CALLER
+        return Side.CALLER if code in _BY_THE_CALLER else Side.NETWORK
 
 
 def incoming(ref: CallRef, leg: EngineLeg, rx: pj.SipRxData) -> Incoming:
     """The event for an INVITE as it was received."""
     headers = parse_headers(rx.wholeMsg)
-    sip_call_id = (headers.get("call-id") or headers.get("i") or ("",))[0]
-    return Incoming(ref, leg, Invite(sip_call_id, request_uri(rx.wholeMsg), rx.srcAddress, headers))
+    has_offer = any(name in headers for name in ("content-type", "c"))
+    return Incoming(
+        ref, leg, Invite(_sip_call_id(headers), request_uri(rx.wholeMsg), rx.srcAddress, headers, has_offer)
+    )
+
+
+def refused(prm: pj.OnRejectedIncomingCallParam) -> Refused:
+    """The event for an INVITE that PJSIP has refused; it does not always say which."""
+    return Refused(_sip_call_id(parse_headers(prm.rdata.wholeMsg)), prm.rdata.srcAddress, prm.statusCode, prm.reason)
+
+
+def _sip_call_id(headers: Mapping[str, tuple[str, ...]]) -> str:
+    return (headers.get("call-id") or headers.get("i") or ("",))[0]

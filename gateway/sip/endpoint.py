@@ -20,7 +20,7 @@ import pjsua2 as pj
 import structlog
 
 from gateway.sip.account import Account, Rtp, TrunkAccount, local_config, trunk_config
-from gateway.sip.call import SipCall, incoming
+from gateway.sip.call import SipCall, incoming, refused
 from gateway.sip.errors import SipStartError
 from gateway.sip.events import RegistrationAnswered
 from media import _engine
@@ -35,7 +35,7 @@ _log = structlog.get_logger("sip")
 
 _POLL_MS = 1000
 """How long the thread sleeps in PJSIP when nothing happens; commands and packets wake it before."""
-_UNAVAILABLE = 503
+_INTERNAL_ERROR, _UNAVAILABLE = 500, 503
 _LOG_EVENTS = {1: "error", 2: "warning"}
 """PJSIP's information (3) tells each call's life anew; the gateway has its own words for that."""
 _OPUS_RATE_HZ = 16000
@@ -86,6 +86,13 @@ class _Endpoint(pj.Endpoint):  # type: ignore[misc]  # pjsua2 has no type stubs
                 self._owner.on_disconnected(int(prm.hnd))
         except Exception as error:  # noqa: BLE001 - the edge of the SIP thread: C++ would end the process
             self._owner.report("onTransportState", error)
+
+    def onRejectedIncomingCall(self, prm: pj.OnRejectedIncomingCallParam) -> None:
+        """PJSIP: it has refused a call itself; nobody else heard of it."""
+        try:
+            self._owner.tell(refused(prm))
+        except Exception as error:  # noqa: BLE001 - as above
+            self._owner.report("onRejectedIncomingCall", error)
 
 
 class SipEndpoint:
@@ -176,8 +183,13 @@ class SipEndpoint:
     def _on_call(self, ref: CallRef, command: Callable[[SipCall], None]) -> None:
         def run() -> None:
             call = self._calls.get(ref)
-            if call is not None:
+            if call is None:
+                return
+            try:
                 command(call)
+            except Exception as error:  # noqa: BLE001 - whatever it is, its caller must not be left waiting
+                self.report("command", error, call.sip_call_id)
+                call.end(_INTERNAL_ERROR, None, {})
 
         self._submit(run)
 
@@ -199,9 +211,12 @@ class SipEndpoint:
         """Hand an event to asyncio."""
         self._loop.call_soon_threadsafe(self._on_event, event)
 
-    def report(self, where: str, error: Exception) -> None:
+    def report(self, where: str, error: Exception, sip_call_id: str = "") -> None:
         """A callback or a command failed: ours to mend, and no reason to end other calls."""
-        self._loop.call_soon_threadsafe(lambda: _log.error("sip.failed", where=where, error=str(error), exc_info=error))
+        text = _pj_text(error)
+        self._loop.call_soon_threadsafe(
+            lambda: _log.error("sip.failed", where=where, call_id=sip_call_id, error=text, exc_info=error)
+        )
 
     def bury(self, call: SipCall) -> None:
         """Keep a disconnected call until the callback that told us has returned into C++, then delete it."""
@@ -212,10 +227,11 @@ class SipEndpoint:
         """A new INVITE: an object for the call, a leg for its media, an event for the gateway."""
         ref = next(self._refs)
         leg: EngineLeg = self.plane.open()
-        call = SipCall(self, account, prm.callId, ref, leg)
+        event = incoming(ref, leg, prm.rdata)
+        call = SipCall(self, account, prm.callId, event)
         self._calls[ref] = call
         self._objects.add(call)
-        self.tell(incoming(ref, leg, prm.rdata))
+        self.tell(event)
 
     def on_disconnected(self, connection: int) -> None:
         """A TCP connection is gone, ours or a peer's."""
@@ -258,6 +274,7 @@ class SipEndpoint:
         endpoint.libCreate()
         endpoint.libInit(_endpoint_config(config))
         _engine.capture_pjlog()  # libInit has put its own writer in place
+        _engine.refuse_other_requests()
         self._check_capacity()
         self._check_rtp_address()
         self._wakeup = _engine.Wakeup()

@@ -25,6 +25,9 @@ class Invite:
     """Who sent it, "address:port"."""
     headers: Mapping[str, tuple[str, ...]]
     """All header fields: names in lower case as they were written, values in order of appearance."""
+    has_offer: bool = True
+    """Whether it came with a session description; without, media can flow only after our 200 (RFC 3261 section 13.2.1).
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,16 @@ class Incoming:
     leg: EngineLeg
     """The call's media, from the first `MediaStarted` on. The receiver closes it after `Disconnected`."""
     invite: Invite
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """PJSIP has refused a call itself: no codec in common, an extension that it does not know, no place."""
+
+    sip_call_id: str
+    source: str
+    code: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +122,7 @@ class ConnectionLost:
     trunk: str
 
 
-SipEvent = (
-    Incoming
-    | MediaStarted
-    | MediaFailed
-    | HoldChanged
-    | Confirmed
-    | Disconnected
-    | RegistrationAnswered
-    | ConnectionLost
-)
+CallEvent = MediaStarted | MediaFailed | HoldChanged | Confirmed | Disconnected
+"""Of a call that `Incoming` told of."""
+
+SipEvent = Incoming | Refused | CallEvent | RegistrationAnswered | ConnectionLost

@@ -1,5 +1,6 @@
 // media._engine: the engine for Python. media/_engine.pyi states what each function promises.
 #include "engine.hpp"
+#include "other_requests.hpp"
 #include "pjlog.hpp"
 #include "tap.hpp"
 #include "wakeup.hpp"
@@ -150,6 +151,7 @@ NB_MODULE(_engine, m) {
             return reinterpret_cast<std::uintptr_t>(reinterpret_cast<pjsip_rx_data*>(message)->tp_info.transport);
         },
         "message"_a);
+    m.def("refuse_other_requests", &refuse_other_requests);
     m.def("capture_pjlog", &capture_pjlog);
     m.def("pjlog_fileno", &pjlog_fd);
     m.def("take_pjlog", [] {

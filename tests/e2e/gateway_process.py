@@ -174,7 +174,7 @@ class GatewayProcess:
         faults = [event for event in self.events() if event["event"] in FAULTS]
         assert not faults, json.dumps(faults, indent=1)
         begun = Counter(event["call_id"] for event in self.events("call.incoming"))
-        ended = Counter(event["sip_call_id"] for event in self.events("call.ended"))
+        ended = Counter(event["call_id"] for event in self.events("call.ended"))
         assert begun == ended, f"calls without exactly one record: {begun - ended or ended - begun}"
 
     # --- what it says ---
@@ -259,8 +259,8 @@ class GatewayProcess:
 
     def record(self, call_id: str, deadline_s: float = 10.0) -> Object:
         """The one record of a call, once it is over."""
-        self.wait_event("call.ended", deadline_s, sip_call_id=call_id)
-        (record,) = self.events("call.ended", sip_call_id=call_id)
+        self.wait_event("call.ended", deadline_s, call_id=call_id)
+        (record,) = self.events("call.ended", call_id=call_id)
         return record
 
     def explain(self, what: str) -> str:

@@ -182,7 +182,7 @@ def test_special_manners() -> None:
         silent.wait_heard(200)
         assert not silent.stream.sent
         silent.hangup()
-        assert caller.options("phone").status == 200
+        assert caller.request("OPTIONS", "phone").status == 200
 
 
 def test_cancel_and_reinvite_by_sipp() -> None:

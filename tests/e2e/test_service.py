@@ -87,7 +87,7 @@ def test_drains_at_sigterm() -> None:
             refusal = late.wait_rejected()
             assert (refusal.status, refusal.header("Retry-After")) == (503, "9")
             assert gateway.wait_event("call.refused", call_id=late.call_id)["why"] == "draining"
-            assert caller.options().status == 200
+            assert caller.request("OPTIONS").status == 200
             since_s = time.monotonic()
             call.send(tone(440, 500))
             assert_heard(call.wait_heard(700, since_s), [440])

@@ -42,6 +42,10 @@ class Manner:
     direction: str = "sendrecv"
     sdp: str | None = None
     """The whole body of the INVITE, instead of the offer made from the above."""
+    late_offer: bool = False
+    """The INVITE has no offer: the answer to the offer in the 200 comes with the ACK (RFC 3261 section 13.2.1)."""
+    answer_late: bool = True
+    """False: the ACK to a late offer has no answer either."""
     invites: int = 1
     """How many times the INVITE is sent at once: more than 1 is a retransmission without need."""
     deaf_to_oks: int = 0
@@ -97,7 +101,8 @@ class Call:
 
     def invite(self) -> None:
         """Send the first INVITE."""
-        message = self._request("INVITE", self.manner.headers, self.manner.sdp or self.offer(self.manner.direction))
+        body = "" if self.manner.late_offer else self.manner.sdp or self.offer(self.manner.direction)
+        message = self._request("INVITE", self.manner.headers, body)
         for _ in range(self.manner.invites):
             self._put(message)
         self._retransmit_until_answered(message)
@@ -117,23 +122,36 @@ class Call:
         return self._transact("BYE", {}, "", deadline_s).status
 
     def reinvite(
-        self, direction: str = "sendrecv", *, address: tuple[str, int] | None = None, deadline_s: float = 5.0
+        self,
+        direction: str = "sendrecv",
+        *,
+        address: tuple[str, int] | None = None,
+        codecs: Sequence[int] | None = None,
+        deadline_s: float = 5.0,
     ) -> SipMessage:
         """Send a new offer in the call (hold, resume, another media address) and acknowledge; returns the answer."""
-        return self._transact("INVITE", {}, self.offer(direction, address), deadline_s)
+        return self._transact("INVITE", {}, self.offer(direction, address, codecs), deadline_s)
 
-    def options(self, deadline_s: float = 5.0) -> SipMessage:
-        """OPTIONS in the call."""
-        return self._transact("OPTIONS", {}, "", deadline_s)
+    def request(
+        self, method: str, headers: Mapping[str, str] | None = None, body: str = "", deadline_s: float = 5.0
+    ) -> SipMessage:
+        """Any request in the call; returns the final answer."""
+        return self._transact(method, headers or {}, body, deadline_s)
 
-    def offer(self, direction: str = "sendrecv", address: tuple[str, int] | None = None) -> str:
-        """An SDP body for our media address, or for another one."""
+    def offer(
+        self,
+        direction: str = "sendrecv",
+        address: tuple[str, int] | None = None,
+        codecs: Sequence[int] | None = None,
+    ) -> str:
+        """An SDP body for our media address and codecs, or for others."""
+        codecs = self.manner.codecs if codecs is None else codecs
         relay = self.manner.relay
         host, port = address or (relay.gateway_side if relay else self.stream.address)
         self._sdp_version += 1
         lines = ["v=0", f"o=caller 1 {self._sdp_version} IN IP4 {host}", "s=-", f"c=IN IP4 {host}", "t=0 0"]
-        lines.append(f"m=audio {port} RTP/AVP {' '.join(map(str, self.manner.codecs))}")
-        lines += [f"a=rtpmap:{codec} {RTPMAP[codec]}" for codec in self.manner.codecs]
+        lines.append(f"m=audio {port} RTP/AVP {' '.join(map(str, codecs))}")
+        lines += [f"a=rtpmap:{codec} {RTPMAP[codec]}" for codec in codecs]
         self._sdp = "\n".join([*lines, f"a={direction}", ""])
         return self._sdp
 
@@ -243,7 +261,8 @@ class Call:
             self._target = answer.contact_uri or self._uri
             self._routes = tuple(reversed(answer.headers("Record-Route")))
         if self.manner.ack:
-            self._put(self._request("ACK", {}, "", number=answer.cseq[0]))
+            body = self.offer() if self.manner.late_offer and self.manner.answer_late and first else ""
+            self._put(self._request("ACK", {}, body, number=answer.cseq[0]))
         self._learn_media(answer)
         if first and self.manner.bye_at_once:
             self.ended_by = "us"

@@ -23,6 +23,7 @@ from .process import LOOPBACK, PeerError, free_port, wait_until
 from .sip_message import SipMessage, compose
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
 POLL_S = 0.1
@@ -56,22 +57,26 @@ class Caller:
         call.invite()
         return call
 
-    def options(self, number: str = "", deadline_s: float = 5.0) -> SipMessage:
-        """OPTIONS outside any call; returns the answer."""
+    def request(
+        self, method: str, number: str = "", headers: Mapping[str, str] | None = None, deadline_s: float = 5.0
+    ) -> SipMessage:
+        """A request outside any call; returns the answer."""
         host, port = self.address
         call_id = secrets.token_hex(12)
-        headers = [
+        lines = [
             ("Via", f"SIP/2.0/UDP {host}:{port};branch=z9hG4bK{secrets.token_hex(8)};rport"),
             ("Max-Forwards", "70"),
             ("From", f"<sip:caller@{host}:{port}>;tag={secrets.token_hex(6)}"),
             ("To", f"<{self._uri(number)}>"),
             ("Call-ID", call_id),
-            ("CSeq", "1 OPTIONS"),
+            ("CSeq", f"1 {method}"),
+            ("Contact", f"<sip:caller@{host}:{port}>"),
+            *(headers or {}).items(),
         ]
-        self._transmit(compose(f"OPTIONS {self._uri(number)} SIP/2.0", headers, "", time.monotonic()))
+        self._transmit(compose(f"{method} {self._uri(number)} SIP/2.0", lines, "", time.monotonic()))
         found = wait_until(
             lambda: [message for message in self._others if message.header("Call-ID") == call_id],
-            "an answer to OPTIONS",
+            f"an answer to {method}",
             deadline_s,
         )
         return found[0]

@@ -80,7 +80,7 @@ class SipMessage:
 
     def wire(self) -> bytes:
         """The message as bytes."""
-        return self.text.replace("\n", "\r\n").encode()
+        return self.text.replace("\n", "\r\n").encode(errors="surrogateescape")
 
 
 def compose(start_line: str, headers: Iterable[tuple[str, str]], body: str, time_s: float) -> SipMessage:

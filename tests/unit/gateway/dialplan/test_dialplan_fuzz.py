@@ -84,10 +84,10 @@ class CapriciousCall:
         self.over = False
         self.moods = moods
 
-    async def ring(self, *, early: bool) -> None:
-        del early
+    async def ring(self, *, early: bool) -> bool:
         assert not self.answered
         assert not self.over
+        return early and bool(self.moods)
 
     async def answer(self) -> None:
         assert not self.over

@@ -25,6 +25,7 @@ class FakeCall(CallControl):
     def __init__(self, *agents: AgentEnded | Exception, sound: Exception | None = None) -> None:
         self.done: list[str] = []
         self.is_answered = False
+        self.has_offer = True
         self.agents = list(agents)
         self.sound = sound
 
@@ -32,8 +33,10 @@ class FakeCall(CallControl):
     def answered(self) -> bool:
         return self.is_answered
 
-    async def ring(self, *, early: bool) -> None:
+    async def ring(self, *, early: bool) -> bool:
+        early = early and self.has_offer
         self.done.append("183" if early else "180")
+        return early
 
     async def answer(self) -> None:
         if not self.is_answered:

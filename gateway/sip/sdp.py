@@ -1,0 +1,42 @@
+"""What our own session descriptions (RFC 8866) may offer."""
+
+from __future__ import annotations
+
+import re
+
+_AUDIO = re.compile(r"^(m=audio \d+(?:/\d+)? \S+)((?: \d+)+)", re.MULTILINE)
+_RTPMAP = re.compile(r"^a=rtpmap:(\d+) ([^/\s]+)/(\d+)", re.MULTILINE)
+_ATTRIBUTE = re.compile(r"^a=(?:rtpmap|fmtp):(\d+) .*\r?\n", re.MULTILINE)
+
+_STATIC_HZ = {"0": 8000, "3": 8000, "8": 8000, "9": 16000, "18": 8000}
+"""Payload types that need no rtpmap (RFC 3551 section 6)."""
+
+_OWN_HZ = {"g722": 16000, "opus": 16000}
+"""Codecs whose sound has another rate here than their RTP clock: RFC 3551 section 4.5.2; RFC 7587 section 4.1."""
+
+_ANY_RATE = "telephone-event"
+
+
+def at_rate(sdp: str, rate_hz: int) -> str:
+    """The description without the audio formats whose sound has another rate; as it is when none would remain.
+
+    A running call's audio keeps its rate: its agent was told which.
+    """
+    rates = dict(_STATIC_HZ)
+    events = set()
+    for payload_type, name, clock_hz in _RTPMAP.findall(sdp):
+        if name.lower() == _ANY_RATE:
+            events.add(payload_type)
+        rates[payload_type] = _OWN_HZ.get(name.lower(), int(clock_hz))
+    audio = _AUDIO.search(sdp)
+    if audio is None:
+        return sdp
+    offered = audio[2].split()
+    others = {payload_type for payload_type in offered if payload_type not in events} - {
+        payload_type for payload_type in offered if rates.get(payload_type) == rate_hz
+    }
+    kept = [payload_type for payload_type in offered if payload_type not in others]
+    if not set(kept) - events:
+        return sdp
+    shortened = _AUDIO.sub(f"{audio[1]} {' '.join(kept)}", sdp, count=1)
+    return _ATTRIBUTE.sub(lambda line: "" if line[1] in others else line[0], shortened)

@@ -1,0 +1,176 @@
+"""What else may come over SIP than a plain call: strangers' requests, late and changed offers, refusals by PJSIP."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.gateway_process import GatewayProcess, Object, Setup, to_agent
+from tests.e2e.listening import assert_heard
+from tests.e2e.peers.call import Manner
+from tests.e2e.peers.caller import Caller
+from tests.e2e.peers.process import LOOPBACK, wait_until
+from tests.e2e.peers.sip_message import payload_types
+from tests.e2e.peers.sound import tone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROUTES: tuple[Object, ...] = (
+    to_agent("echo", "echo"),
+    to_agent("tone", "tone"),
+    {"name": "early", "match": {"to": "early"}, "steps": [{"ring": {"early": True}}, {"play": "tone.wav"}]},
+    {
+        "name": "waits",
+        "match": {"to": "waits"},
+        "steps": [{"ring": {"early": True}}, {"pause": "2500ms"}, {"agent": "echo"}],
+    },
+)
+NO_MEDIA_S = 2
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[GatewayProcess]:
+    setup = Setup(
+        ROUTES,
+        sounds={"tone.wav": tone(700, 600)},
+        media={"no_media_timeout": f"{NO_MEDIA_S}s"},
+        sip={"codecs": ["G722", "PCMU", "PCMA"]},
+    )
+    with GatewayProcess(setup) as running:
+        yield running
+
+
+@pytest.fixture
+def caller(gateway: GatewayProcess) -> Iterator[Caller]:
+    with Caller(gateway.address) as one:
+        yield one
+
+
+@pytest.mark.parametrize("method", ["SUBSCRIBE", "MESSAGE", "REFER", "REGISTER", "PUBLISH", "NOTIFY", "HELLO"])
+def test_a_strangers_request_is_refused(caller: Caller, method: str) -> None:
+    headers = {"Event": "presence", "Refer-To": "<sip:victim@127.0.0.9>"}
+    answer = caller.request(method, "600", headers)
+    assert answer.status == 405
+    allowed = {word.strip() for word in (answer.header("Allow") or "").split(",")}
+    assert allowed == {"INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "PRACK", "UPDATE", "INFO"}
+
+
+@pytest.mark.parametrize("method", ["BYE", "INFO", "UPDATE", "PRACK"])
+def test_a_request_of_no_dialog(caller: Caller, method: str) -> None:
+    assert caller.request(method, "600").status == 481
+
+
+def test_requests_within_a_call(caller: Caller) -> None:
+    call = caller.dial("echo")
+    call.wait_answered()
+    assert call.request("INFO").status == 200
+    assert call.request("OPTIONS").status == 200
+    assert call.request("HELLO").status == 405
+    assert call.request("NOTIFY", {"Event": "talk", "Subscription-State": "active"}).status in {405, 481}
+    assert call.hangup() == 200
+
+
+def test_nobody_makes_the_gateway_dial(gateway: GatewayProcess, caller: Caller) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as victim:
+        victim.bind((LOOPBACK, 0))
+        victim.settimeout(1)
+        call = caller.dial("echo")
+        call.wait_answered()
+        target = f"<sip:premium@{LOOPBACK}:{victim.getsockname()[1]}>"
+        assert call.request("REFER", {"Refer-To": target}).status == 603
+        with pytest.raises(TimeoutError):
+            victim.recv(9000)
+    assert call.hangup() == 200
+    assert gateway.process.running
+
+
+def test_nobody_takes_over_a_call(gateway: GatewayProcess, caller: Caller) -> None:
+    call = caller.dial("tone")
+    ok = call.wait_answered()
+    mine = f"{call.call_id};to-tag={ok.to_tag};from-tag={(ok.header('From') or '').partition('tag=')[2]}"
+    thief = caller.dial("echo", Manner(headers={"Replaces": mine}))
+    assert thief.wait_rejected().status == 603
+    assert_heard(call.wait_heard(300), [440])
+    assert call.hangup() == 200
+    assert gateway.process.running
+
+
+@pytest.mark.parametrize("codecs", [(9, 0, 101), (0, 9, 101)])
+def test_a_new_offer_does_not_change_the_rate(gateway: GatewayProcess, caller: Caller, codecs: tuple[int, ...]) -> None:
+    call = caller.dial("echo")
+    call.wait_answered()
+    answer = call.reinvite(codecs=codecs)
+    assert answer.status == 200
+    assert payload_types(answer.body)[0] == 0
+    since_s = time.monotonic()
+    call.send(tone(440, 400))
+    assert_heard(call.wait_heard(700, since_s), [440])
+    assert call.hangup() == 200
+    assert gateway.record(call.call_id)["cause"] == "caller-hung-up"
+
+
+def test_an_offer_of_another_rate_alone_is_refused_and_the_call_goes_on(
+    gateway: GatewayProcess, caller: Caller
+) -> None:
+    call = caller.dial("echo")
+    call.wait_answered()
+    assert call.reinvite(codecs=(9,)).status in {488, 500}  # PJSIP says 500 where it finds nothing in common
+    since_s = time.monotonic()
+    call.send(tone(440, 400))
+    assert_heard(call.wait_heard(700, since_s), [440])
+    assert call.hangup() == 200
+    assert gateway.record(call.call_id)["ended_by"] == "caller"
+
+
+def test_late_offer(caller: Caller) -> None:
+    call = caller.dial("echo", Manner(late_offer=True, codecs=(0,)))
+    assert 0 in payload_types(call.wait_answered().body)
+    call.send(tone(440, 400))
+    assert_heard(call.wait_heard(700), [440])
+    assert call.hangup() == 200
+
+
+def test_a_late_offer_cannot_be_heard_early(caller: Caller) -> None:
+    call = caller.dial("early", Manner(late_offer=True, codecs=(0,)))
+    call.wait_status(180)
+    call.wait_answered()
+    assert_heard(call.wait_heard(500), [700])
+    call.wait_ended()
+
+
+def test_an_ack_without_an_answer_is_no_media(gateway: GatewayProcess, caller: Caller) -> None:
+    call = caller.dial("echo", Manner(late_offer=True, answer_late=False))
+    call.wait_answered()
+    call.wait_ended()
+    assert gateway.record(call.call_id)["cause"] == "no-media"
+
+
+def test_silence_before_the_answer_is_no_fault(gateway: GatewayProcess, caller: Caller) -> None:
+    call = caller.dial("waits", Manner(phone=False))
+    call.wait_status(183)
+    call.wait_answered()
+    began_s = time.monotonic()
+    call.wait_ended()
+    assert time.monotonic() - began_s > NO_MEDIA_S / 2
+    record = gateway.record(call.call_id)
+    assert (record["cause"], record["ended_by"]) == ("no-media", "gateway")
+
+
+def test_what_pjsip_refuses_is_told(gateway: GatewayProcess, caller: Caller) -> None:
+    before = gateway.number("calls", "refused")
+    call = caller.dial("echo", Manner(codecs=(18,)))
+    assert call.wait_rejected().status == 488
+    told = gateway.wait_event("call.refused", call_id=call.call_id)
+    assert "488" in str(told["why"])
+    wait_until(lambda: gateway.number("calls", "refused") == before + 1, "it is counted", 2)
+
+
+def test_bytes_that_are_no_text_end_no_call_in_silence() -> None:
+    route: Object = {"name": "a", "match": {"header": {"X-Tier": "regex:gold.*"}}, "steps": [{"agent": "echo"}]}
+    with GatewayProcess(Setup((route,))) as gateway, Caller(gateway.address) as caller:
+        call = caller.dial("600", Manner(headers={"X-Tier": "gol\udcff"}))
+        assert call.wait_rejected().status == 404
