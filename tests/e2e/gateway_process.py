@@ -232,7 +232,7 @@ class GatewayProcess:
         """Return when nothing of any call is left: no call, no media, no SIP dialog, no agent at work."""
 
         def nothing_left() -> bool:
-            left = ("calls", "live"), ("media", "legs"), ("media", "slots"), ("sip", "calls")
+            left = ("calls", "live"), ("media", "legs"), ("sip", "calls")
             return not any(self.number(*what) for what in left)
 
         try:

@@ -45,6 +45,8 @@ class Footprint:
 def footprint(gateway: GatewayProcess, settle_s: float = 0) -> Footprint:
     gateway.wait_idle()
     wait_until(lambda: not gateway.rtp_ports_in_use(), "all RTP ports are free", 5)
+    # A failed agent's traceback may keep a slot until the next collection; where none fails, none is kept.
+    wait_until(lambda: gateway.number("media", "slots") == 0, "no slot of the engine is left", 10)
     time.sleep(settle_s)
     return Footprint(
         gateway.descriptors(),
