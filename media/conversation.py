@@ -333,6 +333,7 @@ class Conversation:
         """Let go of the leg, silent and running, so that another conversation can take it. Idempotent."""
         if not self.over:
             self._end("the conversation is over")
+        self._hang_up = None  # it knows its call, which knows us: a cycle that only a rare full collection would find
         if self._leg.listener is self:
             self._leg.listener = None
             self._leg.flush()

@@ -124,6 +124,11 @@ class ThreadLanes(Lanes):
         if self.consumer is not None:
             self._wake()
 
+    def close(self) -> None:
+        """As `Lanes.close`; lets go of the call, which holds these lanes: full garbage collections are rare here."""
+        super().close()
+        self.consumer_failed = lambda _: None
+
     async def _wait(self) -> None:
         if self._waiter is not None:
             self._refuse_second()
