@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::int64_t kMillisecond_ns = 1'000'000;
 constexpr std::int64_t kDigitEnd_ns = 150 * kMillisecond_ns;  // all three end packets lost (RFC 4733 section 2.5.1.4)
+constexpr unsigned kSegmentSlack_ms = 1;                      // a packet's duration and timestamp, each cut to whole ms
 constexpr unsigned kMaxPeriod_ms = 120;
 constexpr unsigned kOpusRecovers = 12;  // packets in a row, then pjmedia gives single frames of silence (MAX_PLC_MSEC)
 
@@ -263,7 +264,7 @@ unsigned Slot::transmit() {
 }
 
 void Slot::keep_time(std::int64_t now_ns) {
-    if (digit_ != 0 && now_ns - digit_ns_ > kDigitEnd_ns) end_digit();
+    if (digit_.pressed && now_ns - digit_.heard_ns > kDigitEnd_ns) end_digit();
     if (!told_silent_ && (stream_->dir & PJMEDIA_DIR_DECODING) != 0 &&
         now_ns - last_packet_ns_ > tuning_.silent_after_ns) {
         told_silent_ = true;
@@ -306,6 +307,7 @@ void Slot::receive(std::int64_t now_ns) {
         } else if (stand_ins_ > 0 && decoded_ahead_samples_ >= frame_samples_) {  // the rest of a packet made up
             stand_in(silence_ ? counters_.frames_filled : counters_.frames_concealed);
         } else {
+            if (head == Head::Later) fill_until(now_ns);
             deliver();
             decoded_ahead_samples_ = ahead_samples - frame_samples_;
             filled_samples_ = gap_since_ns_ = 0;
@@ -317,29 +319,45 @@ void Slot::receive(std::int64_t now_ns) {
     gap_since_ns_ = 0;
 }
 
+// An empty jitter buffer remembers for as long as it is deep what comes next. After a longer silence it takes the first
+// packet as it comes, and the clock alone knows how much of the silence was not filled yet.
+void Slot::fill_until(std::int64_t now_ns) {
+    const std::int64_t period_ns = std::int64_t{period_ms_} * kMillisecond_ns;
+    std::fill(rx_frame_.begin(), rx_frame_.end(), std::int16_t{0});
+    for (; 2 * (now_ns - last_frame_ns_) >= 3 * period_ns; last_frame_ns_ += period_ns) {
+        put_frame();
+        ++counters_.frames_filled;
+    }
+}
+
 // Is there a whole frame at the head of the jitter buffer?
 Slot::Head Slot::look(std::int64_t& ahead_samples) {
     JitterBufferLock jitter_buffer(stream_);
-    const auto type_at = [this](unsigned offset, pj_uint32_t& bit_info) {
+    pj_uint32_t bit_info = 0;
+    int index = 0;
+    const auto type_at = [&](unsigned offset) {
         char type = 0;
-        pjmedia_jbuf_peek_frame(stream_->jb, offset, nullptr, nullptr, &type, &bit_info, nullptr, nullptr);
+        pjmedia_jbuf_peek_frame(stream_->jb, offset, nullptr, nullptr, &type, &bit_info, nullptr, &index);
         return type;
     };
-    pj_uint32_t bit_info = 0;
     // In place of these, silence was delivered when it was due.
-    while (filled_samples_ >= decoded_samples_ && type_at(0, bit_info) == PJMEDIA_JB_MISSING_FRAME) {
+    while (filled_samples_ >= decoded_samples_ && type_at(0) == PJMEDIA_JB_MISSING_FRAME) {
         pjmedia_jbuf_remove_frame(stream_->jb, 1);
         filled_samples_ -= decoded_samples_;
+        ++next_index_;
     }
+    bool later = false;
     ahead_samples = decoded_ahead_samples_;
     for (unsigned i = 0; ahead_samples < frame_samples_; ++i) {
-        const char type = type_at(i, bit_info);
+        const char type = type_at(i);
         if (type == PJMEDIA_JB_MISSING_FRAME) return Head::Gap;
         if (type != PJMEDIA_JB_NORMAL_FRAME) return Head::Empty;
         if (opus_ && bit_info != 0) decoded_samples_ = bit_info;  // said once, when it changes
         ahead_samples += decoded_samples_;
+        later = later || (i == 0 && silence_ && index != next_index_);
     }
-    return Head::Ready;
+    if (ahead_samples > decoded_ahead_samples_) next_index_ = index + 1;
+    return later ? Head::Later : Head::Ready;
 }
 
 // Delivers a frame that the peer did not send.
@@ -359,12 +377,18 @@ void Slot::stand_in(std::uint64_t& counter) {
 
 void Slot::deliver(bool made_up) {
     if (stand_ins_ == 0) rx_frame_.swap(last_frame_);
+    // Opus' decoder writes nothing at its first packet, and none of its callers says so.
+    if (opus_) std::fill(rx_frame_.begin(), rx_frame_.end(), std::int16_t{0});
     pjmedia_frame frame{};
     frame.buf = rx_frame_.data();
     frame.size = rx_frame_.size() * sizeof(std::int16_t);
     if (pjmedia_port_get_frame(&stream_->port, &frame) != PJ_SUCCESS || frame.type != PJMEDIA_FRAME_TYPE_AUDIO)
         std::fill(rx_frame_.begin(), rx_frame_.end(), std::int16_t{0});
     if (made_up && !opus_) conceal();
+    put_frame();
+}
+
+void Slot::put_frame() {
     ++(inbox_->put_frame(id_, backlog_, rx_frame_.data(), rx_frame_.size()) ? counters_.frames_in
                                                                             : counters_.frames_overrun);
 }
@@ -385,25 +409,33 @@ void Slot::conceal() {
             static_cast<std::int16_t>(static_cast<float>(last_frame_[i]) * (1 - faded_samples / fade_samples));
 }
 
+// One press has one timestamp in all its packets (RFC 4733 section 2.2.2), in those too that the network held up, or
+// that follow a re-INVITE. One that lasts longer than a packet can say goes on in a next segment (section 2.5.1.3).
 void Slot::on_dtmf(pjmedia_stream* stream, void* slot, const pjmedia_stream_dtmf_event* event) {
     auto* self = static_cast<Slot*>(slot);
     std::lock_guard lock(self->receive_);
     if (self->stream_ != common(stream)) return;
-    if ((event->flags & PJMEDIA_STREAM_DTMF_IS_UPDATE) == 0)
+    Digit& digit = self->digit_;
+    const bool update = (event->flags & PJMEDIA_STREAM_DTMF_IS_UPDATE) != 0;
+    const bool segment = event->timestamp - (digit.timestamp_ms + digit.ms - digit.earlier_ms) <= kSegmentSlack_ms;
+    const bool same = digit.code == static_cast<char>(event->digit) &&
+                      (event->timestamp == digit.timestamp_ms || (digit.pressed && (update || segment)));
+    if (same && !digit.pressed) return;
+    if (!same) {
         self->end_digit();
-    else if (self->digit_ == 0 && event->timestamp == self->digit_timestamp_)
-        return;  // the rest of a press that the network held up, and that was taken as ended
-    self->digit_ = static_cast<char>(event->digit);
-    self->digit_timestamp_ = event->timestamp;
-    self->digit_ms_ = event->duration;
-    self->digit_ns_ = monotonic_ns();
+        digit = {static_cast<char>(event->digit), true, event->timestamp, 0, 0, 0};
+    } else if (!update && event->timestamp != digit.timestamp_ms) {
+        digit.earlier_ms = digit.ms;
+        digit.timestamp_ms = event->timestamp;
+    }
+    digit.ms = digit.earlier_ms + event->duration;
+    digit.heard_ns = monotonic_ns();
     if ((event->flags & PJMEDIA_STREAM_DTMF_IS_END) != 0) self->end_digit();
 }
 
 void Slot::end_digit() {
-    if (digit_ == 0) return;
-    if (!inbox_->put_dtmf(id_, backlog_, digit_, digit_ms_)) ++counters_.frames_overrun;
-    digit_ = 0;
+    if (!std::exchange(digit_.pressed, false)) return;
+    if (!inbox_->put_dtmf(id_, backlog_, digit_.code, digit_.ms)) ++counters_.frames_overrun;
 }
 
 }  // namespace offhook

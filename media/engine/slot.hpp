@@ -79,7 +79,17 @@ public:
     unsigned attachment() const { return attachment_; }  // SIP thread
 
 private:
-    enum class Head { Ready, Gap, Empty };
+    enum class Head { Ready, Later, Gap, Empty };
+
+    // The last one that the peer pressed.
+    struct Digit {
+        char code = 0;
+        bool pressed = false;
+        unsigned timestamp_ms = 0;  // of this segment
+        unsigned ms = 0;
+        unsigned earlier_ms = 0;  // in segments before this one
+        std::int64_t heard_ns = 0;
+    };
 
     static void on_packet(void* slot);
     static void on_dtmf(pjmedia_stream* stream, void* slot, const pjmedia_stream_dtmf_event* event);
@@ -90,10 +100,12 @@ private:
     bool wait_for_agent(std::int64_t now_ns);
     unsigned next_due_ms(bool spoken);
     void receive(std::int64_t now_ns);
+    void fill_until(std::int64_t now_ns);
     void keep_time(std::int64_t now_ns);
     Head look(std::int64_t& ahead_samples);
     void stand_in(std::uint64_t& counter);
     void deliver(bool made_up = false);
+    void put_frame();
     void conceal();
     void end_digit();
     void add_stream_counters(Counters& counters) const;
@@ -135,12 +147,10 @@ private:
     std::int64_t last_packet_ns_ = 0;
     std::int64_t last_frame_ns_ = 0;
     std::int64_t gap_since_ns_ = 0;           // 0: what comes next is not missing
+    int next_index_ = 0;                      // in the jitter buffer, of the packet after the last one delivered
     std::int64_t decoded_ahead_samples_ = 0;  // left in the decoder of a codec whose packets exceed a frame
     std::int64_t filled_samples_ = 0;         // delivered in place of packets that did not come
-    char digit_ = 0;
-    unsigned digit_ms_ = 0;
-    unsigned digit_timestamp_ = 0;  // one press has one, in all its packets (RFC 4733 section 2.2.2)
-    std::int64_t digit_ns_ = 0;
+    Digit digit_;
 
     Counters counters_;  // tx members under transmit_, rx members under receive_
 };

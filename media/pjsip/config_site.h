@@ -17,8 +17,7 @@
 /* One account per trunk registration, and some for local users. */
 #define PJSUA_MAX_ACC 64
 
-/* One port of the bridge per call, and the bridge's own. A port takes 8 bytes per possible port, so set maxMediaPorts
- * to the calls that are wanted, plus 8. */
+/* One port of the bridge per call, and the bridge's own. */
 #define PJSUA_MAX_CONF_PORTS 4096
 
 /* RTP and RTCP of every call, as many again for half a second after a hang-up, and the signalling. */

@@ -23,6 +23,7 @@ class G722Test : public OneCall {};
 TEST_F(G722Test, IsDeliveredFrameByFrameThoughItsClockRunsAtHalfItsRate) {
     start(kG722);
     EXPECT_EQ(slot->rate_hz(), 16'000U);
+    settle([] { return Bytes(160, 0xFA); });
     // The peer's packets are our own encoder's: two calls that talk to each other by way of the test.
     Pcm tone(16'000);
     for (std::size_t i = 0; i < tone.size(); ++i)

@@ -108,6 +108,39 @@ TEST_F(DtmfTest, TellsADigitThatCameInOnePacket) {
     EXPECT_EQ(heard(1), (std::vector<Press>{{'0', 40}}));
 }
 
+TEST_F(DtmfTest, TellsADigitTwiceThatCameInOnePacketTwice) {
+    for (int i = 0; i < 2; ++i) {
+        event(0, 40, true, true);
+        pass(100);
+    }
+    EXPECT_EQ(heard(2), (std::vector<Press>{{'0', 40}, {'0', 40}}));
+}
+
+TEST_F(DtmfTest, TellsALongPressOnce) {
+    // Its packets say up to 8,191 ms; what goes on after that has a timestamp of its own, and no marker.
+    event(2, 8000, false, true);
+    event(2, 8191, false);
+    pass(8191);
+    event(2, 40, false);
+    event(2, 60, true);
+    EXPECT_EQ(heard(1), (std::vector<Press>{{'2', 8251}}));
+}
+
+TEST_F(DtmfTest, TellsADigitOnceThatIsPressedWhileTheMediaChange) {
+    event(4, 20, false, true);
+    ear->listen(30);
+    slot->detach();
+    call->destroy();
+    Call next;
+    engine->attach(slot, next.stream);
+    Packet packet = voice->head;
+    packet.payload_type = kEventPayloadType;
+    packet.payload = {4, 0x80 | 10, 0, 160};
+    next.peer.send(packet);
+    EXPECT_EQ(heard(1).size(), 1U);
+    slot->detach();
+}
+
 TEST_F(DtmfTest, IgnoresEventsThatAreNoDigits) {
     press(32, 100);  // a fax tone
     EXPECT_TRUE(heard(0).empty());

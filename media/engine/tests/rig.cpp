@@ -195,7 +195,8 @@ Call::Call(const Format& format, pjmedia_dir dir) {
     info.tx_pt = info.rx_pt = format.payload_type;
     info.tx_event_pt = info.rx_event_pt = kEventPayloadType;
     info.ssrc = pj_rand();
-    info.jb_init = info.jb_min_pre = info.jb_max_pre = info.jb_max = -1;
+    info.jb_init = info.jb_min_pre = info.jb_max_pre = -1;
+    info.jb_max = 200;  // ms, as the gateway has it
     info.param = &param;
     must(pjmedia_stream_create(pjmedia->endpoint, nullptr, &info, transport_, nullptr, &stream), "stream");
     must(pjmedia_stream_start(stream), "start");
