@@ -118,7 +118,7 @@ def test_an_offer_of_another_rate_alone_is_refused_and_the_call_goes_on(
 ) -> None:
     call = caller.dial("echo")
     call.wait_answered()
-    assert call.reinvite(codecs=(9,)).status in {488, 500}  # PJSIP says 500 where it finds nothing in common
+    assert call.reinvite(codecs=(9,)).status == 488
     since_s = time.monotonic()
     call.send(tone(440, 400))
     assert_heard(call.wait_heard(700, since_s), [440])
