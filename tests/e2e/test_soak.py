@@ -73,7 +73,8 @@ def make_calls(gateway: GatewayProcess, calls: int) -> None:
     options["seconds"] = seconds
     result = run_generator("setup", options, limit_s=calls / CALLS_PER_SECOND + 30)
     assert result["failed"] == 0, result
-    assert count(result, "live_min") >= AT_ONCE - 5, result
+    # A machine that stands still for half a second is 25 calls behind; a generator that makes too few is a fault.
+    assert count(result, "live_min") >= AT_ONCE - CALLS_PER_SECOND // 2, result
 
 
 @pytest.mark.slow
