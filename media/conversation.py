@@ -262,6 +262,11 @@ class Conversation:
         return self._playout.queued_ms
 
     @property
+    def wait_ms(self) -> float:
+        """How long audio that is queued now waits for its first sample to be played, unless playout is paused."""
+        return self._playout.wait_ms
+
+    @property
     def speaking(self) -> bool:
         """Whether the agent's audio is queued."""
         return self._playout.speaking

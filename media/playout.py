@@ -289,6 +289,11 @@ class Playout:
         return self._to_ms(self._leg.position().queued_samples) if self._final is None else 0
 
     @property
+    def wait_ms(self) -> float:
+        """How long audio that is queued now waits for its first sample to be played, unless playout is paused."""
+        return self._leg.position().wait_ms if self._final is None else 0.0
+
+    @property
     def heard_ms(self) -> int:
         """Heard of the utterance that is playing, or of the last one."""
         played = self.played_samples

@@ -50,6 +50,10 @@ class Call(Protocol):
     def queued_ms(self) -> int:
         """How much audio waits to be played."""
 
+    @property
+    def wait_ms(self) -> float:
+        """How long audio that is queued now waits for its first sample to be played, unless playout is paused."""
+
     def on_audio(self, consumer: Callable[[Pcm], object] | None) -> None:
         """Hear by a plain call for each frame; copy what you keep of it."""
 

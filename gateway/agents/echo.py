@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from gateway.agents.agent import Call
 from media.leg import Pcm, PlayoutFullError
 
@@ -11,14 +13,12 @@ _WINDOW_FRAMES = 25
 _LOOKED_AT_FRAMES = 6
 """What was never used in these last ones of a window is no reserve against jitter, but delay."""
 
-_MUCH_MS = 2**31
-
 
 class EchoAgent:
     """Plays every frame as it comes, by a plain call: no task wakes.
 
     A hiccup (of the network, of the machine) leaves frames waiting that would wait for the rest of the call. As many as
-    were waiting all the time are left out then.
+    waited all the time are left out then, but for half a frame: that is jitter's.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class EchoAgent:
         """Frames left out to catch up."""
         self._call: Call | None = None
         self._frames = 0
-        self._least_queued_ms = _MUCH_MS
+        self._least_wait_ms = math.inf
         self._surplus_frames = 0
 
     async def run(self, call: Call) -> None:
@@ -60,8 +60,9 @@ class EchoAgent:
         self._frames += 1
         if self._frames <= _WINDOW_FRAMES - _LOOKED_AT_FRAMES:
             return False
-        self._least_queued_ms = min(self._least_queued_ms, call.queued_ms)
+        self._least_wait_ms = min(self._least_wait_ms, call.wait_ms)
         if self._frames == _WINDOW_FRAMES:
-            self._surplus_frames = self._least_queued_ms * call.rate_hz // (len(pcm) * 1_000)
-            self._frames, self._least_queued_ms = 0, _MUCH_MS
+            frame_ms = len(pcm) * 1_000 / call.rate_hz
+            self._surplus_frames = max(int(self._least_wait_ms / frame_ms - 0.5), 0)
+            self._frames, self._least_wait_ms = 0, math.inf
         return False

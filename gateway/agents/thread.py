@@ -285,6 +285,11 @@ class ThreadCall:
         """How much audio waits to be played."""
         return self._gateway.ask(lambda: self._call.queued_ms)
 
+    @property
+    def wait_ms(self) -> float:
+        """How long audio that is queued now waits for its first sample to be played, unless playout is paused."""
+        return self._gateway.ask(lambda: self._call.wait_ms)
+
     def on_audio(self, consumer: Callable[[Pcm], object] | None) -> None:
         """Hear by a plain call for each frame, on the agent's loop; copy what you keep of it."""
         self._lanes.take_by(consumer)

@@ -1,4 +1,4 @@
-"""The speaker and the tone give way to a caller who speaks over them, for as long as the caller speaks."""
+"""The speaker and the tone give way to a caller who speaks over them; the echo keeps as little waiting as can be."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import pytest
 import soundfile
 
 from gateway.agents import AgentSettings, AgentSpec, OnInterrupt, SpeakerSettings, ToneSettings, run_agent
+from gateway.agents.echo import EchoAgent
 from gateway.agents.settings import KindSettings
 from media.bargein import BargeInSettings
 from media.conversation import Conversation
 from tests.component.fake_leg import FakeLeg, caller_sends, silence, voice
 from tests.virtual_time import virtual
 
+FRAME = silence(8_000, 20)
 COUGH = np.concatenate((silence(8_000, 500), voice(8_000, 160), silence(8_000, 1_500)))
 
 
@@ -50,3 +52,30 @@ async def test_a_speaker_goes_on_with_the_next_file_when_the_caller_has_finished
 @virtual
 async def test_a_tone_sounds_again_when_the_caller_has_finished(coughs: int) -> None:
     await check_gives_way(ToneSettings(), coughs)
+
+
+@pytest.mark.parametrize(
+    ("early_ms", "held_up", "skipped"),
+    [(1, 0, 0), (19, 0, 0), (1, 1, 0), (15, 1, 1), (1, 3, 2), (15, 3, 3)],
+)
+@virtual
+async def test_an_echo_leaves_out_what_would_wait_for_the_rest_of_the_call(
+    early_ms: int, held_up: int, skipped: int
+) -> None:
+    leg = FakeLeg()
+    call = Conversation(leg)
+    agent = EchoAgent()
+    running = asyncio.create_task(agent.run(call))
+    await asyncio.sleep(0.020 - early_ms / 1_000)
+    assert leg.listener is not None
+    for _ in range(held_up):
+        leg.listener.on_frame(FRAME)
+    for _ in range(100):
+        leg.listener.on_frame(FRAME)
+        await asyncio.sleep(0.020)
+    assert agent.frames_skipped == skipped
+    assert call.wait_ms < 30
+    call.caller_hung_up()
+    await running
+    call.close()
+    leg.stop_clock()

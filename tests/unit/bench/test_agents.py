@@ -27,7 +27,7 @@ class HandPlayedCall:
     """As much of a call as these agents touch."""
 
     rate_hz = 8000
-    queued_ms = 0
+    wait_ms = 0.0
 
     def __init__(self) -> None:
         self.consumer: Callable[[Pcm], object] | None = None
