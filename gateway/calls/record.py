@@ -45,7 +45,7 @@ class CallRecord:
     packets_received: int = 0
     packets_sent: int = 0
     loss_pct: float = 0.0
-    """Packets lost or too late, of those that should have come."""
+    """Of the caller's voice, what never came or came too late."""
     peer_loss_pct: float = 0.0
     jitter_ms: float = 0.0
     frames_concealed: int = 0
@@ -57,20 +57,26 @@ class CallRecord:
         """Take over what the engine counted."""
         self.packets_received = counters.packets_received
         self.packets_sent = counters.packets_sent
-        missing = counters.packets_lost + counters.packets_discarded
-        due = counters.packets_received + counters.packets_lost
-        self.loss_pct = round(100.0 * missing / due, 3) if due else 0.0
+        # Neither knows all: what came too late is no lost packet, and in an outage nobody makes up a voice.
+        lost = _share(counters.packets_lost, counters.packets_received + counters.packets_lost)
+        spoken_frames = counters.frames_in + counters.frames_overrun - counters.frames_filled
+        concealed = _share(counters.frames_concealed, spoken_frames)
+        self.loss_pct = round(100.0 * max(lost, concealed), 3)
         self.peer_loss_pct = round(counters.peer_loss_pct, 3)
         self.jitter_ms = round(counters.jitter_ms, 2)
         self.frames_concealed = counters.frames_concealed
         self.frames_overrun = counters.frames_overrun
-        if due:
+        if counters.packets_received:
             self.mos = round(mos(self.loss_pct, counters.round_trip_ms / 2 + 2 * counters.jitter_ms), 2)
 
     def as_keys(self) -> dict[str, object]:
         """For the log; what does not apply to this call is left out."""
         values = {field.name.rstrip("_"): getattr(self, field.name) for field in dataclasses.fields(self)}
         return {name: value for name, value in values.items() if value is not None and value not in ("", ())}
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole > 0 else 0.0
 
 
 def mos(loss_pct: float, delay_ms: float) -> float:
