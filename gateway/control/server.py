@@ -42,10 +42,11 @@ class ControlServer:
         """Bind.
 
         Raises:
-            ControlError: another gateway has the socket, or the directory cannot be written.
+            ControlError: another gateway has the socket, or the directory cannot be written, or is a stranger's.
         """
         try:
             self._path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+            _require_own(self._path.parent)
             await asyncio.to_thread(self._clear_stale)
             self._server = await asyncio.start_unix_server(self._serve, self._path, limit=_MAX_LINE)
             self._path.chmod(0o660)
@@ -99,6 +100,17 @@ class ControlServer:
         if isinstance(asked, dict) and asked.get("command") == "status":
             return json.dumps(self._status()).encode() + b"\n"
         return json.dumps({"error": 'ask {"command": "status"}'}).encode() + b"\n"
+
+
+def _require_own(directory: Path) -> None:
+    """A directory's owner may put a socket of its own in the place of ours, and answer for us."""
+    owner = directory.stat().st_uid
+    if owner not in {0, os.geteuid()}:
+        msg = (
+            f"control.socket: {directory} belongs to user {owner}, neither to root nor to the gateway's user; "
+            "choose another path, or chown the directory"
+        )
+        raise ControlError(msg)
 
 
 def ask_status(path: Path) -> dict[str, Json]:

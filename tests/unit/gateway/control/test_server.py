@@ -1,4 +1,5 @@
 import asyncio
+import os
 import socket
 import stat
 from pathlib import Path
@@ -73,6 +74,22 @@ def test_a_file_in_the_way_is_left_alone(tmp_path: Path) -> None:
         assert path.read_text() == "precious"
 
     asyncio.run(main())
+
+
+def test_a_strangers_directory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if os.geteuid() == 0:
+        os.chown(tmp_path, 12345, -1)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    owner = tmp_path.stat().st_uid
+    server = ControlServer(tmp_path / "control.sock", dict)
+    with pytest.raises(ControlError) as caught:
+        asyncio.run(server.start())
+    assert str(caught.value) == (
+        f"control.socket: {tmp_path} belongs to user {owner}, neither to root nor to the gateway's user; "
+        "choose another path, or chown the directory"
+    )
+    assert not (tmp_path / "control.sock").exists()
 
 
 def test_asking_nobody_says_so(tmp_path: Path) -> None:
