@@ -24,6 +24,11 @@ def route(path: Path | None, args: argparse.Namespace) -> int:
     Raises:
         ConfigurationError: settings or dialplans are at fault.
     """
+    to, from_ = _called(args.to), _called(args.from_)
+    for option, written, user in (("--to", args.to, to), ("--from", args.from_, from_)):
+        if written and not user:
+            sys.stderr.write(f"{option}: there is no user in it, got {shown(written)}; write 600 or sip:600@host\n")
+            return 1
     settings = load_settings(path, offline=True).settings
     if args.trunk is not None and args.trunk not in settings.trunks:
         sys.stderr.write(
@@ -34,7 +39,7 @@ def route(path: Path | None, args: argparse.Namespace) -> int:
     headers: dict[str, list[str]] = {}
     for name, value in args.headers:
         headers.setdefault(name, []).append(value)
-    facts = Invite(_called(args.to), _called(args.from_), args.trunk, fold_headers(headers))
+    facts = Invite(to, from_, args.trunk, fold_headers(headers))
     explanation = explain(plan, facts)
     text = json.dumps(as_json(explanation), indent=2) if args.json else as_text(explanation)
     sys.stdout.write(text + "\n")
@@ -42,5 +47,7 @@ def route(path: Path | None, args: argparse.Namespace) -> int:
 
 
 def _called(text: str) -> str:
-    """A number or name, also when it is written as the URI that it came in."""
-    return user_part(text) if re.match(r"(?:.*<)?(?:sips?|tel):", text, re.IGNORECASE) else text
+    """A number or name, also when it is written as the URI that it came in, with or without its scheme."""
+    if re.match(r"(?:.*<)?(?:sips?|tel):", text, re.IGNORECASE):
+        return user_part(text)
+    return user_part(f"sip:{text}") if "@" in text else text

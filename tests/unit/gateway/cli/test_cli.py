@@ -111,10 +111,18 @@ class TestRoute:
         usage_error("route", "--to", "x", "--header", header)
         assert "write 'X-Tier: gold'" in capsys.readouterr().err
 
-    @pytest.mark.parametrize("to", ["sip:600@192.0.2.1", "SIPS:600@h;x=1", '"A" <sip:600@h>', "tel:600"])
+    @pytest.mark.parametrize("to", ["sip:600@192.0.2.1", "SIPS:600@h;x=1", '"A" <sip:600@h>', "tel:600", "600@h"])
     def test_a_number_may_be_written_as_a_uri(self, to: str, capsys: Output) -> None:
         assert main(["route", "--to", to, "--from", "sip:+49@h"]) == 0
         assert capsys.readouterr().out.startswith("call to 600 from +49, ")
+
+    @pytest.mark.parametrize("option", ["--to", "--from"])
+    def test_a_uri_without_a_user_is_no_number(self, option: str, capsys: Output) -> None:
+        assert main(["route", "--to", "600", option, "sip:192.0.2.1"]) == 1
+        assert capsys.readouterr() == (
+            "",
+            f'{option}: there is no user in it, got "sip:192.0.2.1"; write 600 or sip:600@host\n',
+        )
 
     def test_to_is_needed(self) -> None:
         usage_error("route")
