@@ -169,27 +169,49 @@ def _warnings(loaded: Loaded) -> Iterator[Problem]:
             f"warning: {ports} is enough for {ports.calls} calls, limits.calls is {calls}",
             "widen the range, or lower limits.calls",
         )
+    unreached = [problem for name, trunk in settings.trunks.items() for problem in _out_of_reach(loaded, name, trunk)]
+    yield from unreached or _unheard(loaded)
     for name, trunk in settings.trunks.items():
-        yield from _out_of_reach(loaded, name, trunk)
         if trunk.password is None:
             yield from _no_password(loaded, name, trunk)
 
 
+def _far(trunk: Trunk) -> Iterator[tuple[str, str]]:
+    """Each key that names a host beyond this machine, and the host."""
+    hosts = [("registrar", trunk.registrar), ("proxy", trunk.proxy)]
+    yield from ((key, str(peer)) for key, peer in hosts if peer is not None and not _is_local(peer.host))
+    for source in trunk.sources:
+        if not (_is_local(source) if isinstance(source, str) else source.is_loopback):
+            yield "sources", str(source)
+
+
 def _out_of_reach(loaded: Loaded, name: str, trunk: Trunk) -> Iterator[Problem]:
-    """A registrar that is told an address at which only this machine reaches us."""
-    listen = loaded.settings.sip.listen
-    if trunk.registrar is None or _is_local(trunk.registrar.host):
+    """A trunk beyond this machine that cannot reach us, or is told an address at which only this machine does."""
+    key, host = next(_far(trunk), (None, None))
+    if key is None:
         return
-    at = ("trunks", name, "registrar")
+    listen = loaded.settings.sip.listen
+    at = ("trunks", name, key)
     first = next((one for one in listen if one.transport == trunk.transport), listen[0])
     if all(one.address.is_loopback for one in listen):
-        message = f"warning: {trunk.registrar} cannot reach us, sip.listen has loopback addresses only"
+        message = f"warning: {host} cannot reach us, sip.listen has loopback addresses only"
         yield loaded.problem(at, message, "add listen: [udp:0.0.0.0:5060] to sip")
-    elif first.address.is_loopback:
-        message = (
-            f"warning: {trunk.registrar} cannot reach us, the first {first.transport} address of sip.listen is {first}"
-        )
+    elif key == "registrar" and first.address.is_loopback:
+        message = f"warning: {host} cannot reach us, the first {first.transport} address of sip.listen is {first}"
         yield loaded.problem(at, message, "put the address first that the registrar reaches")
+
+
+def _unheard(loaded: Loaded) -> Iterator[Problem]:
+    """Calls that arrive, and their sound does not."""
+    sip, media = loaded.settings.sip, loaded.settings.media
+    address = media.rtp_address or sip.listen[0].address
+    far = [name for name, trunk in loaded.settings.trunks.items() if next(_far(trunk), None)]
+    if address.is_loopback and far:
+        yield loaded.problem(
+            ("sip", "listen") if media.rtp_address is None else ("media", "rtp_address"),
+            f"warning: callers over {', '.join(far)} cannot be heard, RTP is received on {address}",
+            "add rtp_address: 0.0.0.0 to media" if media.rtp_address is None else "write 0.0.0.0",
+        )
 
 
 def _no_password(loaded: Loaded, name: str, trunk: Trunk) -> Iterator[Problem]:

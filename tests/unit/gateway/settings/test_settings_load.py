@@ -321,7 +321,6 @@ class TestWarnings:
         [
             ("[udp:127.0.0.1]", "sip.listen has loopback addresses only; add listen: [udp:0.0.0.0:5060] to sip"),
             ("[udp:127.0.0.1, udp:192.0.2.1]", "the first udp address of sip.listen is udp:127.0.0.1:5060; put the address first that the registrar reaches"),
-            ("[tcp:127.0.0.1, udp:192.0.2.1]", None),
             ("[udp:192.0.2.1, udp:127.0.0.1]", None),
         ],
     )  # fmt: skip
@@ -334,6 +333,38 @@ class TestWarnings:
         (tmp_path / "p").chmod(0o600)
         told = f"2:25: trunks.a.registrar: warning: h.example cannot reach us, {fault}"
         assert self.warnings(path) == ([told] if fault else [])
+
+    @pytest.mark.parametrize(
+        ("trunk", "told"),
+        [
+            ("register: false, sources: [127.0.0.0/8, localhost, 198.51.100.0/24]", "40: trunks.a.sources: warning: 198.51.100.0/24"),
+            ("register: false, sources: [sbc.example]", "40: trunks.a.sources: warning: sbc.example"),
+            ("register: false, proxy: sbc.example", "38: trunks.a.proxy: warning: sbc.example"),
+            ("register: false, registrar: sbc.example", "42: trunks.a.registrar: warning: sbc.example"),
+            ("register: false, sources: [127.0.0.0/8, localhost], proxy: localhost", None),
+        ],
+    )  # fmt: skip
+    def test_a_trunk_that_cannot_reach_loopback(self, trunk: str, told: str | None, tmp_path: Path) -> None:
+        path = tmp_path / "g.yaml"
+        path.write_text(f"sip: {{listen: [udp:127.0.0.1]}}\ntrunks: {{a: {{{trunk}}}}}")
+        why = "cannot reach us, sip.listen has loopback addresses only; add listen: [udp:0.0.0.0:5060] to sip"
+        assert [warning.removeprefix("2:") for warning in self.warnings(path)] == ([f"{told} {why}"] if told else [])
+
+    @pytest.mark.parametrize(
+        ("media", "told"),
+        [
+            ("{}", "1:15: sip.listen: warning: callers over a cannot be heard, RTP is received on 127.0.0.1; add rtp_address: 0.0.0.0 to media"),
+            ("{rtp_address: 127.0.0.2}", "2:22: media.rtp_address: warning: callers over a cannot be heard, RTP is received on 127.0.0.2; write 0.0.0.0"),
+            ("{rtp_address: 192.0.2.1}", None),
+        ],
+    )  # fmt: skip
+    def test_sound_on_loopback_for_a_trunk_beyond_it(self, media: str, told: str | None, tmp_path: Path) -> None:
+        path = tmp_path / "g.yaml"
+        path.write_text(
+            f"sip: {{listen: [tcp:127.0.0.1, udp:192.0.2.1]}}\nmedia: {media}\n"
+            "trunks: {a: {register: false, sources: [198.51.100.1]}}"
+        )
+        assert self.warnings(path) == ([told] if told else [])
 
     def test_a_password_that_everyone_can_read(self, tmp_path: Path) -> None:
         path = tmp_path / "g.yaml"
