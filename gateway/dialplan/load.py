@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import Field
 
-from gateway.dialplan.model import STEPS, Match, Plan, Route
-from gateway.dialplan.pattern import Patterns
-from gateway.dialplan.review import Names, Written, review
-from gateway.settings.document import Document, dotted, parse, read_text
-from gateway.settings.problem import DialplanError, Problem, choice, shown
+from gateway.dialplan.model import Plan
+from gateway.dialplan.reader import FileReader
+from gateway.dialplan.review import review
+from gateway.dialplan.written import Illegible, Names
+from gateway.settings.document import parse, read_text
+from gateway.settings.problem import DialplanError, Problem
 from gateway.settings.reading import Reading
-from gateway.settings.values import Model, Name
-from gateway.settings.verdict import fault, problems
+from gateway.settings.values import Model
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
-    from gateway.dialplan.model import Step as DialplanStep
-    from gateway.settings.document import Data, Step
-
-    _PlacedStep: TypeAlias = tuple[tuple[Step, ...], DialplanStep]
+    from gateway.dialplan.written import WrittenRoute
+    from gateway.settings.document import Data
 
 MAX_ROUTES = 10_000
 
-_M = TypeVar("_M", bound=Model)
+_WITHIN_A_ROUTE = re.compile(r"routes\[[0-9]+\]\.(match|steps|fallback)\b")
+"""Where a fault of the YAML itself cannot hide a route's name."""
 
 
 class _File(Model):
@@ -35,31 +35,6 @@ class _File(Model):
 
     version: Literal["1"] = "1"
     routes: list[object] = Field(max_length=MAX_ROUTES)
-
-
-class _Route(Model):
-    """A route's keys; steps are read one by one."""
-
-    name: Name
-    match: dict[str, object] | None = None
-    steps: list[object] = Field(min_length=1)
-    fallback: list[object] = Field(default=[])
-
-
-def _headers(value: object) -> object:
-    if isinstance(value, dict) and not value:
-        raise fault("no header is named", "write X-Tier: gold below it, or remove the key")
-    return value
-
-
-class _Match(Model):
-    """What a route may ask for."""
-
-    to: Patterns = ()
-    from_: Patterns = Field(default=(), alias="from")
-    trunk: Patterns = ()
-    header: Annotated[dict[str, Patterns], BeforeValidator(_headers)] = Field(default={}, validate_default=False)
-    any: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +45,27 @@ class LoadedPlan:
     warnings: tuple[Problem, ...]
 
 
-def load_plan(paths: Iterable[Path], *, agents: Collection[str], trunks: Collection[str] | None = None) -> LoadedPlan:
+def load_plan(
+    paths: Iterable[Path],
+    *,
+    agents: Collection[str] | None,
+    trunks: Collection[str] | None = None,
+    complete: bool = True,
+) -> LoadedPlan:
     """Read dialplan files, in order, into one plan.
 
     Sounds are looked for from the directory of the file that names them. Reads files: not for the asyncio thread.
 
     Args:
         paths: the files.
-        agents: the names that agent steps may use.
+        agents: the names that agent steps may use; None leaves them unchecked.
         trunks: the names that `match: {trunk: ...}` may use; None leaves them unchecked.
+        complete: False when there are files that are not known, which may hold what is missing in these.
 
     Raises:
         DialplanError: with every fault of every file.
     """
-    loader = _Loader()
+    loader = _Loader(names_hidden=not complete, gotos_hidden=not complete)
     for path in paths:
         loader.file(path)
     return loader.plan(Names(agents, trunks))
@@ -102,125 +84,79 @@ def load_text(
     return loader.plan(Names(agents, trunks))
 
 
-def _only_steps(placed: Iterable[_PlacedStep]) -> tuple[DialplanStep, ...]:
-    return tuple(step for _, step in placed)
-
-
 @dataclass(slots=True)
 class _Loader:
     """Collects routes and faults over all files."""
 
-    written: list[Written] = field(default_factory=list)
+    written: list[WrittenRoute] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    names_hidden: bool = False
+    gotos_hidden: bool = False
+    texts: set[str] = field(default_factory=set)
+    files: dict[str, int] = field(default_factory=dict)
+    """Their ranks, in the order in which they were given."""
 
     def plan(self, names: Names) -> LoadedPlan:
-        warnings = review(self.written, names, self.problems)
-        if self.problems:
-            raise DialplanError(self.problems)
+        illegible = Illegible(self.names_hidden, self.gotos_hidden, self.texts)
+        found, warnings = review(self.written, names, illegible)
+        if self.problems or found:
+            raise DialplanError(sorted([*self.problems, *found], key=lambda problem: self.files[problem.file]))
         return LoadedPlan(Plan(tuple(written.route for written in self.written)), tuple(warnings))
 
     def file(self, path: Path) -> None:
+        self.files.setdefault(str(path), len(self.files))
         try:
             text = read_text(path)
         except OSError as error:
             mend = "create it, or correct dialplans in the settings"
-            self.problems.append(Problem(str(path), None, "", f"cannot read the file: {error.strerror}", None, mend))
+            self._unread(Problem(str(path), None, "", f"cannot read the file: {error.strerror}", None, mend))
         except ValueError as error:
             message, _, mend = str(error).partition("; ")
-            self.problems.append(Problem(str(path), None, "", message, None, mend))
+            self._unread(Problem(str(path), None, "", message, None, mend))
         else:
             self.text(text, path)
 
     def text(self, text: str, path: Path) -> None:
+        self.files.setdefault(str(path), len(self.files))
         document = parse(text, str(path))
-        self.problems += document.problems
         if not document.usable:
+            self._unread(*document.problems)
             return
+        self.problems += document.problems
+        self.gotos_hidden |= bool(document.problems)
+        self.names_hidden |= not all(_WITHIN_A_ROUTE.match(problem.field) for problem in document.problems)
         data = document.data()
-        reader = _FileReader(document, path, Reading(path.absolute().parent), self.problems)
+        reader = FileReader(document, path, Reading(path.absolute().parent), self.problems)
         reader.valid(_File, data, ())
         routes = data.get("routes") if isinstance(data, dict) else None
+        if not isinstance(routes, list) or len(routes) > MAX_ROUTES:
+            self._unread()
         for index, route in enumerate(routes[:MAX_ROUTES] if isinstance(routes, list) else ()):
-            written = reader.route(route, ("routes", index))
-            if written is not None:
-                self.written.append(written)
+            self._route(reader, route, index)
+
+    def _route(self, reader: FileReader, data: Data, index: int) -> None:
+        faults = len(self.problems)
+        written = reader.route(data, ("routes", index))
+        if written is not None:
+            self.written.append(written)
+        if written is None or not written.route.name:
+            self.names_hidden = True
+        if len(self.problems) > faults:
+            self.texts.update(_texts({**data, "name": None} if isinstance(data, dict) else data))
+
+    def _unread(self, *problems: Problem) -> None:
+        self.problems += problems
+        self.names_hidden = self.gotos_hidden = True
 
 
-@dataclass(frozen=True, slots=True)
-class _FileReader:
-    """Reads the parts of one file; what is wrong with a part does not keep the others from being read."""
-
-    document: Document
-    path: Path
-    context: Reading
-    problems: list[Problem]
-
-    def complain(self, at: tuple[Step, ...], message: str, mend: str, value: Data = None) -> None:
-        place = self.document.place(at, of_key=True)
-        text = None if value is None else shown(value)
-        self.problems.append(Problem(self.document.name, place, dotted(at), message, text, mend))
-
-    def valid(self, model: type[_M], data: Data, at: tuple[Step, ...]) -> _M | None:
-        """The data as a model, or None and complaints."""
-        try:
-            return model.model_validate(data, context=self.context)
-        except ValidationError as error:
-            self.problems.extend(problems(error, model, self.document, at))
-        return None
-
-    def route(self, data: Data, at: tuple[Step, ...]) -> Written | None:
-        before = len(self.problems)
-        head = self.valid(_Route, data, at)
-        if not isinstance(data, dict):
-            return None
-        match = self.match(data.get("match"), (*at, "match"))
-        steps = self.steps(data.get("steps"), at, "steps")
-        fallback = self.steps(data.get("fallback"), at, "fallback")
-        # What is not whole goes on to the review too, for the names in it; a plan is only made when all is.
-        name = head.name if head else str(data.get("name") or "")
-        line = self.document.place(at).line
-        route = Route(name, match, _only_steps(steps), _only_steps(fallback), self.path, line)
-        return Written(route, self.document, at, (*steps, *fallback), whole=len(self.problems) == before)
-
-    def match(self, data: Data, at: tuple[Step, ...]) -> Match | None:
-        if not isinstance(data, dict):
-            return None
-        found = self.valid(_Match, data, at)
-        if found is None:
-            return None
-        keys = bool(found.to or found.from_ or found.trunk or found.header)
-        if found.any and keys:
-            self.complain(at, "any: true stands beside other keys", "remove one or the other")
-        if not found.any and not keys:
-            self.complain(at, "it asks for nothing", "write any: true to match every call")
-        return Match(found.to, found.from_, found.trunk, tuple(found.header.items()), found.any)
-
-    def steps(self, data: Data, at: tuple[Step, ...], key: str) -> tuple[_PlacedStep, ...]:
-        found: list[_PlacedStep] = []
-        for index, one in enumerate(data if isinstance(data, list) else ()):
-            step = self.step(one, (*at, key, index))
-            if step is not None:
-                found.append(((key, index, step.word), step))
-        return tuple(found)
-
-    def step(self, data: Data, at: tuple[Step, ...]) -> DialplanStep | None:
-        if isinstance(data, str):
-            data = {str(data): None}
-        if not isinstance(data, dict) or len(data) != 1:
-            self.complain(
-                at, "a step is a map of one key", "write - play: {file: hello.wav}, one dash for each step", data
-            )
-            return None
-        word, content = next(iter(data.items()))
-        if word not in STEPS:
-            self.complain((*at, word), "there is no such step", choice(STEPS, word))
-            return None
-        model = STEPS[word]
-        if content is None:
-            content = {}
-        if isinstance(content, str):
-            if model.main is None:
-                self.complain((*at, word), f"{word} takes no value of its own", f"write {word}: {{}}", content)
-                return None
-            content = {model.main: content}
-        return self.valid(model, content, (*at, word))
+def _texts(data: Data) -> Iterator[str]:
+    match data:
+        case dict():
+            for key, value in data.items():
+                yield key
+                yield from _texts(value)
+        case list():
+            for value in data:
+                yield from _texts(value)
+        case str():
+            yield str(data)

@@ -6,18 +6,25 @@ no look-around. Like an exact text they must match the whole value: `regex:\+49.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, TypeAlias
 
 import re2
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, TypeAdapter
 
 from gateway.settings.verdict import fault
 
 REGEX = "regex:"
 MAX_REGEX = 1024
-MAX_PATTERNS = 1000
+
+
+_ADDRESS = re.compile(r"(?i:sips?:|tel:)(?P<user>[^@]*)(@.*)?|(?P<name>[^@]*)@.*")
+_NUMBER = re.compile(r"[+(0-9][0-9*#\s()./-]*")
+_SEPARATORS = re.compile(r"[\s()./-]")
+_SPACES = re.compile(r"[\s()/]")
+"""What separates digits, and is no part of an extension's name, as 600-1 or 4.2 may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,22 +105,33 @@ def _regex(text: str) -> Regex:
     return Regex(text, compiled.fullmatch)
 
 
-def _patterns(value: object) -> object:
-    if isinstance(value, tuple):
+def doubt(pattern: Pattern) -> tuple[str, str] | None:
+    """Why no called or calling number is like this, and what to write instead; None when one may be."""
+    if isinstance(pattern, Regex):
+        return None
+    text, tail = pattern.text, "*" if isinstance(pattern, Prefix) else ""
+    address = _ADDRESS.fullmatch(text)
+    if address is not None:
+        user = (address["user"] or address["name"] or "") + ("" if "@" in text else tail)
+        return "a number comes without sip: and host", f'write "{user or "*"}"'
+    if _NUMBER.fullmatch(text) and (_SEPARATORS.search(text) if text.startswith("+") else _SPACES.search(text)):
+        # The zero in brackets is dialled at home, where there is no country code.
+        plain = _SEPARATORS.sub("", text.replace("(0)", "") if text.startswith("+") else text)
+        return "a number comes without spaces and separators", f'write "{plain}{tail}"'
+    if "*" in text and not text.startswith(("*", "#")):
+        regex = ".*".join(map(re.escape, f"{text}{tail}".split("*")))
+        mend = f"""write "{text.partition("*")[0]}*", or 'regex:{regex}'"""
+        return "only a * at the end stands for any text, one before it is the key", mend
+    return None
+
+
+def _pattern(value: object) -> object:
+    if isinstance(value, Exact | Prefix | Regex):
         return value
-    written = value if isinstance(value, list) else [value]
-    if not written:
-        raise fault("the list is empty", "write at least one pattern, or remove the key")
-    if len(written) > MAX_PATTERNS:
-        raise fault(f"more than {MAX_PATTERNS} patterns", "use a prefix or a regular expression")
-    return tuple(pattern(_text(one)) for one in written)
-
-
-def _text(value: object) -> str:
     if not isinstance(value, str):
         raise fault("not text", 'write a pattern, as "+4930*"')
-    return str(value)
+    return pattern(str(value))
 
 
-Patterns: TypeAlias = Annotated[tuple[Exact | Prefix | Regex, ...], BeforeValidator(_patterns)]
-"""One pattern, or a list of which any may match."""
+PATTERN: TypeAdapter[Pattern] = TypeAdapter(Annotated[Exact | Prefix | Regex, BeforeValidator(_pattern)])
+"""One pattern, out of what a file holds."""

@@ -101,8 +101,12 @@ def choice(known: Iterable[str], written: str) -> str:
     words = list(known)
     if not words:
         return "none is allowed here"
-    folded = {word.casefold(): word for word in words}
+    near = nearest(words, written)
+    return "use one of " + ", ".join(words) if near is None else f'did you mean "{near}"?'
+
+
+def nearest(known: Iterable[str], written: str) -> str | None:
+    """The word that was probably meant; None when none is like it."""
+    folded = {word.casefold(): word for word in known}
     near = difflib.get_close_matches(written.casefold(), folded, n=1)
-    if near:
-        return f'did you mean "{folded[near[0]]}"?'
-    return "use one of " + ", ".join(words)
+    return folded[near[0]] if near else None

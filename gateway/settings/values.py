@@ -110,13 +110,18 @@ Text: TypeAlias = Annotated[str, BeforeValidator(_word)]
 """Printable text on one line, not empty. Safe in a SIP header against injected lines."""
 
 
+def is_name(text: str) -> bool:
+    """Whether trunks, agents and routes may be called so."""
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text) is not None
+
+
 def name(text: str) -> str:
     """What trunks, agents and routes are called.
 
     Raises:
         PydanticCustomError: the text cannot be a name.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
+    if not is_name(text):
         raise fault("not a name", "use letters, digits, dot, dash and underscore, at most 64, a letter or digit first")
     return str(text)
 

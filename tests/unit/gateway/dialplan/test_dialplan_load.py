@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -116,17 +117,23 @@ routes:
         'd.yaml:6:59: routes[0].steps[3].answer: answer takes no value of its own, got "5"; write answer: {}',
         'd.yaml:6:78: routes[0].steps[4].agent.name: there is no such agent, got "ekko"; use one of echo',
         "d.yaml:8:5: routes[1].match: any: true stands beside other keys; remove one or the other",
+        "d.yaml:9:21: routes[1].steps[1].answer: it never runs: hangup comes before; remove it, or move it up",
         f'd.yaml:10:11: routes[2].name: the name is taken by the route at {DIALPLANS}/d.yaml:7, got "a"; choose another',
         "d.yaml:11:5: routes[2].match: it asks for nothing; write any: true to match every call",
         "d.yaml:12:12: routes[2].steps: it is empty, got an empty list; write at least one",
+        ('d.yaml:13:46: routes[2].fallback[0].agent.on_busy: a fallback has no fallback, got "fallback"; '
+        "add fallback: to the route, or write next, hangup or {goto: route}"),
         ('d.yaml:15:17: routes[3].match.to: not a regular expression: missing ): (a, got "regex:(a"; '
         "correct the expression (RE2 syntax: no look-around, no back references)"),
         "d.yaml:15:43: routes[3].match.header.X-Y: the list is empty; write at least one pattern, or remove the key",
         'd.yaml:15:50: routes[3].match.header.Z: not text; write a pattern, as "+4930*"',
+        ('d.yaml:15:66: routes[3].match.trunk: there is no such trunk, got "carier"; '
+        'did you mean "carrier"?, or define it under trunks in the settings'),
         'd.yaml:15:80: routes[3].match.from: it is empty, got ""; write a text, or "*" for any',
         'd.yaml:16:21: routes[3].steps[0].reject.code: less than 400, got "200"; choose a value in the range',
         (f'd.yaml:16:33: routes[3].steps[1].play.file: cannot read {DIALPLANS}/nope.wav: No such file or directory, '
         'got "nope.wav"; create it, or correct the path; it is relative to the directory of this file'),
+        "d.yaml:16:33: routes[3].steps[1].play: it never runs: reject comes before; remove it, or move it up",
         ('d.yaml:16:53: routes[3].steps[2].hangup.cause: not one of the words allowed here, got "nromal"; '
         'did you mean "normal"?'),
         'd.yaml:17:5: routes[4]: not a mapping, got "5"; write keys with values, as key: value',
@@ -246,6 +253,159 @@ routes:
     ]
 
 
+def test_what_is_wrong_with_the_whole_is_told_beside_what_is_wrong_with_its_parts() -> None:
+    text = """
+routes:
+  - {name: in, match: {any: true}, steps: [{play: gone.wav}, {agent: {name: ekko, on_busy: {goto: nowhere}, x: 1}}]}
+  - {name: a, match: {to: a}, steps: [answer: 5, goto: b]}
+  - {name: b, match: {to: "regex:("}, steps: [goto: a]}
+  - {name: alone, steps: [reject: 200]}
+"""
+    assert [re.sub(r"^d.yaml:(\S+) ([^:]*: [^,;]*).*", r"\1 \2", fault) for fault in faults(text)] == [
+        f"3:51: routes[0].steps[0].play.file: cannot read {DIALPLANS}/gone.wav: No such file or directory",
+        "3:77: routes[0].steps[1].agent.name: there is no such agent",
+        "3:99: routes[0].steps[1].agent.on_busy.goto: there is no such route",
+        "3:109: routes[0].steps[1].agent.x: there is no such key",
+        "4:39: routes[1].steps[0].answer: answer takes no value of its own",
+        "4:56: routes[1].steps[1].goto: it goes in a circle without a pause: a -> b -> a",
+        "5:27: routes[2].match.to: not a regular expression: missing ): (",
+        "6:5: routes[3]: it has no match",
+        "6:35: routes[3].steps[0].reject.code: less than 400",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("routes", "fault"),
+    [
+        # A goto to a route that is there, whatever is wrong with it.
+        ("{name: a, match: {any: true}, steps: [goto: b]}, {name: b, steps: 5}", "not a list"),
+        ("{name: a, match: {any: true}, steps: [goto: b]}, {name: b, mach: 5, steps: [hangup]}", "no such key"),
+        # A goto to what may be the route whose name cannot be read.
+        ("{name: a, match: {any: true}, steps: [goto: b]}, {nam: b, match: {to: b}, steps: [hangup]}", "no such key"),
+        ("{name: a, match: {any: true}, steps: [goto: b]}, b", "not a mapping"),
+        # A route that a goto leads to, or is meant to.
+        ("{name: a, match: {any: true}, steps: [gto: b]}, {name: b, steps: [hangup]}", "no such step"),
+        ("{name: a, match: {any: true}, steps: [{goto: bob}]}, {name: bobby, steps: [hangup]}", "no such route"),
+        ("{name: a, match: {any: true}, steps: [{goto: b, x: 1}]}, {name: b, steps: [hangup]}", "map of one key"),
+        ("{name: a, match: {any: true}, steps: [{goto: {rout: b}}]}, {name: b, steps: [hangup]}", "no such key"),
+        ("{name: a, match: {any: true}, steps: {goto: b}}, {name: b, steps: [hangup]}", "not a list"),
+        ("{name: a, match: {any: true}, stepps: [goto: b]}, {name: b, steps: [hangup]}", "no such key"),
+        # A match that is there, though not right.
+        ("{name: a, match: 5, steps: [hangup]}", "not a mapping"),
+        ("{name: a, mach: {any: true}, steps: [hangup]}", "no such key"),
+        ("{name: a, match: {too: 600}, steps: [hangup]}", "no such key"),
+        ("{name: a, match: {to: 'regex:('}, steps: [hangup]}", "not a regular expression"),
+        # A circle in which a step may take time that cannot be read, or that ends before.
+        ("{name: a, match: {any: true}, steps: [pauze: 1s, goto: a]}", "no such step"),
+        ("{name: a, match: {any: true}, steps: [pause: 1, goto: a]}", "not a duration"),
+        ("{name: a, match: {any: true}, steps: [hangup, goto: a]}", "never runs"),
+        # An order that a step decides which cannot be read.
+        ("{name: a, match: {any: true}, steps: [rin: {early: true}, play: sounds/sorry.wav, reject: 404]}", "no such"),
+        ("{name: a, match: {any: true}, steps: [ring: {early: 5}, play: sounds/sorry.wav, reject: 404]}", "true nor"),
+        ("{name: a, match: {any: true}, steps: [agent: {name: echo, on_busy: nxt}, reject: 486]}", "not a way"),
+        # A fallback that cannot be read.
+        ("{name: a, match: {any: true}, steps: [agent: {name: echo, on_busy: fallback}], fallback: 5}", "not a list"),
+        ("{name: a, match: {any: true}, steps: [agent: {name: echo, on_busy: fallback}], falback: 5}", "no such key"),
+    ],
+)
+def test_no_fault_is_told_that_another_may_have_caused(routes: str, fault: str) -> None:
+    found = [one for one in faults(f"routes: [{routes}]") if "the key is missing" not in one]
+    assert len(found) == 1, found
+    assert fault in found[0]
+
+
+@pytest.mark.parametrize("other", ["routes: [", "rutes: []", None])
+def test_a_file_that_cannot_be_read_may_hold_what_is_missing(other: str | None, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(
+        "routes: [{name: a, match: {any: true}, steps: [goto: far]}, {name: b, steps: [hangup]}]"
+    )
+    if other is not None:
+        (tmp_path / "b.yaml").write_text(other)
+    with pytest.raises(DialplanError) as caught:
+        load_plan([tmp_path / "a.yaml", tmp_path / "b.yaml"], agents=())
+    assert {problem.file for problem in caught.value.problems} == {str(tmp_path / "b.yaml")}
+
+
+def test_a_key_that_is_there_twice_hides_no_more_than_it_may() -> None:
+    twice = (
+        "routes: [{name: a, match: {any: true}, steps: [{play: {file: sounds/sorry.wav, repeat: 2, repeat: 3}}, %s]}]"
+    )
+    assert [fault.partition(": ")[2] for fault in faults(twice % "goto: b")] == [
+        "routes[0].steps[0].play.repeat: the key is there already, on line 1; remove one of them",
+        'routes[0].steps[1].goto.route: there is no such route, got "b"; use one of a',
+    ]
+    assert len(faults("routes: [{name: a, match: {any: true}, steps: [goto: b]}]\nroutes: []")) == 1
+
+
+def test_every_pattern_is_told_at_its_place() -> None:
+    text = """\
+routes:
+  - name: a
+    match:
+      to: [600, "", "regex:(", "+49*"]
+      from:
+        - "regex:[a"
+        - {a: 1}
+        -
+      trunk: [carrier, nope, 'regex:(', cariers]
+      header: {X-A: [gold, ""]}
+    steps: [hangup]
+"""
+    regex = "correct the expression (RE2 syntax: no look-around, no back references)"
+    assert faults(text) == [
+        'd.yaml:4:17: routes[0].match.to[1]: it is empty, got ""; write a text, or "*" for any',
+        f'd.yaml:4:21: routes[0].match.to[2]: not a regular expression: missing ): (, got "regex:("; {regex}',
+        f'd.yaml:6:11: routes[0].match.from[0]: not a regular expression: missing ]: [a, got "regex:[a"; {regex}',
+        'd.yaml:7:11: routes[0].match.from[1]: not text; write a pattern, as "+4930*"',
+        'd.yaml:8:10: routes[0].match.from[2]: not text, got nothing; write a pattern, as "+4930*"',
+        ('d.yaml:9:24: routes[0].match.trunk[1]: there is no such trunk, got "nope"; '
+        "use one of carrier, or define it under trunks in the settings"),
+        f'd.yaml:9:30: routes[0].match.trunk[2]: not a regular expression: missing ): (, got "regex:("; {regex}',
+        ('d.yaml:9:41: routes[0].match.trunk[3]: there is no such trunk, got "cariers"; '
+        'did you mean "carrier"?, or define it under trunks in the settings'),
+        'd.yaml:10:28: routes[0].match.header.X-A[1]: it is empty, got ""; write a text, or "*" for any',
+    ]  # fmt: skip
+
+
+def test_there_may_be_a_thousand_patterns() -> None:
+    text = "routes: [{name: a, match: {to: [%s]}, steps: [hangup]}]"
+    load(text % ", ".join(["600"] * 1000))
+    assert faults(text % ", ".join(["600"] * 1001)) == [
+        "d.yaml:1:32: routes[0].match.to: more than 1000 patterns; use a prefix or a regular expression"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "written", "warning"),
+    [
+        ("to", "+49*30", "only a * at the end stands for any text, one before it is the key, got \"+49*30\"; write \"+49*\", or 'regex:\\+49.*30'"),
+        ("to", "+49*30*", "only a * at the end stands for any text, one before it is the key, got \"+49*30*\"; write \"+49*\", or 'regex:\\+49.*30.*'"),
+        ("from", "sales*eu", "only a * at the end stands for any text, one before it is the key, got \"sales*eu\"; write \"sales*\", or 'regex:sales.*eu'"),
+        ("to", "+49 30 555", 'a number comes without spaces and separators, got "+49 30 555"; write "+4930555"'),
+        ("from", "+49 (0)30/555-*", 'a number comes without spaces and separators, got "+49 (0)30/555-*"; write "+4930555*"'),
+        ("to", "(030) 555", 'a number comes without spaces and separators, got "(030) 555"; write "030555"'),
+        ("to", "600 ", 'a number comes without spaces and separators, got "600 "; write "600"'),
+        ("to", "sip:600@192.0.2.1", 'a number comes without sip: and host, got "sip:600@192.0.2.1"; write "600"'),
+        ("from", "tel:+4930*", 'a number comes without sip: and host, got "tel:+4930*"; write "+4930*"'),
+        ("to", "600@*", 'a number comes without sip: and host, got "600@*"; write "600"'),
+        ("to", "@192.0.2.1", 'a number comes without sip: and host, got "@192.0.2.1"; write "*"'),
+    ],
+)  # fmt: skip
+def test_a_pattern_that_no_number_is_like_is_a_warning(key: str, written: str, warning: str) -> None:
+    text = f"routes: [{{name: a, match: {{{key}: [x, '{written}']}}, steps: [hangup]}}]"
+    assert [str(one).partition(": ")[2] for one in load(text).warnings] == [
+        f"routes[0].match.{key}[1]: warning: {warning}"
+    ]
+
+
+@pytest.mark.parametrize(
+    "written", ["+4930*", "*", "*43", "*43*", "*21*5#", "#31#600", "600-1", "4.2", "front desk", "regex:\\+49 .*@"]
+)
+def test_a_pattern_that_a_number_or_name_may_be_like(written: str) -> None:
+    match = f"{{to: '{written}', header: {{X-A: 'sip:600@h'}}, trunk: '*'}}"
+    assert load(f"routes: [{{name: a, match: {match}, steps: [hangup]}}]").warnings == ()
+
+
 def test_a_route_without_match_needs_a_goto() -> None:
     assert faults("routes:\n  - {name: a, steps: [hangup]}") == [
         (
@@ -293,9 +453,10 @@ def test_several_files_are_one_plan(tmp_path: Path) -> None:
     two.write_text("routes: [{name: a, match: {any: true}, steps: [hangup]}]")
     with pytest.raises(DialplanError) as caught:
         load_plan([one, two], agents=())
-    assert str(caught.value) == (
-        f'{two}:1:17: routes[0].name: the name is taken by the route at {one}:1, got "a"; choose another'
-    )
+    assert str(caught.value).splitlines() == [
+        f'{one}:1:50: routes[0].steps[0].goto.route: there is no such route, got "b"; use one of a',
+        f'{two}:1:17: routes[0].name: the name is taken by the route at {one}:1, got "a"; choose another',
+    ]
 
 
 def test_faults_of_all_files_are_told_together(tmp_path: Path) -> None:

@@ -1,0 +1,195 @@
+"""What one dialplan file says, part by part: what is wrong with one does not keep the others from being read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+from pydantic import BeforeValidator, Field, ValidationError
+
+from gateway.dialplan.model import STEPS, Match, Route
+from gateway.dialplan.pattern import PATTERN
+from gateway.dialplan.written import Named, WrittenPattern, WrittenRoute, WrittenStep
+from gateway.settings.document import dotted
+from gateway.settings.problem import Problem, choice, shown
+from gateway.settings.values import Model, Name, is_name
+from gateway.settings.verdict import fault, problems
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from gateway.dialplan.pattern import Pattern
+    from gateway.settings.document import Data, Document, Step
+    from gateway.settings.reading import Reading
+
+MAX_PATTERNS = 1000
+
+_AGENTS = {"agent": (("name",),)}
+_ROUTES = {"goto": (("route",),), "agent": (("on_busy", "goto"), ("on_error", "goto"))}
+"""Where steps name agents and routes."""
+
+_M = TypeVar("_M", bound=Model)
+
+
+class _Route(Model):
+    """A route's keys; steps are read one by one."""
+
+    name: Name
+    match: dict[str, object] | None = None
+    steps: list[object] = Field(min_length=1)
+    fallback: list[object] = Field(default=[])
+
+
+def _headers(value: object) -> object:
+    if isinstance(value, dict) and not value:
+        raise fault("no header is named", "write X-Tier: gold below it, or remove the key")
+    return value
+
+
+class _Match(Model):
+    """A match's keys; patterns are read one by one."""
+
+    to: object = None
+    from_: object = Field(default=None, alias="from")
+    trunk: object = None
+    header: Annotated[dict[str, object], BeforeValidator(_headers)] = Field(default={}, validate_default=False)
+    any: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileReader:
+    """Reads the routes of one file."""
+
+    document: Document
+    path: Path
+    context: Reading
+    problems: list[Problem]
+    """Whatever is wrong is added here."""
+
+    def valid(self, model: type[_M], data: Data, at: tuple[Step, ...]) -> _M | None:
+        """The data as a model, or None and complaints."""
+        try:
+            return model.model_validate(data, context=self.context)
+        except ValidationError as error:
+            self.problems.extend(problems(error, model, self.document, at))
+        return None
+
+    def route(self, data: Data, at: tuple[Step, ...]) -> WrittenRoute | None:
+        """What can be read of a route; None when it is none at all."""
+        self.valid(_Route, data, at)
+        if not isinstance(data, dict):
+            return None
+        name = data.get("name")
+        patterns = tuple(self._patterns(data.get("match"), at))
+        steps, fallback = tuple(self._steps(data, at, "steps")), tuple(self._steps(data, at, "fallback"))
+        route = Route(
+            name=str(name) if isinstance(name, str) and is_name(name) else "",
+            match=self._match(data.get("match"), at, patterns),
+            steps=tuple(one.step for one in steps if one.step is not None),
+            fallback=tuple(one.step for one in fallback if one.step is not None),
+            file=self.path,
+            line=self.document.place(at).line,
+        )
+        misspelt = not data.keys() <= _Route.model_fields.keys()
+        return WrittenRoute(
+            route,
+            self.document,
+            at,
+            steps,
+            fallback,
+            patterns,
+            has_match=misspelt or data.get("match") is not None,
+            has_fallback=misspelt or bool(data.get("fallback")),
+        )
+
+    def _complain(
+        self, at: tuple[Step, ...], message: str, mend: str, value: Data = None, *, of_key: bool = True
+    ) -> None:
+        place = self.document.place(at, of_key=of_key)
+        text = None if value is None else shown(value)
+        self.problems.append(Problem(self.document.name, place, dotted(at), message, text, mend))
+
+    def _match(self, data: Data, route: tuple[Step, ...], patterns: Iterable[WrittenPattern]) -> Match | None:
+        if not isinstance(data, dict):
+            return None
+        at = (*route, "match")
+        found = self.valid(_Match, data, at)
+        if found is None:
+            return None
+        keys = any(data.get(key) is not None for key in ("to", "from", "trunk", "header"))
+        if found.any and keys:
+            self._complain(at, "any: true stands beside other keys", "remove one or the other")
+        if not found.any and not keys:
+            self._complain(at, "it asks for nothing", "write any: true to match every call")
+
+        def under(*path: Step) -> tuple[Pattern, ...]:
+            return tuple(one.pattern for one in patterns if one.path[1 : 1 + len(path)] == path)
+
+        header = tuple((name, under("header", name)) for name in found.header)
+        return Match(under("to"), under("from"), under("trunk"), header, found.any)
+
+    def _patterns(self, match: Data, route: tuple[Step, ...]) -> Iterator[WrittenPattern]:
+        if not isinstance(match, dict):
+            return
+        for key in ("to", "from", "trunk"):
+            if match.get(key) is not None:
+                yield from self._any_of(match[key], ("match", key), route)
+        header = match.get("header")
+        for name, written in header.items() if isinstance(header, dict) else ():
+            yield from self._any_of(written, ("match", "header", name), route)
+
+    def _any_of(self, written: Data, path: tuple[Step, ...], route: tuple[Step, ...]) -> Iterator[WrittenPattern]:
+        """One pattern, or a list of which any may match."""
+        ones: Sequence[tuple[tuple[Step, ...], Data]] = [(path, written)]
+        if isinstance(written, list):
+            ones = [((*path, index), one) for index, one in enumerate(written)]
+        if not ones:
+            mend = "write at least one pattern, or remove the key"
+            self._complain((*route, *path), "the list is empty", mend, of_key=False)
+        if len(ones) > MAX_PATTERNS:
+            mend = "use a prefix or a regular expression"
+            self._complain((*route, *path), f"more than {MAX_PATTERNS} patterns", mend, of_key=False)
+        for at, one in ones[:MAX_PATTERNS]:
+            try:
+                yield WrittenPattern(at, PATTERN.validate_python(one))
+            except ValidationError as error:
+                self.problems.extend(problems(error, None, self.document, (*route, *at)))
+
+    def _steps(self, data: dict[str, Data], route: tuple[Step, ...], key: str) -> Iterator[WrittenStep]:
+        steps = data.get(key)
+        for index, one in enumerate(steps if isinstance(steps, list) else ()):
+            yield self._step(one, (key, index), route)
+
+    def _step(self, data: Data, path: tuple[Step, ...], route: tuple[Step, ...]) -> WrittenStep:
+        if isinstance(data, str):
+            data = {str(data): None}
+        if not isinstance(data, dict) or len(data) != 1:
+            mend = "write - play: {file: hello.wav}, one dash for each step"
+            self._complain((*route, *path), "a step is a map of one key", mend, data)
+            return WrittenStep(path, None)
+        word, content = next(iter(data.items()))
+        path = (*path, word)
+        at = (*route, *path)
+        if word not in STEPS:
+            self._complain(at, "there is no such step", choice(STEPS, word))
+            return WrittenStep(path, None)
+        model = STEPS[word]
+        if content is None:
+            content = {}
+        if isinstance(content, str):
+            if model.main is None:
+                self._complain(at, f"{word} takes no value of its own", f"write {word}: {{}}", content)
+                return WrittenStep(path, word)
+            content = {model.main: content}
+        agents, routes = (tuple(_named(content, path, where.get(word, ()))) for where in (_AGENTS, _ROUTES))
+        return WrittenStep(path, word, self.valid(model, content, at), agents, routes)
+
+
+def _named(content: Data, path: tuple[Step, ...], where: Iterable[Sequence[str]]) -> Iterator[Named]:
+    for keys in where:
+        found = content
+        for key in keys:
+            found = found.get(key) if isinstance(found, dict) else None
+        if isinstance(found, str) and is_name(found):
+            yield Named((*path, *keys), str(found))
