@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 from gateway.agents.configured import agent_settings
 from gateway.agents.errors import AgentSetupError
 from gateway.agents.registry import AgentRegistry
+from gateway.dialplan.load import load_plan
 from gateway.dialplan.store import PlanStore
 from gateway.settings.load import load_settings
-from gateway.settings.problem import ConfigurationError, DialplanError
+from gateway.settings.problem import ConfigurationError, DialplanError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from gateway.settings.load import Loaded
+    from gateway.settings.document import Document
     from gateway.settings.model import Settings
     from gateway.settings.problem import Problem
+    from gateway.settings.remains import Remains
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +43,16 @@ def prepare(path: Path | None, *, offline: bool = False) -> Prepared:
         offline: do not insist on secrets that only the service can see.
 
     Raises:
-        ConfigurationError: with every fault; those of agents and dialplans are only found when the settings have none.
+        ConfigurationError: with every fault; where settings are faulty, of what their other parts name.
     """
-    loaded = load_settings(path, offline=offline)
+    try:
+        loaded = load_settings(path, offline=offline)
+    except SettingsError as error:
+        raise ConfigurationError([*error.problems, *_beyond(error.remains)]) from None
     settings = loaded.settings
     problems: list[Problem] = []
-    agents: AgentRegistry | None = None
     plans: PlanStore | None = None
-    try:
-        agents = AgentRegistry(agent_settings(name, agent) for name, agent in settings.agents.items())
-    except* AgentSetupError as group:
-        problems += _agent_problems(loaded, group)
+    agents = _agents(settings, loaded.document, problems)
     try:
         plans = PlanStore(settings.dialplans, agents=settings.agents, trunks=settings.trunks)
     except DialplanError as error:
@@ -61,9 +62,29 @@ def prepare(path: Path | None, *, offline: bool = False) -> Prepared:
     return Prepared(settings, loaded.source, agents, plans, (*loaded.warnings, *plans.warnings))
 
 
-def _agent_problems(loaded: Loaded, group: BaseExceptionGroup[AgentSetupError]) -> Iterator[Problem]:
+def _beyond(remains: Remains | None) -> list[Problem]:
+    """What is wrong with agents and dialplans beside the settings' own faults."""
+    problems: list[Problem] = []
+    if remains is not None:
+        _agents(remains.settings, remains.document, problems)
+        try:
+            load_plan(remains.dialplans, agents=remains.agents, trunks=remains.trunks, complete=remains.all_dialplans)
+        except DialplanError as error:
+            problems += error.problems
+    return problems
+
+
+def _agents(settings: Settings, document: Document, problems: list[Problem]) -> AgentRegistry | None:
+    try:
+        return AgentRegistry(agent_settings(name, agent) for name, agent in settings.agents.items())
+    except* AgentSetupError as group:
+        problems += _agent_problems(document, group)
+    return None
+
+
+def _agent_problems(document: Document, group: BaseExceptionGroup[AgentSetupError]) -> Iterator[Problem]:
     for error in group.exceptions:
         if isinstance(error, AgentSetupError):
-            yield loaded.problem(("agents", error.agent, error.field), error.message)
+            yield document.problem(("agents", error.agent, error.field), error.message)
         else:
-            yield from _agent_problems(loaded, error)
+            yield from _agent_problems(document, error)

@@ -93,6 +93,10 @@ class Document:
             place = key_place if of_key and key_place is not None else below.place
         return place
 
+    def problem(self, path: Sequence[Step], message: str, mend: str | None = None) -> Problem:
+        """A problem with what stands at a path, or is missing there."""
+        return Problem(self.name, self.place(path), dotted(path), message, None, mend)
+
 
 def read_text(path: Path) -> str:
     """A configuration file as text.

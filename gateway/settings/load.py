@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from gateway.settings.document import Document, dotted, parse, read_text
+from gateway.settings.document import Document, parse, read_text
 from gateway.settings.model import Control, Settings
 from gateway.settings.problem import Problem, SettingsError
 from gateway.settings.reading import Reading
+from gateway.settings.remains import remains
 from gateway.settings.verdict import problems
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Loaded:
 
     def problem(self, path: Sequence[Step], message: str, mend: str | None = None) -> Problem:
         """A problem found later with what stands at a path of the file."""
-        return Problem(self.document.name, self.document.place(path), dotted(path), message, None, mend)
+        return self.document.problem(path, message, mend)
 
 
 def settings_path(
@@ -105,11 +106,12 @@ def load_text(text: str, name: str, context: Reading) -> Loaded:
         settings = Settings.model_validate(data, context=context)
     except ValidationError as error:
         found += problems(error, Settings, document)
-        raise SettingsError(found) from None
+        left = remains(document, context)
+        raise SettingsError([*found, *_contradictions(Loaded(left.settings, (), None, document))], left) from None
     loaded = Loaded(settings, (), None, document)
     found += _contradictions(loaded)
     if found:
-        raise SettingsError(found)
+        raise SettingsError(found, remains(document, context))
     return replace(loaded, warnings=tuple(_warnings(loaded)))
 
 

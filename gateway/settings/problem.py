@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from gateway.settings.remains import Remains
+
 SHOWN_CHARACTERS = 60
 
 
@@ -56,7 +58,11 @@ class ConfigurationError(Exception):
 
 
 class SettingsError(ConfigurationError):
-    """gateway.yaml cannot be used."""
+    """gateway.yaml cannot be used; `remains` is what it tells all the same, None when it cannot be read."""
+
+    def __init__(self, problems: Iterable[Problem], remains: Remains | None = None) -> None:
+        super().__init__(problems)
+        self.remains = remains
 
 
 class DialplanError(ConfigurationError):

@@ -17,6 +17,7 @@ from gateway.settings import settings_path
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parents[4]
 Output = pytest.CaptureFixture[str]
@@ -80,6 +81,85 @@ class TestCheck:
             "d.yaml:1:35: routes[0].match.trunk",
             "d.yaml:1:54: routes[0].steps[0].agent.name",
         ]
+
+    @pytest.fixture
+    def told(self, tmp_path: Path, capsys: Output) -> Iterator[Callable[[str, str], list[str]]]:
+        """Checks settings and a dialplan `d.yaml`; returns file, place and field of every fault."""
+        (tmp_path / "users_agents.py").write_text("")
+
+        def check(settings: str, dialplan: str) -> list[str]:
+            (tmp_path / "d.yaml").write_text(dialplan)
+            (tmp_path / "g.yaml").write_text(settings)
+            assert main(["check", "--config", str(tmp_path / "g.yaml")]) == 1
+            return re.findall(r"^\S+/(\S+: \S+): ", capsys.readouterr().err, re.MULTILINE)
+
+        yield check
+        if str(tmp_path) in sys.path:
+            sys.path.remove(str(tmp_path))
+
+    def test_faults_of_settings_agents_and_dialplans_are_told_together(
+        self, told: Callable[[str, str], list[str]]
+    ) -> None:
+        assert told(
+            "dialplans: [d.yaml, gone.yaml]\n"
+            "sip: {codecs: [x], listen: [udp:0.0.0.0]}\n"
+            "limits: {calls: many}\n"
+            "trunks:\n"
+            "  faulty: {registrar: a b, user: u}\n"
+            "  right: {register: false, sources: [192.0.2.1]}\n"
+            "agents:\n"
+            "  faulty: {kind: toone}\n"
+            "  gone: {kind: python, class: users_agents:Gone, directory: .}\n",
+            "routes:\n"
+            "  - {name: a, match: {trunk: [faulty, right, x]}, steps: [agent: nobody]}\n"
+            "  - {name: b, match: {to: b}, steps: [agent: {name: faulty, on_busy: {goto: elsewhere}}]}\n"
+            "  - {name: c, match: {to: c}, steps: [agent: gone, goto: d]}\n"
+            "  - {name: d, steps: [agent: echo]}\n",
+        ) == [
+            "g.yaml:1:21: dialplans[1]",
+            "g.yaml:2:16: sip.codecs[0]",
+            "g.yaml:3:17: limits.calls",
+            "g.yaml:5:23: trunks.faulty.registrar",
+            "g.yaml:8:11: agents.faulty",
+            "g.yaml:9:31: agents.gone.class",
+            "d.yaml:2:46: routes[0].match.trunk[2]",
+            "d.yaml:2:66: routes[0].steps[0].agent.name",
+        ]
+
+    def test_settings_that_contradict_each_other_hide_no_other_faults(
+        self, told: Callable[[str, str], list[str]]
+    ) -> None:
+        assert told(
+            "dialplans: [d.yaml]\n"
+            "sip: {listen: [udp:127.0.0.1]}\n"
+            "log: {level: loud}\n"
+            "trunks: {a: {registrar: localhost, user: u, transport: tcp}}\n",
+            "routes: [{name: a, match: {any: true}, steps: [goto: b]}]",
+        ) == ["g.yaml:3:14: log.level", "g.yaml:4:56: trunks.a.transport", "d.yaml:1:54: routes[0].steps[0].goto.route"]
+
+    @pytest.mark.parametrize(
+        ("settings", "field"),
+        [
+            ("agent: {bot: {kind: echo}}\ntrunks: {t: {register: false, sources: [h]}}", "agent"),
+            ("trunk: {t: {}}\nagents: {bot: {kind: echo}}", "trunk"),
+            ("agents: {x: {kind: echo}}\nagents: {bot: {kind: echo}}\ntrunks: {t: {sources: [h]}}", "agents"),
+            ("agents: {b+ot: {kind: echo}}\ntrunks: {t+t: {register: false, sources: [h]}}", "agents.b+ot"),
+            ("agents: []\ntrunks: []", "agents"),
+        ],
+    )
+    def test_what_settings_name_elsewhere_or_otherwise_is_not_called_unknown(
+        self, settings: str, field: str, told: Callable[[str, str], list[str]]
+    ) -> None:
+        found = told(f"dialplans: [d.yaml]\n{settings}", "routes: [{name: a, match: {trunk: t}, steps: [agent: bot]}]")
+        assert found
+        assert [fault for fault in found if not fault.startswith("g.yaml")] == []
+        assert field in {fault.partition(" ")[2] for fault in found}
+
+    @pytest.mark.parametrize("dialplans", ["5", "[]", "[gone.yaml]"])
+    def test_dialplans_that_cannot_be_found_are_not_those_that_are_shipped(
+        self, dialplans: str, told: Callable[[str, str], list[str]]
+    ) -> None:
+        assert {fault.partition(":")[0] for fault in told(f"dialplans: {dialplans}\nsip: 5", "routes: 5")} == {"g.yaml"}
 
     def test_a_missing_file(self, capsys: Output) -> None:
         assert main(["check", "--config", "/nonexistent/g.yaml"]) == 1
