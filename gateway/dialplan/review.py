@@ -127,11 +127,12 @@ def _answers(written: WrittenStep, *, early: bool) -> bool:
 
 def _no_fallback(written: WrittenRoute) -> Iterator[Problem]:
     """`fallback` written out where there is none to go to."""
-    mend = "add fallback: to the route, or write next, hangup or {goto: route}"
     for path, step in ((one.path, one.step) for one in written.every_step):
         if not isinstance(step, Agent) or (path[0] == "steps" and written.has_fallback):
             continue
-        message = "a fallback has no fallback" if path[0] == "fallback" else "the route has no fallback"
+        message, mend = "a fallback has no fallback", "write next, hangup or {goto: route}"
+        if path[0] == "steps":
+            message, mend = "the route has no fallback", f"add fallback: to the route, or {mend}"
         for key in ("on_busy", "on_error"):
             if key in step.model_fields_set and getattr(step, key) == "fallback":
                 yield written.problem((*path, key), message, mend, "fallback")

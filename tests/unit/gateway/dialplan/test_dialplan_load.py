@@ -122,7 +122,7 @@ routes:
         "d.yaml:11:5: routes[2].match: it asks for nothing; write any: true to match every call",
         "d.yaml:12:12: routes[2].steps: it is empty, got an empty list; write at least one",
         ('d.yaml:13:46: routes[2].fallback[0].agent.on_busy: a fallback has no fallback, got "fallback"; '
-        "add fallback: to the route, or write next, hangup or {goto: route}"),
+        "write next, hangup or {goto: route}"),
         ('d.yaml:15:17: routes[3].match.to: not a regular expression: missing ): (a, got "regex:(a"; '
         "correct the expression (RE2 syntax: no look-around, no back references)"),
         "d.yaml:15:43: routes[3].match.header.X-Y: the list is empty; write at least one pattern, or remove the key",
@@ -222,7 +222,7 @@ def test_a_fallback_has_no_fallback() -> None:
     assert steps_faults("[answer]", "[{agent: {name: echo, on_error: fallback}}]") == [
         (
             'routes[0].fallback[0].agent.on_error: a fallback has no fallback, got "fallback"; '
-            "add fallback: to the route, or write next, hangup or {goto: route}"
+            "write next, hangup or {goto: route}"
         )
     ]
 
