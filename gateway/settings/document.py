@@ -69,7 +69,7 @@ class Document:
     root: Node
     problems: tuple[Problem, ...]
     usable: bool
-    """False when reading stopped before anything was whole; `root` is empty then."""
+    """False when reading stopped before the end; `root` has the outermost entries that were whole by then."""
 
     def data(self) -> Data:
         """The whole as plain data."""
@@ -136,7 +136,7 @@ def parse(text: str, name: str) -> Document:
         reason = str(error).splitlines()[0]
         composer.complain(None, f"not YAML: {reason}", "remove the character")
     usable = composer.root is not None or not composer.problems
-    root = composer.root or Node(Place(1, 1), None)
+    root = composer.root or composer.begun or Node(Place(1, 1), None)
     return Document(name, root, tuple(composer.problems), usable)
 
 
@@ -197,6 +197,11 @@ class _Composer:
         self._anchors: dict[str, Node] = {}
         self._values = 0
         self._documents = 0
+
+    @property
+    def begun(self) -> Node | None:
+        """The outermost container while it is being filled, with what is whole in it."""
+        return self._open[0][0] if self._open else None
 
     def complain(
         self, place: Place | None, message: str, mend: str, value: str | None = None, key: str | None = None

@@ -126,9 +126,9 @@ def load_control(path: Path | None) -> Control:
     path = path.absolute()
     document = parse(_read(path), str(path))
     data = document.data()
-    if not document.usable:
-        raise SettingsError(document.problems)
     section = data.get("control") if isinstance(data, dict) else None
+    if section is None and not document.usable:
+        raise SettingsError(document.problems)
     try:
         return Control.model_validate({} if section is None else section, context=Reading(path.parent))
     except ValidationError as error:

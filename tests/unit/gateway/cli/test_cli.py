@@ -251,6 +251,12 @@ class TestOthers:
         path.write_text(f"trunks: {{a: {{password_file: gone}}}}\ncontrol: {{socket: {tmp_path}/c}}\nlimits: 5\n")
         assert main(["status", "--config", str(path)]) == 1
         assert f"no gateway answers on {tmp_path}/c" in capsys.readouterr().err
+        path.write_text(f"control: {{socket: {tmp_path}/c}}\nlimits: {{calls: [}}\n")
+        assert main(["status", "--config", str(path)]) == 1
+        assert f"no gateway answers on {tmp_path}/c" in capsys.readouterr().err
+        path.write_text(f"limits: {{calls: [}}\ncontrol: {{socket: {tmp_path}/c}}\n")
+        assert main(["status", "--config", str(path)]) == 1
+        assert "not YAML" in capsys.readouterr().err
         path.write_text("control: {sockt: c}\n")
         assert main(["status", "--config", str(path)]) == 1
         assert capsys.readouterr().err == f'{path}:1:11: control.sockt: there is no such key; did you mean "socket"?\n'
