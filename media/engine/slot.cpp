@@ -377,8 +377,6 @@ void Slot::stand_in(std::uint64_t& counter) {
 
 void Slot::deliver(bool made_up) {
     if (stand_ins_ == 0) rx_frame_.swap(last_frame_);
-    // Opus' decoder writes nothing at its first packet, and none of its callers says so.
-    if (opus_) std::fill(rx_frame_.begin(), rx_frame_.end(), std::int16_t{0});
     pjmedia_frame frame{};
     frame.buf = rx_frame_.data();
     frame.size = rx_frame_.size() * sizeof(std::int16_t);
