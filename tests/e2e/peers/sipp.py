@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from .process import LOOPBACK, PeerError, Process, free_port
+from .process import LOOPBACK, PeerError, Process, free_port, wait_until
 from .sip_message import SipMessage
 
 if TYPE_CHECKING:
@@ -133,6 +133,8 @@ class Sipp:
         self.host = host
         self.port = port or free_port(host)
         self.media_port = free_port(host, span=RTP_PORTS)
+        self._target = target
+        self._transport = transport
         self._directory = Path(tempfile.mkdtemp(prefix="sipp-"))
         scenario_path = self._directory / f"{script.scenario}.xml"
         scenario_path.write_text(script.xml())
@@ -155,9 +157,17 @@ class Sipp:
         return f"{self.host}:{self.port}"
 
     def start(self) -> Self:
-        """Start it; returns at once."""
+        """Start it; returns when it can be called, if it is a callee, or else at once."""
         self._process.start()
+        if not self._target:
+            wait_until(self._listens, "SIPp listens", deadline_s=10.0)
         return self
+
+    def _listens(self) -> bool | None:
+        # A socket in the kernel's list: to try the port would be to take it.
+        local = f":{self.port:04X} "
+        lines = Path(f"/proc/net/{self._transport}").read_text().splitlines()[1:]
+        return any(local in f"{line.split()[1]} " for line in lines) or None
 
     def finish(self, deadline_s: float = 30.0) -> SippResult:
         """Wait until all calls are over; returns what happened, whether as scripted or not.
