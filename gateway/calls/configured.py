@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from gateway.settings.model import MAX_CALLS
 from gateway.sip.endpoint import EndpointConfig, Transport
 from media import _engine
 
@@ -40,7 +39,7 @@ def endpoint_config(settings: Settings, trunks: tuple[TrunkAccount, ...], user_a
         rtp_last_port=media.rtp_ports.last,
         user_agent=sip.user_agent or user_agent,
         codecs=sip.codecs,
-        max_calls=min(settings.limits.calls + _SPARE_CALLS, MAX_CALLS),
+        max_calls=settings.limits.calls + _SPARE_CALLS,
         trunks=tuple(_with_addresses(trunk) for trunk in trunks),
         nameservers=_nameservers(trunks),
     )

@@ -28,7 +28,7 @@ from gateway.settings.values import (
 from gateway.settings.verdict import fault
 
 MAX_CALLS = 4000
-"""What PJSIP is compiled for."""
+"""What PJSIP is compiled for, but a few calls that are refused when all are taken."""
 MAX_TRUNKS = 63
 """As many accounts as PJSIP is compiled for, but the one for calls over no trunk."""
 

@@ -11,8 +11,9 @@
 
 /* Calls */
 
-/* Four times the 1,000 calls that two cores carry. A call costs 22 kB only if the application asks for it (maxCalls). */
-#define PJSUA_MAX_CALLS 4000
+/* Four times the 1,000 calls that two cores carry, and 64 to refuse with 503 and Retry-After when all are taken. A call
+ * costs 22 kB only if the application asks for it (maxCalls). */
+#define PJSUA_MAX_CALLS 4064
 
 /* One account per trunk registration, and some for local users. */
 #define PJSUA_MAX_ACC 64
@@ -21,7 +22,7 @@
 #define PJSUA_MAX_CONF_PORTS 4096
 
 /* RTP and RTCP of every call, as many again for half a second after a hang-up, and the signalling. */
-#define PJ_IOQUEUE_MAX_HANDLES 12288
+#define PJ_IOQUEUE_MAX_HANDLES 12544
 
 
 /* Packets that one wake-up of a polling thread takes: fewer wake-ups under load. The stack holds a list of them. */
