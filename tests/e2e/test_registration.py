@@ -156,9 +156,11 @@ def test_wrong_password_recovers_when_it_is_corrected() -> None:
         next_attempt_s, failures = trunk["next_attempt_s"], trunk["failures"]
         assert isinstance(next_attempt_s, float)
         assert isinstance(failures, int)
-        assert 0 < next_attempt_s <= 0.6
+        assert 0 <= next_attempt_s <= 0.6
         assert failures >= 1
-        assert re.search(r"carrier: failed: 401 .*next attempt in", gateway.command("status").stdout)
+        # Not while an attempt is under way.
+        told = re.compile(r"carrier: failed: 401 .*next attempt in")
+        wait_until(lambda: told.search(gateway.command("status").stdout), "the command tells it", 5)
         assert not carrier.registered("gateway")
         # Without a challenge and with the wrong answer to one: no more than that at each attempt.
         knocks = len(carrier.registrations())
@@ -222,8 +224,7 @@ def test_registrar_restarted_in_the_middle() -> None:
         with Caller(gateway.address) as caller:
             call = caller.dial("+15550101")
             call.wait_answered()
-            carrier.restart()
-            assert not carrier.registered("gateway")
+            carrier.restart()  # it knows nobody any more
             carrier.wait_registered("gateway", 8)
             gateway.wait_trunk("registered")
             run_sipp(Script("call", "+15550101", hold_ms=100), carrier.address)

@@ -28,8 +28,10 @@ def test_a_lost_connection_is_made_anew_at_once_and_then_with_patience() -> None
         gaps_s = [later - earlier for earlier, later in zip(registrar.asked, registrar.asked[1:], strict=False)]
         assert gaps_s[0] == pytest.approx(0.1, abs=0.2)
         assert gaps_s[1:3] == pytest.approx([0.6, 1.1], abs=0.3), "it must not be asked as fast as it closes"
-        trunk = gateway.wait_trunk("registering", "connection")
-        assert trunk["next_attempt_s"] is not None
+        # None while an attempt is under way.
+        wait_until(
+            lambda: gateway.wait_trunk("registering", "connection")["next_attempt_s"] is not None, "its next attempt", 5
+        )
 
 
 def test_a_strangers_connection_concerns_no_registration() -> None:

@@ -111,9 +111,10 @@ class Kamailio:
 
     def refuse(self, status: int, reason: str = "Refused", retry_after_s: int | None = None) -> None:
         """Answer every REGISTER with `status` (403, 503, ...) until `accept` or a restart."""
-        self._set_table("set", {"reason": reason, "refuse": str(status)})
         if retry_after_s is not None:
             self._set_table("set", {"retry_after": str(retry_after_s)})
+        # The status last: a REGISTER may come at any time, and whoever gets the status gets the rest as well.
+        self._set_table("set", {"reason": reason, "refuse": str(status)})
 
     def demand_expires(self, min_expires_s: int) -> None:
         """Answer 423 with Min-Expires to shorter registrations, until `accept` or a restart."""
