@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 SILENCE = bytes([0xFF]) * 160
 VOICE = bytes([0x90, 0x10]) * 80
-HUSH_AFTER_FRAMES = 5
+HUSH_AFTER_FRAMES = 25
 """Frames of the caller's voice after which a speaking peer is silent for good."""
 
 QUIETEST_VOICE = 0x60
@@ -22,10 +22,11 @@ Address: TypeAlias = tuple[str, int]
 
 
 class Media(asyncio.DatagramProtocol):
-    """One call's RTP: says every packet back, or speaks until it is interrupted."""
+    """One call's RTP: says every packet back after a while, or speaks until it is interrupted."""
 
-    def __init__(self, *, speaks: bool) -> None:
+    def __init__(self, *, speaks: bool, echo_delay_s: float) -> None:
         self._speaks = speaks
+        self._echo_delay_s = echo_delay_s
         self._loud_frames = 0
         self._sequence = 0
         self.transport: asyncio.DatagramTransport | None = None
@@ -34,22 +35,26 @@ class Media(asyncio.DatagramProtocol):
         self.transport = cast("asyncio.DatagramTransport", transport)  # asyncio's own is no subclass before 3.12
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
-        assert self.transport is not None
         if not self._speaks:
-            self.transport.sendto(data, addr)
+            asyncio.get_running_loop().call_later(self._echo_delay_s, self._send, data, addr)
             return
         self._loud_frames += min(code & 0x7F for code in data[12:]) < QUIETEST_VOICE
         voice = SILENCE if self._loud_frames >= HUSH_AFTER_FRAMES else VOICE
         self._sequence += 1
-        self.transport.sendto(data[:2] + self._sequence.to_bytes(2, "big") + data[4:12] + voice, addr)
+        self._send(data[:2] + self._sequence.to_bytes(2, "big") + data[4:12] + voice, addr)
+
+    def _send(self, packet: bytes, addr: Address) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.sendto(packet, addr)
 
 
 class FakeGateway(asyncio.DatagramProtocol):
     """Answers calls over UDP."""
 
-    def __init__(self, *, speaks: bool = False, busy: int = 0, deaf: int = 0) -> None:
+    def __init__(self, *, speaks: bool = False, echo_delay_s: float = 0.0, busy: int = 0, deaf: int = 0) -> None:
         """Refuse the first `busy` calls with 486; do not hear the first `deaf` datagrams at all."""
         self._speaks = speaks
+        self._echo_delay_s = echo_delay_s
         self._busy = busy
         self._deaf = deaf
         self._media: dict[str, Media] = {}
@@ -86,7 +91,7 @@ class FakeGateway(asyncio.DatagramProtocol):
 
     async def _answer(self, lines: list[str], addr: Address, call_id: str) -> None:
         if call_id not in self._media:
-            made = self._media[call_id] = Media(speaks=self._speaks)
+            made = self._media[call_id] = Media(speaks=self._speaks, echo_delay_s=self._echo_delay_s)
             await asyncio.get_running_loop().create_datagram_endpoint(lambda: made, local_addr=(HOST, 0))
         port = _port(self._media[call_id].transport)
         sdp = f"v=0\r\no=- 1 1 IN IP4 {HOST}\r\ns=-\r\nc=IN IP4 {HOST}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0 101\r\n"
