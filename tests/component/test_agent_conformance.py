@@ -22,7 +22,7 @@ from gateway.agents import (
 )
 from gateway.agents.settings import KindSettings
 from media.bargein import BargeIn, BargeInSettings
-from tests.conformance.agent import AGENT_CHECKS, AgentCase, check_hears_and_speaks
+from tests.conformance.agent import AGENT_CHECKS, PATIENCE_S, AgentCase, check_hears_and_speaks
 from tests.virtual_time import run_virtual
 
 OFF = BargeInSettings(mode=BargeIn.OFF)
@@ -30,7 +30,8 @@ Check = Callable[[AgentCase], Awaitable[None]]
 
 
 def case(kind: KindSettings, barge_in: BargeInSettings | None = None, *, speaks_first: bool = False) -> AgentCase:
-    settings = AgentSettings("agent", kind, barge_in)
+    # Where time is real, a machine may stand still for longer than an agent has in earnest.
+    settings = AgentSettings("agent", kind, barge_in, hangup_grace_s=PATIENCE_S, cancel_deadline_s=PATIENCE_S)
     return AgentCase(type(kind).__name__, lambda: AgentSpec(settings), speaks_first)
 
 

@@ -15,7 +15,8 @@ from media.conversation import Conversation
 from media.events import CallInfo
 from tests.component.fake_leg import FakeLeg, caller_sends, silence, voice
 
-ENDS_WITHIN_S = 0.9
+PATIENCE_S = 5.0
+"""Of a check in real time with a machine that stands still."""
 
 
 @dataclass(frozen=True)
@@ -41,16 +42,23 @@ async def talking(case: AgentCase) -> AsyncIterator[tuple[FakeLeg, Conversation,
     await asyncio.sleep(0.05)
     yield leg, call, running
     call.caller_hung_up()
-    done, _ = await asyncio.wait({running}, timeout=ENDS_WITHIN_S)
-    assert done, "it has not ended in time"
+    done, _ = await asyncio.wait({running}, timeout=_by_itself_s(spec))
+    assert done, "it has not ended by itself"
     assert running.cancelled() or running.exception() is None
     call.close()
     leg.stop_clock()
     await asyncio.sleep(0.02)
     assert asyncio.all_tasks() == tasks
-    new_threads = {thread.name for thread in set(threading.enumerate()) - threads}
-    assert not {name for name in new_threads if not name.startswith("asyncio_")}, new_threads
+    left = {one for one in set(threading.enumerate()) - threads if not one.name.startswith("asyncio_")}
+    for thread in left:  # its last word may be heard before it is gone
+        thread.join(PATIENCE_S)
+    assert not [thread.name for thread in left if thread.is_alive()]
     assert (spec.calls, spec.abandoned_total) == (0, 0)
+
+
+def _by_itself_s(spec: AgentSpec) -> float:
+    """How long it has after the caller hung up: a little less than until it is cancelled."""
+    return 0.9 * spec.settings.hangup_grace_s
 
 
 async def check_hears_and_speaks(case: AgentCase) -> None:
@@ -58,7 +66,9 @@ async def check_hears_and_speaks(case: AgentCase) -> None:
         turn = np.concatenate((voice(case.rate_hz, 600), silence(case.rate_hz, 900)))
         await caller_sends(leg, turn)
         assert running.done() or not call.over
-        assert (leg.heard() != 0).sum() > case.rate_hz // 10, "nothing of it was heard"
+        async with asyncio.timeout(PATIENCE_S):
+            while (leg.heard() != 0).sum() < case.rate_hz // 10:
+                await caller_sends(leg, silence(case.rate_hz, 20))
 
 
 async def check_speaks_first_if_it_does(case: AgentCase) -> None:
@@ -82,7 +92,7 @@ async def check_hangup_before_it_was_made(case: AgentCase) -> None:
     spec = case.make()
     call = Conversation(leg, barge_in=spec.settings.effective_barge_in)
     call.caller_hung_up()
-    await asyncio.wait_for(run_agent(spec, call), ENDS_WITHIN_S)
+    await asyncio.wait_for(run_agent(spec, call), _by_itself_s(spec))
     call.close()
     leg.stop_clock()
 
@@ -114,8 +124,7 @@ async def check_cancellation_ends_it(case: AgentCase) -> None:
         if running.done():
             return
         running.cancel()
-        done, _ = await asyncio.wait({running}, timeout=ENDS_WITHIN_S)
-        assert done
+        await asyncio.wait({running})  # no longer than cancel_deadline: then it is abandoned, which is looked at above
         assert running.cancelled()
 
 
