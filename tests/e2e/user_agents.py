@@ -57,7 +57,7 @@ class SpeaksInRealTime:
 
 
 class Parrot:
-    """The README's agent."""
+    """Says back what it hears."""
 
     async def run(self, call):
         async for audio in call.hear():
