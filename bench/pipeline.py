@@ -26,6 +26,7 @@ from bench.provenance import publish
 from media.bargein import BargeIn, BargeInSettings
 from media.conversation import Conversation
 from media.leg import Flushed, Leg, LegListener, Pcm, Position
+from media.pjsip.recipe.layout import find_layout
 
 if TYPE_CHECKING:
     from bench.provenance import Json
@@ -176,8 +177,7 @@ async def hear_us(frames: list[Pcm], rounds: int) -> list[float]:
 
 def pipecat_python() -> Path:
     """Python of a virtual environment that holds pipecat, made on first use in Offhook's cache."""
-    cache = Path(os.environ.get("OFFHOOK_CACHE") or Path.home() / ".cache" / "offhook")
-    home = cache / "pipecat-venv"
+    home = find_layout(None).cache.with_name("pipecat-venv")  # beside PJSIP's
     python = home / "bin" / "python"
     if python.exists() and _has_pipecat(python):
         return python

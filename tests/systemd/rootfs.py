@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+
+from media.pjsip.recipe.layout import find_layout
 
 SUITE = "bookworm"
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -26,7 +27,7 @@ def rootfs_archive() -> Path:
     lines = (REPOSITORY / "systemd" / "packages.txt").read_text().splitlines()
     packages = sorted({*BASE_PACKAGES, *(line for line in lines if line and not line.startswith("#"))})
     key = hashlib.sha256("\n".join([SUITE, *packages]).encode()).hexdigest()[:16]
-    cache = Path(os.environ.get("OFFHOOK_CACHE") or Path.home() / ".cache" / "offhook") / "rootfs"
+    cache = find_layout(None).cache.with_name("rootfs")  # beside PJSIP's
     archive = cache / f"{SUITE}-{key}.tar.zst"
     if not archive.exists():
         cache.mkdir(parents=True, exist_ok=True)
