@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.gateway_process import FOUND_AT_THE_END
+from tests.e2e.peers.caller import Caller
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
+
+    from tests.e2e.gateway_process import GatewayProcess
 
 LIMIT_S = 60
 SLOW_LIMIT_S = 360
@@ -43,3 +46,11 @@ def _limit(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture
+def caller(gateway: GatewayProcess) -> Iterator[Caller]:
+    """Somebody to call the module's gateway, where nothing of any call is left afterwards."""
+    with Caller(gateway.address) as one:
+        yield one
+    gateway.wait_idle()

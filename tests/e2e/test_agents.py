@@ -50,13 +50,6 @@ def gateway() -> Iterator[GatewayProcess]:
         yield running
 
 
-@pytest.fixture
-def caller(gateway: GatewayProcess) -> Iterator[Caller]:
-    with Caller(gateway.address) as one:
-        yield one
-    gateway.wait_idle()
-
-
 def answered(caller: Caller, number: str, manner: Manner | None = None) -> Call:
     call = caller.dial(number, manner)
     call.wait_answered()

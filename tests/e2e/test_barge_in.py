@@ -59,13 +59,6 @@ def gateway() -> Iterator[GatewayProcess]:
         yield running
 
 
-@pytest.fixture
-def caller(gateway: GatewayProcess) -> Iterator[Caller]:
-    with Caller(gateway.address) as one:
-        yield one
-    gateway.wait_idle()
-
-
 def is_answer(packet: RtpPacket) -> bool:
     return packet.payload_type == 0 and level_dbfs(packet.pcm) > -40
 

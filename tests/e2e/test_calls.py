@@ -79,13 +79,6 @@ def gateway() -> Iterator[GatewayProcess]:
         yield running
 
 
-@pytest.fixture
-def caller(gateway: GatewayProcess) -> Iterator[Caller]:
-    with Caller(gateway.address) as one:
-        yield one
-    gateway.wait_idle()
-
-
 def test_rings_then_answers(gateway: GatewayProcess, caller: Caller) -> None:
     call = caller.dial("ring")
     ringing = call.wait_status(180)

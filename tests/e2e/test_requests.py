@@ -44,12 +44,6 @@ def gateway() -> Iterator[GatewayProcess]:
         yield running
 
 
-@pytest.fixture
-def caller(gateway: GatewayProcess) -> Iterator[Caller]:
-    with Caller(gateway.address) as one:
-        yield one
-
-
 @pytest.mark.parametrize("method", ["SUBSCRIBE", "MESSAGE", "REFER", "REGISTER", "PUBLISH", "NOTIFY", "HELLO"])
 def test_a_strangers_request_is_refused(caller: Caller, method: str) -> None:
     headers = {"Event": "presence", "Refer-To": "<sip:victim@127.0.0.9>"}
