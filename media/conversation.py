@@ -15,6 +15,7 @@ from media.bargein import (
     PausePlayout,
     ResumePlayout,
 )
+from media.ear import Ear
 from media.events import (
     AgentStalledError,
     CallEndedError,
@@ -36,10 +37,6 @@ from media.leg import Leg, Pcm
 from media.listening import Stream, next_event
 from media.playout import MAX_AHEAD_MS, Cut, Playout
 from media.utterance import Spoken, Utterance, speak
-from media.vad import VoiceDetector
-
-NO_FRAME_MS = 200
-"""A caller whose packets stop while speaking (loss, silence suppression) is silent after this long."""
 
 
 @dataclass(slots=True)
@@ -65,20 +62,15 @@ class Conversation:
 
     __slots__ = (
         "_consumer",
-        "_detector",
+        "_ear",
         "_failure",
         "_floor",
-        "_frame_ms",
-        "_frame_samples",
         "_hang_up",
         "_hanging_up",
         "_lanes",
-        "_last_frame_s",
         "_leg",
-        "_loop",
         "_playout",
         "_settings",
-        "_watch",
         "counters",
         "ended",
         "hung_up",
@@ -96,24 +88,19 @@ class Conversation:
         hang_up: Callable[[], object] | None = None,
     ) -> None:
         """Take over the leg, inside a running loop; `hang_up` is called when the agent wants the call to end now."""
-        self._loop = asyncio.get_running_loop()
         self._leg = leg
         self._settings = barge_in or BargeInSettings()
         self._floor = FloorControl(self._settings)
         is_off = self._settings.mode is BargeIn.OFF
         self._playout = Playout(leg, max_ahead_ms, None if is_off else self._floor.on_agent_started)
         # Nothing depends on voice detection while nobody is to be interrupted and nobody takes events.
-        self._detector = None if is_off else self._new_detector()
+        self._ear = None if is_off else self._new_ear()
         self._lanes = Lanes()
         self._consumer: Callable[[Pcm], object] | None = None
-        self._frame_samples = leg.rate_hz // 50
-        self._frame_ms = 20
         self._hang_up = hang_up
-        self._watch: asyncio.TimerHandle | None = None
-        self._last_frame_s = 0.0
         self._hanging_up = False
         self._failure: Exception | None = None
-        self.ended: asyncio.Future[None] = self._loop.create_future()
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when nothing can be said or heard any more; to be waited for, never cancelled."""
         self.rate_hz = leg.rate_hz
         self.info = info or CallInfo()
@@ -122,8 +109,8 @@ class Conversation:
         self.counters = Counters()
         leg.listener = self
 
-    def _new_detector(self) -> VoiceDetector:
-        return VoiceDetector(self._leg.rate_hz, self._settings.aggressiveness, self._settings.floor_dbfs)
+    def _new_ear(self) -> Ear:
+        return Ear(self._leg.rate_hz, self._settings, self._floor, self._act)
 
     # -- the agent hears ----------------------------------------------------------------------------------------------
 
@@ -165,8 +152,8 @@ class Conversation:
 
     def listen(self) -> None:
         """Have the caller's speech detected from now on, also if no barge-in needs it; `events` does so itself."""
-        if self._detector is None:
-            self._detector = self._new_detector()
+        if self._ear is None and not self.over:
+            self._ear = self._new_ear()
 
     def take_note(self) -> None:
         """The agent has gone on listening; if it has passed an interruption by, it may speak again."""
@@ -349,20 +336,17 @@ class Conversation:
             return
         self.agent_ended()
         self._playout.end(reason)
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
+        if self._ear is not None:
+            self._ear.close()
+            self._ear = None  # it knows us
         self.ended.set_result(None)
 
     # -- the leg tells ------------------------------------------------------------------------------------------------
 
     def on_frame(self, pcm: Pcm) -> None:
         """Take one frame of the caller's voice its whole way."""
-        detector = self._detector
-        if detector is not None:
-            voice = detector.is_voice(pcm)
-            if voice or self._floor.busy:
-                self._on_activity(voice, len(pcm))
+        if self._ear is not None:
+            self._ear.hear(pcm)
         consumer = self._consumer
         if consumer is None:
             self._lanes.put_audio(pcm)
@@ -397,31 +381,6 @@ class Conversation:
         self._emit(MediaSilent(silent_ms))
 
     # -- who has the floor --------------------------------------------------------------------------------------------
-
-    def _on_activity(self, voice: bool, samples: int) -> None:  # noqa: FBT001 - once per frame; a keyword costs more
-        duration_ms = self._frame_ms if samples == self._frame_samples else samples * 1_000 // self.rate_hz
-        actions = self._floor.on_voice(duration_ms) if voice else self._floor.on_silence(duration_ms)
-        self._last_frame_s = self._loop.time()
-        if self._watch is None:
-            self._watch = self._loop.call_later(NO_FRAME_MS / 1_000, self._on_watch)
-        if actions:
-            self._act(actions)
-
-    def _on_watch(self) -> None:
-        """Count silence when no frame came: packets that stop must not leave the agent held for ever."""
-        self._watch = None
-        if not self._floor.busy or self.over:
-            return
-        due_s = self._last_frame_s + NO_FRAME_MS / 1_000
-        now_s = self._loop.time()
-        if now_s >= due_s:
-            silent_ms = round((now_s - self._last_frame_s) * 1_000)
-            self._last_frame_s = now_s
-            due_s = now_s + NO_FRAME_MS / 1_000
-            self._act(self._floor.on_silence(silent_ms))
-            if not self._floor.busy or self.over:
-                return
-        self._watch = self._loop.call_at(due_s, self._on_watch)
 
     def _act(self, actions: tuple[Action, ...]) -> None:
         for action in actions:
