@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -85,13 +86,17 @@ async def check_plays_all_and_tells_it_drained_once(rig: LegRig) -> None:
 
 async def check_drained_waits_a_frame_for_more(rig: LegRig) -> None:
     notes = rig.leg.listener = Notes()
+    loop = asyncio.get_running_loop()
+    late = 0
     await rig.elapse(10)
     for _ in range(10):  # each of them empties the queue
+        played_s = loop.time()
         rig.leg.play(sound(rig.leg, 20))
         await rig.elapse(20)
-    assert notes.drained == 0
+        late += loop.time() - played_s > 0.03  # where time is real, more may pass: then it was silent in between
+    assert notes.drained <= late
     await rig.elapse(60 + rig.slack_ms)
-    assert notes.drained == 1
+    assert 1 <= notes.drained <= 1 + late
 
 
 async def check_drained_is_told_while_paused(rig: LegRig) -> None:
@@ -118,7 +123,7 @@ async def check_marks_come_in_order_after_their_audio(rig: LegRig) -> None:
     for mark in range(1, 5):
         rig.leg.play(sound(rig.leg, 60), mark)
     await rig.elapse(100)
-    assert notes.marks in ([], [1])
+    assert len(notes.marks) <= played_ms(rig) / 60
     await rig.elapse(180 + rig.slack_ms)
     assert notes.marks == [1, 2, 3, 4]
 
@@ -130,8 +135,8 @@ async def check_an_empty_mark_follows_what_is_queued(rig: LegRig) -> None:
     assert notes.marks == [1]
     rig.leg.play(sound(rig.leg, 100))
     rig.leg.play(sound(rig.leg, 0), 2)
-    await rig.elapse(20 + rig.slack_ms)
-    assert notes.marks == [1]
+    await rig.elapse(20)
+    assert notes.marks == [1] or played_ms(rig) == 100
     await rig.elapse(120 + rig.slack_ms)
     assert notes.marks == [1, 2]
 
