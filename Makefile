@@ -36,6 +36,7 @@ run: $(VENV)/installed ## Start the gateway (CONFIG=file.yaml; without it, on lo
 $(VENV)/installed: pyproject.toml constraints.txt $(ENGINE_SOURCES) $(PJSIP_SOURCES)
 	@$(PACKAGES) $(BASE_PACKAGES) media/pjsip/packages.txt systemd/packages.txt
 	@test -x $(BIN)/pip || { $(PYTHON) -m venv $(VENV) && $(BIN)/pip install -q -U pip; }
+	@rm -f build/cp3*/CMakeCache.txt  # it names the PJSIP of the last time
 	@pjsip=$$($(PYTHON) media/pjsip/build.py) && \
 	echo "installing Offhook in $(VENV)" && \
 	$(BIN)/pip install -q 'scikit-build-core>=0.10' 'nanobind>=2.4' 'cmake>=3.25' ninja setuptools wheel && \
