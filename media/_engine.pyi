@@ -16,7 +16,7 @@ class Tuning:
         self,
         *,
         reorder_ms: int = 40,
-        fill_after_ms: int = 80,
+        fill_after_ms: int = 60,
         silent_after_ms: int = 5000,
         playout_limit_ms: int = 120_000,
     ) -> None: ...

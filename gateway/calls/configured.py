@@ -39,6 +39,7 @@ def endpoint_config(settings: Settings, trunks: tuple[TrunkAccount, ...], user_a
         rtp_last_port=media.rtp_ports.last,
         user_agent=sip.user_agent or user_agent,
         codecs=sip.codecs,
+        jitter_buffer_ms=max(200, media.reorder_ms + 160),
         max_calls=settings.limits.calls + _SPARE_CALLS,
         trunks=tuple(_with_addresses(trunk) for trunk in trunks),
         nameservers=_nameservers(trunks),
@@ -50,7 +51,7 @@ def tuning(settings: Settings) -> _engine.Tuning:
     no_media_s = settings.media.no_media_timeout_s
     return _engine.Tuning(
         reorder_ms=settings.media.reorder_ms,
-        fill_after_ms=settings.media.reorder_ms + 40,
+        fill_after_ms=settings.media.reorder_ms + 20,
         silent_after_ms=round(no_media_s * 1000) if no_media_s > 0 else _NEVER_MS,
     )
 

@@ -64,6 +64,8 @@ class EndpointConfig:
     user_agent: str
     codecs: tuple[str, ...]
     """Preferred first, by encoding name; no other is offered or accepted."""
+    jitter_buffer_ms: int
+    """How deep; the engine empties it on arrival, but for what waits for a packet that was overtaken."""
     max_calls: int
     trunks: tuple[TrunkAccount, ...]
     nameservers: tuple[str, ...]
@@ -407,7 +409,7 @@ def _endpoint_config(config: EndpointConfig) -> pj.EpConfig:
     media.ecTailLen = 0
     media.jbInit = media.jbMinPre = 0
     media.jbMaxPre = 1
-    media.jbMax = 200  # ms; the engine empties it on arrival, but for what waits for a packet that was overtaken
+    media.jbMax = config.jitter_buffer_ms
     media.jbDiscardAlgo = pj.PJMEDIA_JB_DISCARD_NONE
     return endpoint
 

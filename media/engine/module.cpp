@@ -68,7 +68,7 @@ void bind_values(nb::module_& m) {
                 new (self) Tuning{reorder_ms * 1'000'000, fill_after_ms * 1'000'000, silent_after_ms * 1'000'000,
                                   playout_limit_ms};
             },
-            nb::kw_only(), "reorder_ms"_a = 40, "fill_after_ms"_a = 80, "silent_after_ms"_a = 5000,
+            nb::kw_only(), "reorder_ms"_a = 40, "fill_after_ms"_a = 60, "silent_after_ms"_a = 5000,
             "playout_limit_ms"_a = 120'000);
     nb::class_<Position>(m, "Position")
         .def_ro("played_samples", &Position::played_samples)

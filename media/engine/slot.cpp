@@ -13,7 +13,10 @@ namespace {
 
 constexpr std::int64_t kMillisecond_ns = 1'000'000;
 constexpr std::int64_t kDigitEnd_ns = 150 * kMillisecond_ns;  // all three end packets lost (RFC 4733 section 2.5.1.4)
-constexpr unsigned kSegmentSlack_ms = 1;                      // a packet's duration and timestamp, each cut to whole ms
+// A segment of a press that goes on in another lasts 0xFFFF of RTP's clock, 1,365 ms at Opus' and 8,191 at G.711's. The
+// next one begins up to a packet after what was said last, and some packets get lost.
+constexpr unsigned kSegment_ms = 1200;
+constexpr unsigned kSegmentSlack_ms = 60;
 constexpr unsigned kMaxPeriod_ms = 120;
 constexpr unsigned kOpusRecovers = 12;  // packets in a row, then pjmedia gives single frames of silence (MAX_PLC_MSEC)
 
@@ -107,7 +110,7 @@ void Slot::attach(pjmedia_stream* stream) {
     last_packet_ns_ = monotonic_ns();
     gap_since_ns_ = decoded_ahead_samples_ = filled_samples_ = 0;
     stand_ins_ = 0;
-    silence_ = false;
+    silence_ = jumped_ = false;
     JitterBufferLock jitter_buffer(stream_);
     pjmedia_jbuf_set_fixed(stream_->jb, 0);
     pjmedia_jbuf_set_keep_origin(stream_->jb, PJ_TRUE);
@@ -271,13 +274,14 @@ void Slot::keep_time(std::int64_t now_ns) {
         inbox_->put_event(id_, Kind::Silent, (now_ns - last_packet_ns_) / kMillisecond_ns);
     }
     if (gap_since_ns_ != 0) return receive(now_ns);
-    if (!heard_ || now_ns - last_frame_ns_ <= tuning_.fill_after_ns) return;
+    if (!heard_ || now_ns - heard_until_ns_ <= tuning_.fill_after_ns) return;
     // Whoever listens needs a steady flow of time: a recogniser finds the end of speech in silence.
+    std::int64_t ahead_samples = 0;
+    const Head head = look(ahead_samples);
+    if (head != Head::Empty && decoded_ahead_samples_ < frame_samples_) return receive(now_ns);  // it comes just now
     silence_ = true;
-    const bool next_packet = decoded_ahead_samples_ < frame_samples_;
-    stand_in(counters_.frames_filled);
-    if (next_packet) filled_samples_ += frame_samples_ + decoded_ahead_samples_;
-    last_frame_ns_ += std::int64_t{period_ms_} * kMillisecond_ns;
+    filled_samples_ += stand_in(counters_.frames_filled, ahead_samples);
+    heard_until_ns_ += period_ns();
 }
 
 // ---- the receiving thread ------------------------------------------------------------------------------
@@ -287,7 +291,7 @@ void Slot::on_packet(void* slot) {
     const std::int64_t now_ns = monotonic_ns();
     std::lock_guard lock(self->receive_);
     if (self->stream_ == nullptr) return;
-    if (!std::exchange(self->heard_, true)) self->last_frame_ns_ = now_ns;
+    if (!std::exchange(self->heard_, true)) self->heard_until_ns_ = now_ns;
     self->told_silent_ = false;
     self->last_packet_ns_ = now_ns;
     self->receive(now_ns);
@@ -295,7 +299,7 @@ void Slot::on_packet(void* slot) {
 
 // Delivers all frames that are in order, and what stands in for a packet that was waited for long enough.
 void Slot::receive(std::int64_t now_ns) {
-    for (;;) {
+    for (std::int64_t heard_ns = period_ns();; heard_ns += period_ns()) {
         std::int64_t ahead_samples = 0;
         const Head head = look(ahead_samples);
         if (head == Head::Empty) break;
@@ -303,18 +307,19 @@ void Slot::receive(std::int64_t now_ns) {
             if (gap_since_ns_ == 0) gap_since_ns_ = now_ns;
             // After a silence that was filled, what is missing was never sent: nobody waits for it.
             if (!silence_ && now_ns - gap_since_ns_ < tuning_.reorder_ns) return;
-            stand_in(silence_ ? counters_.frames_filled : counters_.frames_concealed);
+            stand_in(silence_ ? counters_.frames_filled : counters_.frames_concealed, ahead_samples);
         } else if (stand_ins_ > 0 && decoded_ahead_samples_ >= frame_samples_) {  // the rest of a packet made up
-            stand_in(silence_ ? counters_.frames_filled : counters_.frames_concealed);
+            stand_in(silence_ ? counters_.frames_filled : counters_.frames_concealed, ahead_samples);
         } else {
-            if (head == Head::Later) fill_until(now_ns);
+            if (std::exchange(jumped_, false) && silence_) fill_until(now_ns);
             deliver();
             decoded_ahead_samples_ = ahead_samples - frame_samples_;
             filled_samples_ = gap_since_ns_ = 0;
             stand_ins_ = 0;
             silence_ = false;
         }
-        last_frame_ns_ = now_ns;
+        // A packet may hold several frames. More at once are what the network held up.
+        heard_until_ns_ = now_ns + std::min(heard_ns, kMaxPeriod_ms * kMillisecond_ns);
     }
     gap_since_ns_ = 0;
 }
@@ -322,67 +327,64 @@ void Slot::receive(std::int64_t now_ns) {
 // An empty jitter buffer remembers for as long as it is deep what comes next. After a longer silence it takes the first
 // packet as it comes, and the clock alone knows how much of the silence was not filled yet.
 void Slot::fill_until(std::int64_t now_ns) {
-    const std::int64_t period_ns = std::int64_t{period_ms_} * kMillisecond_ns;
     std::fill(rx_frame_.begin(), rx_frame_.end(), std::int16_t{0});
-    for (; 2 * (now_ns - last_frame_ns_) >= 3 * period_ns; last_frame_ns_ += period_ns) {
+    for (; 2 * (now_ns - heard_until_ns_) >= period_ns(); heard_until_ns_ += period_ns()) {
         put_frame();
         ++counters_.frames_filled;
     }
 }
 
-// Is there a whole frame at the head of the jitter buffer?
+// Is there a whole frame at the head of the jitter buffer? `ahead_samples`: what is there, in order.
 Slot::Head Slot::look(std::int64_t& ahead_samples) {
     JitterBufferLock jitter_buffer(stream_);
+    if (pjmedia_jbuf_take_jump(stream_->jb)) jumped_ = true;
     pj_uint32_t bit_info = 0;
-    int index = 0;
-    const auto type_at = [&](unsigned offset) {
-        char type = 0;
-        pjmedia_jbuf_peek_frame(stream_->jb, offset, nullptr, nullptr, &type, &bit_info, nullptr, &index);
-        return type;
-    };
     // In place of these, silence was delivered when it was due.
-    while (filled_samples_ >= decoded_samples_ && type_at(0) == PJMEDIA_JB_MISSING_FRAME) {
+    while (filled_samples_ >= decoded_samples_ && type_at(0, bit_info) == PJMEDIA_JB_MISSING_FRAME) {
         pjmedia_jbuf_remove_frame(stream_->jb, 1);
         filled_samples_ -= decoded_samples_;
-        ++next_index_;
     }
-    bool later = false;
     ahead_samples = decoded_ahead_samples_;
     for (unsigned i = 0; ahead_samples < frame_samples_; ++i) {
-        const char type = type_at(i);
+        const char type = type_at(i, bit_info);
         if (type == PJMEDIA_JB_MISSING_FRAME) return Head::Gap;
         if (type != PJMEDIA_JB_NORMAL_FRAME) return Head::Empty;
-        if (opus_ && bit_info != 0) decoded_samples_ = bit_info;  // said once, when it changes
+        if (opus_ && bit_info != 0) decoded_samples_ = bit_info;
         ahead_samples += decoded_samples_;
-        later = later || (i == 0 && silence_ && index != next_index_);
     }
-    if (ahead_samples > decoded_ahead_samples_) next_index_ = index + 1;
-    return later ? Head::Later : Head::Ready;
+    return Head::Ready;
 }
 
-// Delivers a frame that the peer did not send.
-void Slot::stand_in(std::uint64_t& counter) {
-    // Opus makes up as much as a packet holds, and keeps for the next frames what exceeds this one.
-    if (decoded_ahead_samples_ >= frame_samples_)
-        decoded_ahead_samples_ -= frame_samples_;
-    else if (opus_ && decoded_samples_ > frame_samples_ &&
-             stand_ins_ * frame_samples_ < kOpusRecovers * decoded_samples_)
-        decoded_ahead_samples_ = decoded_samples_ - frame_samples_;
-    else
-        decoded_ahead_samples_ = 0;
+char Slot::type_at(unsigned offset, pj_uint32_t& bit_info) const {
+    char type = 0;
+    pjmedia_jbuf_peek_frame(stream_->jb, offset, nullptr, nullptr, &type, &bit_info, nullptr, nullptr);
+    return type;
+}
+
+// Delivers a frame of which the peer sent no more than `ahead_samples`. Returns how many samples were made up: Opus
+// makes up as much as a packet holds, and keeps for the next frames what exceeds this one.
+std::int64_t Slot::stand_in(std::uint64_t& counter, std::int64_t ahead_samples) {
+    const std::int64_t needed_samples = std::max<std::int64_t>(frame_samples_ - ahead_samples, 0);
+    const bool by_packets = opus_ && stand_ins_ * frame_samples_ < kOpusRecovers * decoded_samples_;
+    const std::int64_t unit = by_packets ? decoded_samples_ : 1;
+    const std::int64_t made_up_samples = (needed_samples + unit - 1) / unit * unit;
+    decoded_ahead_samples_ = ahead_samples + made_up_samples - frame_samples_;
     deliver(true);
     ++stand_ins_;
     ++counter;
+    return made_up_samples;
 }
 
 void Slot::deliver(bool made_up) {
     if (stand_ins_ == 0) rx_frame_.swap(last_frame_);
+    const std::uint32_t missing = made_up && !opus_ ? missing_entries() : 0;
     pjmedia_frame frame{};
     frame.buf = rx_frame_.data();
     frame.size = rx_frame_.size() * sizeof(std::int16_t);
     if (pjmedia_port_get_frame(&stream_->port, &frame) != PJ_SUCCESS || frame.type != PJMEDIA_FRAME_TYPE_AUDIO)
         std::fill(rx_frame_.begin(), rx_frame_.end(), std::int16_t{0});
-    if (made_up && !opus_) conceal();
+    for (unsigned entry = 0; entry * decoded_samples_ < frame_samples_; ++entry)
+        if ((missing >> entry & 1) != 0) conceal(entry * decoded_samples_, decoded_samples_);
     put_frame();
 }
 
@@ -394,17 +396,24 @@ void Slot::put_frame() {
 // The last frame that the peer sent, again and again, faded to silence over three. PJMEDIA's own concealment sounds
 // better and costs 5 ms of delay on every frame of every call (PJMEDIA_WSOLA_DELAY_MSEC), so the codecs' `plc` is
 // switched off.
-void Slot::conceal() {
+void Slot::conceal(unsigned first_sample, unsigned samples) {
     constexpr unsigned kFade_frames = 3;
-    if (stand_ins_ >= kFade_frames) {
-        std::fill(rx_frame_.begin(), rx_frame_.end(), std::int16_t{0});
-        return;
-    }
     const auto fade_samples = static_cast<float>(kFade_frames * frame_samples_);
-    auto faded_samples = static_cast<float>(stand_ins_ * frame_samples_);
-    for (std::size_t i = 0; i < rx_frame_.size(); ++i, ++faded_samples)
-        rx_frame_[i] =
-            static_cast<std::int16_t>(static_cast<float>(last_frame_[i]) * (1 - faded_samples / fade_samples));
+    for (unsigned i = first_sample; i < std::min(first_sample + samples, frame_samples_); ++i) {
+        const auto faded_samples = static_cast<float>(stand_ins_ * frame_samples_ + i);
+        const float gain = std::max(1 - faded_samples / fade_samples, 0.0F);
+        rx_frame_[i] = static_cast<std::int16_t>(static_cast<float>(last_frame_[i]) * gain);
+    }
+}
+
+// Of the jitter buffer's entries that make the next frame, those that are not there. An entry of G.711 is 10 ms.
+std::uint32_t Slot::missing_entries() {
+    JitterBufferLock jitter_buffer(stream_);
+    std::uint32_t missing = 0;
+    pj_uint32_t bit_info = 0;
+    for (unsigned entry = 0; entry * decoded_samples_ < frame_samples_; ++entry)
+        if (type_at(entry, bit_info) != PJMEDIA_JB_NORMAL_FRAME) missing |= 1U << entry;
+    return missing;
 }
 
 // One press has one timestamp in all its packets (RFC 4733 section 2.2.2), in those too that the network held up, or
@@ -415,7 +424,9 @@ void Slot::on_dtmf(pjmedia_stream* stream, void* slot, const pjmedia_stream_dtmf
     if (self->stream_ != common(stream)) return;
     Digit& digit = self->digit_;
     const bool update = (event->flags & PJMEDIA_STREAM_DTMF_IS_UPDATE) != 0;
-    const bool segment = event->timestamp - (digit.timestamp_ms + digit.ms - digit.earlier_ms) <= kSegmentSlack_ms;
+    const unsigned segment_ms = digit.ms - digit.earlier_ms;
+    const bool segment =
+        segment_ms >= kSegment_ms && event->timestamp - digit.timestamp_ms - segment_ms <= kSegmentSlack_ms;
     const bool same = digit.code == static_cast<char>(event->digit) &&
                       (event->timestamp == digit.timestamp_ms || (digit.pressed && (update || segment)));
     if (same && !digit.pressed) return;
@@ -424,8 +435,8 @@ void Slot::on_dtmf(pjmedia_stream* stream, void* slot, const pjmedia_stream_dtmf
         digit = {static_cast<char>(event->digit), true, event->timestamp, 0, 0, 0};
     } else if (!update && event->timestamp != digit.timestamp_ms) {
         digit.earlier_ms = digit.ms;
-        digit.timestamp_ms = event->timestamp;
     }
+    digit.timestamp_ms = event->timestamp;
     digit.ms = digit.earlier_ms + event->duration;
     digit.heard_ns = monotonic_ns();
     if ((event->flags & PJMEDIA_STREAM_DTMF_IS_END) != 0) self->end_digit();

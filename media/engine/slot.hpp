@@ -14,8 +14,8 @@
 namespace offhook {
 
 struct Tuning {
-    std::int64_t reorder_ns = 40'000'000;          // how long a missing packet is waited for
-    std::int64_t fill_after_ns = 80'000'000;       // from then on silence stands in for a peer that sends nothing
+    std::int64_t reorder_ns = 40'000'000;     // how long a missing packet is waited for
+    std::int64_t fill_after_ns = 60'000'000;  // after the last sound, silence stands in for a peer that sends nothing
     std::int64_t silent_after_ns = 5'000'000'000;  // then asyncio is told, once for each silence
     unsigned playout_limit_ms = 120'000;           // the most an agent may queue ahead
 };
@@ -76,10 +76,11 @@ public:
     SlotId id() const { return id_; }
     unsigned rate_hz() const { return rate_hz_; }
     unsigned period_ms() const { return period_ms_; }
+    std::int64_t period_ns() const { return std::int64_t{period_ms_} * 1'000'000; }
     unsigned attachment() const { return attachment_; }  // SIP thread
 
 private:
-    enum class Head { Ready, Later, Gap, Empty };
+    enum class Head { Ready, Gap, Empty };
 
     // The last one that the peer pressed.
     struct Digit {
@@ -103,10 +104,12 @@ private:
     void fill_until(std::int64_t now_ns);
     void keep_time(std::int64_t now_ns);
     Head look(std::int64_t& ahead_samples);
-    void stand_in(std::uint64_t& counter);
+    char type_at(unsigned offset, pj_uint32_t& bit_info) const;
+    std::int64_t stand_in(std::uint64_t& counter, std::int64_t ahead_samples);
     void deliver(bool made_up = false);
     void put_frame();
-    void conceal();
+    void conceal(unsigned first_sample, unsigned samples);
+    std::uint32_t missing_entries();
     void end_digit();
     void add_stream_counters(Counters& counters) const;
 
@@ -145,9 +148,9 @@ private:
     bool told_silent_ = false;
     bool silence_ = false;  // it stands in for what the peer does not send
     std::int64_t last_packet_ns_ = 0;
-    std::int64_t last_frame_ns_ = 0;
+    std::int64_t heard_until_ns_ = 0;         // by then, a listener who began at once has heard all that was delivered
     std::int64_t gap_since_ns_ = 0;           // 0: what comes next is not missing
-    int next_index_ = 0;                      // in the jitter buffer, of the packet after the last one delivered
+    bool jumped_ = false;                     // the jitter buffer has forgotten what was to come next
     std::int64_t decoded_ahead_samples_ = 0;  // left in the decoder of a codec whose packets exceed a frame
     std::int64_t filled_samples_ = 0;         // delivered in place of packets that did not come
     Digit digit_;

@@ -61,6 +61,7 @@ def _config(port: int) -> EndpointConfig:
         rtp_last_port=first + _RTP_PORTS - 1,
         user_agent="leg",
         codecs=("PCMU",),
+        jitter_buffer_ms=200,
         max_calls=4,
         trunks=(),
         nameservers=(),

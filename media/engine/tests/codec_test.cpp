@@ -172,6 +172,21 @@ TEST_P(OpusTest, MendsALossFromThePacketAfterIt) {
     EXPECT_EQ(slot->counters().frames_concealed, concealed);
 }
 
+TEST_P(OpusTest, KnowsTheLengthOfPacketsThatBeganBeforeItListened) {
+    engine.emplace(Tuning{}, 1);
+    call.emplace(kOpus);
+    voice.emplace(call->peer, kOpus);
+    for (int i = 0; i < 2; ++i) voice->send(speaker.packet(), GetParam());
+    sleep_ms(30);
+    slot = engine->open();
+    engine->attach(slot, call->stream);
+    ear.emplace(engine->inbox());
+    speak(12);
+    ear->listen(30);
+    EXPECT_EQ(ear->count(Kind::Frame), 12 * GetParam() / 20);
+    EXPECT_EQ(slot->counters().frames_concealed, 0U);
+}
+
 TEST_P(OpusTest, MeasuresJitterByItsClock) {
     if (GetParam() != 20) return;  // one length shows it
     start(kOpus);

@@ -119,11 +119,29 @@ TEST_F(DtmfTest, TellsADigitTwiceThatCameInOnePacketTwice) {
 TEST_F(DtmfTest, TellsALongPressOnce) {
     // Its packets say up to 8,191 ms; what goes on after that has a timestamp of its own, and no marker.
     event(2, 8000, false, true);
-    event(2, 8191, false);
-    pass(8191);
+    event(2, 8180, false);
+    voice->head.timestamp += 0xFFFF;
     event(2, 40, false);
     event(2, 60, true);
-    EXPECT_EQ(heard(1), (std::vector<Press>{{'2', 8251}}));
+    EXPECT_EQ(heard(1), (std::vector<Press>{{'2', 8240}}));
+}
+
+TEST_F(DtmfTest, TellsADigitOnceWhoseTimestampMoves) {
+    // As some gateways send it on purpose, for a carrier that wants it so.
+    for (const unsigned ms : {20, 40, 60}) {
+        event(3, ms, false);
+        pass(20);
+    }
+    for (int i = 0; i < 3; ++i) event(3, 80, true);
+    for (const unsigned ms : {20, 40, 60}) {
+        event(4, ms, false);
+        pass(20);
+    }
+    for (int i = 0; i < 3; ++i) {
+        event(4, 80, true);
+        pass(20);
+    }
+    EXPECT_EQ(heard(2), (std::vector<Press>{{'3', 80}, {'4', 80}}));
 }
 
 TEST_F(DtmfTest, TellsADigitOnceThatIsPressedWhileTheMediaChange) {

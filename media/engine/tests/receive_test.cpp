@@ -194,6 +194,23 @@ TEST_F(ReceiveTest, DeliversAllOfABurstAfterAStall) {
     EXPECT_LE(slot->counters().frames_filled, filled + 1) << "what comes late was not silence";
 }
 
+TEST_F(ReceiveTest, KeepsHalfAFrameThatAStallCameAfter) {
+    start();
+    settle();
+    for (std::uint8_t label = 1; label <= 5; ++label) voice->say(label, 10);
+    ear->listen(300);  // the network holds packets back
+    const std::uint64_t filled = slot->counters().frames_filled;
+    for (std::uint8_t label = 6; label <= 15; ++label) voice->say(label, 10);
+    ear->listen(30);
+    EXPECT_LE(slot->counters().frames_filled, filled + 1) << "what comes late was not silence";
+    for (std::uint8_t label = 1; label <= 14; ++label) {
+        std::size_t samples = 0;
+        for (const Heard& frame : ear->of(Kind::Frame))
+            samples += std::count(frame.pcm.begin(), frame.pcm.end(), label_pcm(label));
+        EXPECT_GE(samples, 80U) << "of packet " << int{label};
+    }
+}
+
 class ReceivePtimeTest : public ReceiveTest, public ::testing::WithParamInterface<unsigned> {};
 
 TEST_P(ReceivePtimeTest, TakesPacketsOfAnyLength) {
@@ -225,6 +242,45 @@ TEST_P(ReceivePtimeTest, KeepsTimeOverALossOfPacketsOfAnyLength) {
     ASSERT_TRUE(ear->frames(12 * ms / 20));
     ear->listen(30);
     EXPECT_EQ(ear->count(Kind::Frame), 12 * ms / 20);
+}
+
+TEST_P(ReceivePtimeTest, PutsNothingBetweenPacketsThatComeInTime) {
+    start();
+    const unsigned ms = GetParam();
+    const unsigned late_ms = 25;
+    for (std::uint8_t label = 1; label <= 10; ++label) {  // every other one is late, none too late
+        if (label % 2 == 0) ear->listen(late_ms);
+        voice->say(label, ms);
+        ear->listen(label % 2 == 0 ? std::max(ms, late_ms) - late_ms : ms);
+    }
+    ear->listen(20);
+    EXPECT_EQ(slot->counters().frames_filled, 0U);
+    EXPECT_EQ(slot->counters().frames_concealed, 0U);
+    EXPECT_EQ(ear->count(Kind::Frame), 10 * ms / 20);
+}
+
+TEST_P(ReceivePtimeTest, MakesUpNoMoreThanWasLost) {
+    start();
+    settle();
+    const unsigned ms = GetParam();
+    // What stands in fades the sound before it: that is the quietest, and passes no other's level.
+    const auto label = [](unsigned packet) { return static_cast<std::uint8_t>(packet == 5 ? 20 : 100 + packet); };
+    for (unsigned packet = 1; packet <= 12; ++packet) {
+        if (packet == 6)
+            voice->lose(ms);
+        else
+            voice->say(label(packet), ms);
+        ear->listen(ms / 2);
+    }
+    ear->frames(12 * ms / 20);
+    ear->listen(30);
+    for (unsigned packet = 1; packet <= 12; ++packet) {
+        if (packet == 5 || packet == 6) continue;
+        std::size_t samples = 0;
+        for (const Heard& frame : ear->of(Kind::Frame))
+            samples += std::count(frame.pcm.begin(), frame.pcm.end(), label_pcm(label(packet)));
+        EXPECT_EQ(samples, ms * 8) << "of packet " << packet;
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(Ms, ReceivePtimeTest, ::testing::Values(10, 20, 30, 40, 60));
