@@ -156,10 +156,16 @@ class ThreadLanes(Lanes):
             while (consumer := self.consumer) is not None and self._audio:
                 self.taken += 1
                 consumer(self._audio.popleft())
+        except CallEndedError:
+            self.consumer = _ignore
         except BaseException as error:  # noqa: BLE001 - the agent's own code, at the edge of its call
             self.consumer = None
             self.consumer_failed(error)
         super()._wake()
+
+
+def _ignore(_pcm: Pcm) -> None:
+    """The consumer of an agent that has hung up, and plays on what it hears all the same."""
 
 
 class _Gateway:

@@ -22,7 +22,13 @@ from gateway.agents import (
 )
 from gateway.agents.settings import KindSettings
 from media.bargein import BargeIn, BargeInSettings
-from tests.conformance.agent import AGENT_CHECKS, PATIENCE_S, AgentCase, check_hears_and_speaks
+from tests.conformance.agent import (
+    AGENT_CHECKS,
+    PATIENCE_S,
+    AgentCase,
+    check_hangs_up_on_a_key_after_its_last_words,
+    check_hears_and_speaks,
+)
 from tests.virtual_time import run_virtual
 
 OFF = BargeInSettings(mode=BargeIn.OFF)
@@ -71,6 +77,13 @@ def test_user_class_in_a_thread(name: str, check: Check) -> None:
 
 def test_inline_consumer_in_a_thread() -> None:
     asyncio.run(check_hears_and_speaks(user("InlineParrot", Isolation.THREAD, OFF)))
+
+
+@pytest.mark.parametrize("ear", ["on_audio", "events"])
+@pytest.mark.parametrize("isolation", Isolation)
+def test_last_words(isolation: Isolation, ear: str) -> None:
+    kind = PythonSettings("tests.component.user_agents:HangsUpOnKey", {"ear": ear}, isolation=isolation)
+    asyncio.run(as_coroutine(check_hangs_up_on_a_key_after_its_last_words, case(kind, OFF)))
 
 
 async def as_coroutine(check: Check, agent: AgentCase) -> None:

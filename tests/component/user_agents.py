@@ -20,6 +20,25 @@ class InlineParrot:
         await call.until_over()
 
 
+class HangsUpOnKey:
+    """Says its last words and hangs up when a key is pressed; its ear is open all the while."""
+
+    def __init__(self, ear):
+        self.ear = ear
+
+    async def run(self, call):
+        import numpy as np
+
+        if self.ear == "on_audio":
+            call.on_audio(call.play)
+        while type(await call.next_event()).__name__ != "Dtmf":
+            pass
+        call.stop()
+        await call.say(np.full(call.rate_hz // 2, 7_000, np.int16))
+        call.hang_up()
+        await call.until_over()
+
+
 class TurnTaker:
     """Says back what was said when the caller has finished."""
 

@@ -30,6 +30,13 @@ class AgentCase:
     rate_hz: int = 8_000
 
 
+LAST_WORDS_MS = 500
+"""How long an agent speaks that hangs up on a key."""
+
+LAST_WORD = 7_000
+"""The value of every sample of it."""
+
+
 @asynccontextmanager
 async def talking(case: AgentCase) -> AsyncIterator[tuple[FakeLeg, Conversation, asyncio.Task[None]]]:
     """A call with the agent; at the end the caller hangs up, and nothing may be left."""
@@ -37,7 +44,8 @@ async def talking(case: AgentCase) -> AsyncIterator[tuple[FakeLeg, Conversation,
     tasks = asyncio.all_tasks()
     leg = FakeLeg(case.rate_hz)
     spec = case.make()
-    call = Conversation(leg, CallInfo(call_id="c1"), spec.settings.effective_barge_in)
+    barge_in = spec.settings.effective_barge_in
+    call = Conversation(leg, CallInfo(call_id="c1"), barge_in, hang_up=lambda: call.caller_hung_up())  # noqa: PLW0108 - no name yet
     running = asyncio.create_task(run_agent(spec, call))
     await asyncio.sleep(0.05)
     yield leg, call, running
@@ -126,6 +134,22 @@ async def check_cancellation_ends_it(case: AgentCase) -> None:
         running.cancel()
         await asyncio.wait({running})  # no longer than cancel_deadline: then it is abandoned, which is looked at above
         assert running.cancelled()
+
+
+async def check_hangs_up_on_a_key_after_its_last_words(case: AgentCase) -> None:
+    """For agents that say `LAST_WORDS_MS` and hang up when a key is pressed."""
+    async with talking(case) as (leg, call, running):
+        await caller_sends(leg, silence(case.rate_hz, 100))
+        call.on_dtmf("#", 100)
+        await caller_sends(leg, silence(case.rate_hz, LAST_WORDS_MS))
+        async with asyncio.timeout(PATIENCE_S):
+            while not call.over:
+                await caller_sends(leg, silence(case.rate_hz, 20))
+        await asyncio.wait_for(running, PATIENCE_S)
+        assert call.failure is None
+        assert call.hung_up
+        assert (leg.heard() == LAST_WORD).sum() == case.rate_hz * LAST_WORDS_MS // 1_000
+        assert call.lanes.frames_dropped == 0
 
 
 AGENT_CHECKS: tuple[Callable[[AgentCase], Awaitable[None]], ...] = (
