@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
@@ -131,4 +132,5 @@ def _factory(settings: AgentSettings) -> Callable[[], Agent]:
             return lambda: SpeakerAgent(kind)
         case PythonSettings():
             user_class = load_class(settings.name, kind)
-            return lambda: user_class(**kind.options)
+            # A copy for each call: what an agent does to a list of its options must not reach the next caller.
+            return lambda: user_class(**copy.deepcopy(dict(kind.options)))

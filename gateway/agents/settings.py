@@ -85,7 +85,7 @@ class PythonSettings:
 
     class_path: str
     options: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
-    """Keyword arguments of the constructor, called anew for each call."""
+    """Keyword arguments of the constructor, called anew for each call, with a deep copy of its own."""
     directory: Path | None = None
     """Where the module is, when it is not installed."""
     isolation: Isolation = Isolation.THREAD

@@ -56,6 +56,16 @@ class TurnTaker:
                     said.clear()
 
 
+class TakesNotes:
+    """Keeps its notes in a list that it was given."""
+
+    def __init__(self, notes):
+        self.notes = notes
+
+    async def run(self, call):
+        pass
+
+
 class Raises:
     async def run(self, call):
         raise ValueError("a fault of its own")

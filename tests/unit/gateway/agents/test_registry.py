@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -44,6 +45,14 @@ def test_every_kind_is_made_anew_for_each_call(tmp_path: Path) -> None:
         assert spec.make() is not spec.make()
     assert [spec.isolation for spec in registry] == [Isolation.NONE] * 3 + [Isolation.THREAD]
     assert registry["a3"].make().greeting_ms == 5  # type: ignore[attr-defined]
+
+
+def test_what_one_call_does_to_its_options_does_not_reach_the_next() -> None:
+    options: dict[str, object] = {"notes": {"caller": ["hello"]}}
+    spec = AgentSpec(AgentSettings("notes", PythonSettings(f"{USERS}:TakesNotes", MappingProxyType(options))))
+    first, second = spec.make(), spec.make()
+    first.notes["caller"].append("my secret")  # type: ignore[attr-defined]
+    assert second.notes == spec.make().notes == {"caller": ["hello"]}  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
