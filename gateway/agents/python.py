@@ -6,6 +6,8 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 from typing import cast
 
 from gateway.agents.agent import Agent
@@ -35,19 +37,42 @@ def load_class(agent: str, settings: PythonSettings) -> Callable[..., Agent]:
     return cast("Callable[..., Agent]", found)
 
 
-def _import(agent: str, module_name: str, settings: PythonSettings) -> object:
+def _import(agent: str, module_name: str, settings: PythonSettings) -> ModuleType:
     if settings.directory is not None:
         if not settings.directory.is_dir():
             raise AgentSetupError(agent, "directory", f"{settings.directory} is not a directory")
         path = str(settings.directory)
-        if path not in sys.path:
-            sys.path.insert(0, path)
+        if path in sys.path:
+            sys.path.remove(path)
+        sys.path.insert(0, path)  # first: others' directories may have a module of this name
     try:
-        return importlib.import_module(module_name)
+        module = importlib.import_module(module_name)
     except Exception as error:
         where = settings.directory or "the installed packages (set 'directory' to where your module is)"
         message = f"cannot import {module_name!r} from {where}: {type(error).__name__}: {error}"
         raise AgentSetupError(agent, "class", message) from error
+    if settings.directory is not None:
+        _check_origin(agent, module_name, module, settings.directory)
+    return module
+
+
+def _check_origin(agent: str, module_name: str, module: ModuleType, directory: Path) -> None:
+    """Refuse a module of the same name from elsewhere.
+
+    A process has one module of a name. To load each directory's under a name of its own would mend its first file only:
+    what that imports from its directory has one name for all again, and nobody would see it.
+    """
+    file: str | None = getattr(module, "__file__", None)
+    is_package = hasattr(module, "__path__")
+    if file is None and is_package:
+        return  # without a file of its own it may be in many places, and has no class
+    parents = Path(file or "/").parents
+    depth = module_name.count(".") + is_package
+    if depth < len(parents) and parents[depth].resolve() == directory.resolve():
+        return
+    where = file or "Python itself"
+    message = f"module {module_name!r} came from {where}, not from {directory}: give yours a name of its own"
+    raise AgentSetupError(agent, "directory", message)
 
 
 def _check_signature(agent: str, settings: PythonSettings, found: type) -> None:

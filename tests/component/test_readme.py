@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import re
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,8 +26,10 @@ FILES = re.compile(r"^```\w+\n# /etc/offhook/(?P<name>\S+)\n(?P<text>.*?)^```$",
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Path:
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The settings, with all else that the README has in `/etc/offhook`."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "mybot", raising=False)  # another test's, from another directory
     printed = {file["name"]: file["text"] for file in FILES.finditer(README.read_text())}
     for name, text in {**printed, "carrier.password": "secret\n"}.items():
         path = tmp_path / name

@@ -87,6 +87,31 @@ def test_a_module_from_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         AgentSpec(AgentSettings("own", PythonSettings("own_agent_module:Own", directory=tmp_path / "none")))
 
 
+def test_two_modules_of_one_name_are_not_taken_for_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    bot = "class Bot:\n    async def run(self, call):\n        pass\n"
+    files = ["twin_agent_module.py", "twin_agent_package/__init__.py", "twin_agent_package/inner.py", "json.py"]
+    for directory in (tmp_path, tmp_path / "support"):
+        (directory / "twin_agent_package").mkdir(parents=True)
+        for file in files:
+            (directory / file).write_text(bot)
+
+    def spec(name: str, directory: Path) -> AgentSpec:
+        return AgentSpec(AgentSettings("mine", PythonSettings(f"{name}:Bot", directory=directory)))
+
+    for name in ("twin_agent_module", "twin_agent_package", "twin_agent_package.inner"):
+        assert spec(name, tmp_path), "whatever directory was used last"
+        assert spec(name, tmp_path / "support" / "..")
+        other = rf"'{name}' came from {tmp_path}/twin.*\.py, not from {tmp_path}/support: give yours a name of its own"
+        with pytest.raises(AgentSetupError, match=other) as caught:
+            spec(name, tmp_path / "support")
+        assert caught.value.field == "directory"
+    with pytest.raises(AgentSetupError, match=r"'json' came from /.*/json/__init__\.py, not from"):
+        spec("json", tmp_path)
+    with pytest.raises(AgentSetupError, match="'sys' came from Python itself, not from"):
+        spec("sys", tmp_path)
+
+
 def test_a_missing_prompt_is_named(tmp_path: Path) -> None:
     with pytest.raises(AgentSetupError, match=r"files: .*menu\.wav: No such file"):
         AgentSpec(AgentSettings("menu", SpeakerSettings((tmp_path / "menu.wav",))))

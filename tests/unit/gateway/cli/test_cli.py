@@ -17,7 +17,7 @@ from gateway.settings import settings_path
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parents[4]
 Output = pytest.CaptureFixture[str]
@@ -28,6 +28,12 @@ def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OFFHOOK_CONFIG", raising=False)
     monkeypatch.setattr("gateway.cli.SYSTEM_FILE", Path("/nonexistent"))
     monkeypatch.setattr("gateway.settings.load.SYSTEM_FILE", Path("/nonexistent"))
+
+
+@pytest.fixture(autouse=True)
+def _no_agents_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "users_agents", raising=False)
 
 
 def usage_error(*arguments: str) -> None:
@@ -71,7 +77,6 @@ class TestCheck:
             "  e: {kind: python, class: users_agents:Fine, directory: .}\n"
         )
         assert main(["check", "--config", str(tmp_path / "g.yaml")]) == 1
-        sys.path.remove(str(tmp_path))
         err = capsys.readouterr().err
         assert re.findall(r"^\S+/(\S+: \S+): ", err, re.MULTILINE) == [
             "g.yaml:3:28: agents.a.class",
@@ -83,7 +88,7 @@ class TestCheck:
         ]
 
     @pytest.fixture
-    def told(self, tmp_path: Path, capsys: Output) -> Iterator[Callable[[str, str], list[str]]]:
+    def told(self, tmp_path: Path, capsys: Output) -> Callable[[str, str], list[str]]:
         """Checks settings and a dialplan `d.yaml`; returns file, place and field of every fault."""
         (tmp_path / "users_agents.py").write_text("")
 
@@ -93,9 +98,7 @@ class TestCheck:
             assert main(["check", "--config", str(tmp_path / "g.yaml")]) == 1
             return re.findall(r"^\S+/(\S+: \S+): ", capsys.readouterr().err, re.MULTILINE)
 
-        yield check
-        if str(tmp_path) in sys.path:
-            sys.path.remove(str(tmp_path))
+        return check
 
     def test_faults_of_settings_agents_and_dialplans_are_told_together(
         self, told: Callable[[str, str], list[str]]
