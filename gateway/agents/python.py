@@ -47,7 +47,7 @@ def _import(agent: str, module_name: str, settings: PythonSettings) -> ModuleTyp
         sys.path.insert(0, path)  # first: others' directories may have a module of this name
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that ends itself would end the gateway, and look like success
         where = settings.directory or "the installed packages (set 'directory' to where your module is)"
         message = f"cannot import {module_name!r} from {where}: {type(error).__name__}: {error}"
         raise AgentSetupError(agent, "class", message) from error

@@ -87,6 +87,14 @@ def test_a_module_from_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         AgentSpec(AgentSettings("own", PythonSettings("own_agent_module:Own", directory=tmp_path / "none")))
 
 
+@pytest.mark.parametrize("status", ["", "0", "'no model'"])
+def test_a_module_that_exits_ends_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "exiting_agent_module.py").write_text(f"import sys\nsys.exit({status})\n")
+    with pytest.raises(AgentSetupError, match=f"cannot import 'exiting_agent_module' from {tmp_path}: SystemExit"):
+        AgentSpec(AgentSettings("mine", PythonSettings("exiting_agent_module:Bot", directory=tmp_path)))
+
+
 def test_two_modules_of_one_name_are_not_taken_for_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [*sys.path])
     bot = "class Bot:\n    async def run(self, call):\n        pass\n"
