@@ -7,6 +7,8 @@ import copy
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
+import structlog
+
 from gateway.agents.agent import Agent
 from gateway.agents.echo import EchoAgent
 from gateway.agents.errors import AgentBusyError, AgentSetupError
@@ -21,6 +23,8 @@ from gateway.agents.settings import (
 )
 from gateway.agents.speaker import SpeakerAgent, check_files
 from gateway.agents.tone import ToneAgent
+
+_log = structlog.get_logger("agents")
 
 ABANDONED_MAX = 16
 """Abandoned runs of one agent (a blocked thread each, perhaps) before it gets no more calls."""
@@ -43,7 +47,7 @@ class AgentSpec:
         self.calls = 0
         """Calls it has now."""
         self.abandoned = 0
-        """Runs that have not ended although they were cancelled."""
+        """Runs that have not ended although they were cancelled, or have returned and leave something behind."""
         self.abandoned_total = 0
         self.failed_total = 0
 
@@ -76,11 +80,13 @@ class AgentSpec:
         finally:
             self.calls -= 1
 
-    def abandon(self, work: asyncio.Future[None]) -> None:
-        """Count a run that does not end, until it does."""
+    def abandon(self, work: asyncio.Future[None], call_id: str) -> None:
+        """Count a run that has not ended within the cancel deadline, until it does."""
         self.abandoned += 1
         self.abandoned_total += 1
         work.add_done_callback(self._on_late_end)
+        deadline_s = self.settings.cancel_deadline_s
+        _log.error("agent.abandoned", agent=self.name, call_id=call_id, deadline_s=deadline_s, abandoned=self.abandoned)
 
     def _on_late_end(self, work: asyncio.Future[None]) -> None:
         self.abandoned -= 1

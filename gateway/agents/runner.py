@@ -113,11 +113,4 @@ async def _end(spec: AgentSpec, call: Conversation, work: asyncio.Future[None]) 
         if not work.cancelled():
             work.exception()  # taken note of: what mattered of it was told before
         return
-    spec.abandon(work)
-    _log.error(
-        "agent.abandoned",
-        agent=spec.name,
-        call_id=call.info.call_id,
-        deadline_s=spec.settings.cancel_deadline_s,
-        abandoned=spec.abandoned,
-    )
+    spec.abandon(work, call.info.call_id)

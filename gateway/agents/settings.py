@@ -110,7 +110,7 @@ class AgentSettings:
     hangup_grace_s: float = 1.0
     """After `Hangup` it may finish by itself for this long, then it is cancelled."""
     cancel_deadline_s: float = 2.0
-    """Cancelled, it must end within this, or it is abandoned."""
+    """Cancelled, it must end within this, or it is abandoned; so must what it leaves in its thread when it returns."""
 
     def __post_init__(self) -> None:
         """Refuse limits that allow nothing.

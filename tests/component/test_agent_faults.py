@@ -253,6 +253,50 @@ def test_blocked_threads_hurt_nobody_and_are_limited() -> None:
     assert not threads()
 
 
+@pytest.mark.parametrize("deadline_s", [0.3, 30])
+def test_what_an_agent_leaves_behind_does_not_keep_its_caller(deadline_s: float) -> None:
+    async def main() -> None:
+        spec = spec_of("LeavesWorkBehind", THREAD, cancel_deadline_s=deadline_s)
+        leg, call, running = begin(spec)
+        await asyncio.wait_for(running, 5)
+        call.close()
+        leg.stop_clock()
+        assert threads()
+        assert spec.abandoned == 0, "it may take as long as one that was cancelled"
+        if deadline_s < 1:
+            async with asyncio.timeout(5):
+                while not spec.abandoned:  # noqa: ASYNC110 - timers are not waited for
+                    await asyncio.sleep(0.01)
+        user_agents.Blocks.released.set()
+        async with asyncio.timeout(5):
+            while spec.abandoned or threads():  # noqa: ASYNC110 - threads end when they do
+                await asyncio.sleep(0.01)
+        assert spec.abandoned_total == (deadline_s < 1)
+
+    user_agents.Blocks.released.clear()
+    asyncio.run(main())
+
+
+def test_a_cancelled_agent_and_what_it_leaves_behind_are_one_abandoned_run() -> None:
+    async def main() -> None:
+        spec = spec_of("LeavesWorkBehind", THREAD, {"stays": True}, hangup_grace_s=0.1, cancel_deadline_s=0.2)
+        leg, call, running = begin(spec)
+        await caller_sends(leg, silence(8_000, 100))
+        call.caller_hung_up()
+        await running
+        call.close()
+        leg.stop_clock()
+        await asyncio.sleep(0.4)
+        assert (spec.abandoned, spec.abandoned_total) == (1, 1)
+        user_agents.Blocks.released.set()
+        async with asyncio.timeout(5):
+            while spec.abandoned or threads():  # noqa: ASYNC110 - threads end when they do
+                await asyncio.sleep(0.01)
+
+    user_agents.Blocks.released.clear()
+    asyncio.run(main())
+
+
 @pytest.fixture
 def brief_turns() -> Iterator[None]:
     """Threads take turns as they do in the gateway."""

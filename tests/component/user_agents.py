@@ -185,6 +185,17 @@ class Blocks:
         self.released.wait(60)  # what a user must not do, and does
 
 
+class LeavesWorkBehind:
+    """A function that it has begun, and does not wait for, goes on when it has returned."""
+
+    def __init__(self, stays=False):
+        self.stays = stays
+
+    async def run(self, call):
+        self.left = asyncio.create_task(asyncio.to_thread(Blocks.released.wait, 30))
+        await asyncio.sleep(3_600 if self.stays else 0.01)
+
+
 class Burns:
     def __init__(self, seconds):
         self.seconds = seconds
