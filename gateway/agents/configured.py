@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, assert_never
 
 from gateway.agents.settings import (
+    ABANDONED_LEAST,
     AgentSettings,
     EchoSettings,
     Isolation,
@@ -21,8 +22,12 @@ if TYPE_CHECKING:
     from gateway.settings.agents import Agent
 
 
-def agent_settings(name: str, agent: Agent) -> AgentSettings:
-    """The settings of an agent of gateway.yaml, whose values have been checked there."""
+def agent_settings(name: str, agent: Agent, gateway_calls: int) -> AgentSettings:
+    """The settings of an agent of gateway.yaml, whose values have been checked there.
+
+    As many of its runs may be abandoned as it may have calls, `gateway_calls` if it has no limit of its own: by then
+    every one of a full house has hung.
+    """
     return AgentSettings(
         name=name,
         kind=_kind(agent),
@@ -32,6 +37,7 @@ def agent_settings(name: str, agent: Agent) -> AgentSettings:
         stall_timeout_s=agent.stall_timeout_s,
         hangup_grace_s=agent.hangup_grace_s,
         cancel_deadline_s=agent.cancel_deadline_s,
+        abandoned_max=max(ABANDONED_LEAST, agent.max_calls or gateway_calls),
     )
 
 

@@ -26,9 +26,6 @@ from gateway.agents.tone import ToneAgent
 
 _log = structlog.get_logger("agents")
 
-ABANDONED_MAX = 16
-"""Abandoned runs of one agent (a blocked thread each, perhaps) before it gets no more calls."""
-
 
 class AgentSpec:
     """One agent of the configuration, ready to take calls."""
@@ -72,7 +69,7 @@ class AgentSpec:
         limit = self.settings.max_calls
         if limit is not None and self.calls >= limit:
             raise AgentBusyError(self.name, f"it has {self.calls} calls, max_calls is {limit}")
-        if self.abandoned >= ABANDONED_MAX:
+        if self.abandoned >= self.settings.abandoned_max:
             raise AgentBusyError(self.name, f"{self.abandoned} of its runs were cancelled and have not ended yet")
         self.calls += 1
         try:

@@ -10,6 +10,9 @@ from types import MappingProxyType
 
 from media.bargein import BargeIn, BargeInSettings
 
+ABANDONED_LEAST = 16
+"""How many runs of any agent may be abandoned: a few calls at once of one that ends slowly are no reason to stop it."""
+
 _OFF = BargeInSettings(mode=BargeIn.OFF)
 
 
@@ -111,6 +114,8 @@ class AgentSettings:
     """After `Hangup` it may finish by itself for this long, then it is cancelled."""
     cancel_deadline_s: float = 2.0
     """Cancelled, it must end within this, or it is abandoned; so must what it leaves in its thread when it returns."""
+    abandoned_max: int = ABANDONED_LEAST
+    """With so many abandoned runs (a blocked thread each, perhaps) it takes no more calls."""
 
     def __post_init__(self) -> None:
         """Refuse limits that allow nothing.

@@ -76,7 +76,8 @@ def _beyond(remains: Remains | None) -> list[Problem]:
 
 def _agents(settings: Settings, document: Document, problems: list[Problem]) -> AgentRegistry | None:
     try:
-        return AgentRegistry(agent_settings(name, agent) for name, agent in settings.agents.items())
+        calls = settings.limits.calls
+        return AgentRegistry(agent_settings(name, agent, calls) for name, agent in settings.agents.items())
     except* AgentSetupError as group:
         problems += _agent_problems(document, group)
     return None

@@ -20,7 +20,6 @@ from gateway.agents import (
     PythonSettings,
     run_agent,
 )
-from gateway.agents.registry import ABANDONED_MAX
 from media.bargein import BargeIn, BargeInSettings
 from media.conversation import Conversation
 from media.events import CallEndedError, CallInfo, Event, Hangup, Interrupted, SpeechStarted
@@ -231,8 +230,8 @@ async def test_one_that_swallows_its_cancellation_is_abandoned_and_counted() -> 
 
 def test_blocked_threads_hurt_nobody_and_are_limited() -> None:
     async def main() -> None:
-        spec = spec_of("Blocks", THREAD, hangup_grace_s=0.01, cancel_deadline_s=0.01)
-        for blocked in range(1, ABANDONED_MAX + 1):
+        spec = spec_of("Blocks", THREAD, hangup_grace_s=0.01, cancel_deadline_s=0.01, abandoned_max=20)
+        for blocked in range(1, 21):
             leg, call, running = begin(spec)
             await caller_sends(leg, silence(8_000, 20))
             call.caller_hung_up()

@@ -27,7 +27,7 @@ WAV = DIALPLANS / "sounds" / "sorry.wav"
 
 def configured(**agent: object) -> AgentSettings:
     settings = Settings.model_validate({"agents": {"a": agent}})
-    return agent_settings("a", settings.agents["a"])
+    return agent_settings("a", settings.agents["a"], settings.limits.calls)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def configured(**agent: object) -> AgentSettings:
     ],
 )
 def test_what_is_not_written_is_the_agents_own_default(agent: dict[str, object], kind: KindSettings) -> None:
-    expected = AgentSettings("a", kind)
+    expected = AgentSettings("a", kind, abandoned_max=Settings().limits.calls)
     assert dataclasses.replace(configured(**agent), barge_in=None) == expected
     assert configured(**agent).effective_barge_in == expected.effective_barge_in
 
@@ -80,3 +80,13 @@ def test_what_is_written_arrives() -> None:
     speaker = configured(kind="speaker", files=[str(WAV)], repeat="0", on_interrupt="next").kind
     assert speaker == SpeakerSettings((WAV,), 0, OnInterrupt.NEXT)
     assert configured(kind="tone", frequency="1000", level="-6").kind == ToneSettings(1000, -6.0)
+
+
+@pytest.mark.parametrize(
+    ("max_calls", "gateway_calls", "abandoned_max"), [(None, 500, 500), (100, 500, 100), (3, 500, 16), (None, 4, 16)]
+)
+def test_as_many_runs_may_be_abandoned_as_it_may_have_calls(
+    max_calls: int | None, gateway_calls: int, abandoned_max: int
+) -> None:
+    settings = Settings.model_validate({"agents": {"a": {"kind": "echo", "max_calls": max_calls}}})
+    assert agent_settings("a", settings.agents["a"], gateway_calls).abandoned_max == abandoned_max
