@@ -63,6 +63,7 @@ class Conversation:
     __slots__ = (
         "_consumer",
         "_ear",
+        "_end_awaited",
         "_failure",
         "_floor",
         "_hang_up",
@@ -99,6 +100,7 @@ class Conversation:
         self._consumer: Callable[[Pcm], object] | None = None
         self._hang_up = hang_up
         self._hanging_up = False
+        self._end_awaited = 0  # how many of the agent's tasks wait in `until_over`
         self._failure: Exception | None = None
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when nothing can be said or heard any more; to be waited for, never cancelled."""
@@ -235,8 +237,12 @@ class Conversation:
             self._hang_up()
 
     async def until_over(self) -> None:
-        """Wait for the end of the call, for an agent that does everything in `on_audio`."""
-        await asyncio.shield(self.ended)
+        """Wait for the end of the call, for an agent that has said all, or does everything in `on_audio`."""
+        self._end_awaited += 1
+        try:
+            await asyncio.shield(self.ended)
+        finally:
+            self._end_awaited -= 1
 
     @property
     def heard_ms(self) -> int:
@@ -294,6 +300,11 @@ class Conversation:
     def is_attended(self) -> bool:
         """Whether the agent waits for the caller, hears inline, or is heard: it has not stalled."""
         return self._lanes.attended or self._consumer is not None or self._playout.speaking
+
+    @property
+    def end_is_awaited(self) -> bool:
+        """Whether the agent waits for the end of the call, and keeps up with what it listens to besides."""
+        return self._end_awaited > 0 and not self._lanes.behind
 
     @property
     def notice(self) -> bool:

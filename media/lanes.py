@@ -195,6 +195,11 @@ class Lanes:
         """Whether the agent waits here for something to come, and nothing has: then it would have taken it."""
         return self._waiter is not None and not self._ready()
 
+    @property
+    def behind(self) -> bool:
+        """Whether the agent waits here, yet leaves what has come: something keeps it from taking it."""
+        return self._waiter is not None and self._ready()
+
     def _ready(self) -> bool:
         return bool(self._urgent or self._audio or self._closed)
 

@@ -94,7 +94,11 @@ class Call(Protocol):
         """What holds the agent's voice is none."""
 
     async def until_over(self) -> None:
-        """Wait for the end of the call."""
+        """Wait for the end of the call.
+
+        An agent that has spoken or listened and waits here has not stalled, however long it does nothing else; one that
+        hears by `on_audio` or listens in another task must keep up with what comes.
+        """
 
     def hang_up(self) -> None:
         """End the call once all that was said so far was heard; from now on nothing more can be said."""

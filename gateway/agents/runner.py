@@ -73,7 +73,8 @@ async def _attend(spec: AgentSpec, call: Conversation, work: asyncio.Future[None
         if call.over:
             await asyncio.wait({work}, timeout=spec.settings.hangup_grace_s)
             return
-        if call.signs_of_life == signs and not call.is_attended:
+        waits_for_end = reason == "stalled" and call.end_is_awaited  # who never began must not wait for the end
+        if call.signs_of_life == signs and not (call.is_attended or waits_for_end):
             raise _failed(spec, call, reason, TimeoutError(f"it neither listened nor spoke for {timeout_s:g} s"))
         signs = call.signs_of_life
         timeout_s = spec.settings.stall_timeout_s

@@ -109,7 +109,7 @@ class AgentSettings:
     start_timeout_s: float = 10.0
     """It must listen or speak for the first time within this."""
     stall_timeout_s: float = 30.0
-    """It may neither listen nor speak nor be heard for this long."""
+    """It may neither listen nor speak nor be heard nor wait for the end of the call for this long."""
     hangup_grace_s: float = 1.0
     """After `Hangup` it may finish by itself for this long, then it is cancelled."""
     cancel_deadline_s: float = 2.0

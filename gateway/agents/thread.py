@@ -149,6 +149,11 @@ class ThreadLanes(Lanes):
         """Whether the agent waits for something to come, or its consumer keeps up."""
         return super().attended or (self.consumer is not None and not self.full)
 
+    @property
+    def behind(self) -> bool:
+        """Whether something keeps the agent, or its consumer, from taking what has come."""
+        return super().behind or (self.consumer is not None and self.full)
+
     def put_audio(self, pcm: Pcm) -> None:
         """Append a frame; on the gateway's thread."""
         super().put_audio(pcm)
@@ -383,7 +388,7 @@ class ThreadCall:
         return self._gateway.ask(self._call.reject_interruption)
 
     async def until_over(self) -> None:
-        """Wait for the end of the call."""
+        """Wait for the end of the call; who has begun and waits here has not stalled."""
         await self._gateway.run(self._call.until_over())
 
     def hang_up(self) -> None:

@@ -161,7 +161,30 @@ async def test_one_that_speaks_and_takes_no_news_goes_on() -> None:
     leg.stop_clock()
 
 
-@pytest.mark.parametrize("name", ["BlocksWhileItListens", "BlocksInConsumer"])
+@pytest.mark.parametrize("isolation", Isolation)
+def test_one_that_has_spoken_and_waits_for_the_end_is_left_in_peace(isolation: Isolation) -> None:
+    async def main() -> None:
+        leg, call, running = begin(spec_of("SpeaksAndWaits", isolation, start_timeout_s=0.3, stall_timeout_s=0.1))
+        await caller_sends(leg, np.tile(silence(8_000, 500), 3))
+        assert not running.done()
+        call.caller_hung_up()
+        await running
+        call.close()
+        leg.stop_clock()
+
+    asyncio.run(main())
+
+
+@virtual
+async def test_one_that_only_waits_for_the_end_never_began() -> None:
+    leg, call, running = begin(spec_of("SpeaksAndWaits", NONE, {"words": 0}))
+    assert (await failure_of(running)).reason == "silent"
+    assert asyncio.get_running_loop().time() == pytest.approx(10, abs=0.1)
+    call.close()
+    leg.stop_clock()
+
+
+@pytest.mark.parametrize("name", ["BlocksWhileItListens", "BlocksWhileItWaits", "BlocksInConsumer"])
 def test_a_blocked_listener_has_stalled(name: str) -> None:
     async def main() -> None:
         patience: dict[str, Any] = {

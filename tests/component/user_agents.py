@@ -130,6 +130,29 @@ class BlocksWhileItListens:
             pass
 
 
+class BlocksWhileItWaits(BlocksWhileItListens):
+    """As the one above; another of its tasks waits for the end of the call."""
+
+    async def run(self, call):
+        waiting = asyncio.create_task(call.until_over())
+        await super().run(call)
+        await waiting
+
+
+class SpeaksAndWaits:
+    """Says what it has to say, and leaves the end to the caller."""
+
+    def __init__(self, words=1):
+        self.words = words
+
+    async def run(self, call):
+        import numpy as np
+
+        for _ in range(self.words):
+            await call.speak(np.full(call.rate_hz // 10, 7_000, np.int16))
+        await call.until_over()
+
+
 class BlocksInConsumer:
     async def run(self, call):
         call.on_audio(lambda pcm: BlocksWhileItListens.released.wait(30))
