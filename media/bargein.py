@@ -34,7 +34,7 @@ class BargeInSettings:
     reject_after_ms: int = 300
     """`pause` mode: silence this long means it was none, and the agent goes on."""
     end_silence_ms: int = 600
-    """Silence this long ends the caller's turn."""
+    """Silence this long ends the caller's turn; while the agent's voice is held, not before that is decided."""
     gap_ms: int = 40
     """Pauses up to this long inside speech count as speech (stops, unvoiced sounds, a lost packet)."""
     aggressiveness: int = 2
@@ -91,7 +91,8 @@ _CUT = CutPlayout()
 class FloorControl:
     """Turns and barge-in of one call: what was heard goes in, what must be done at once comes out.
 
-    `busy` is False while nothing is under way; silence need not be told then.
+    `busy` is False while nothing is under way; silence need not be told then. Every cut is followed by a `SpeechEnded`
+    when the caller has been silent for long enough.
     """
 
     __slots__ = (
@@ -175,7 +176,8 @@ class FloorControl:
             self._overruled = False
             if self._pending:
                 actions = self._release()
-        if self._turn_open and silence_ms >= self._end_silence_ms:
+        # Not while the agent's voice is held: a cut that found no turn open would never be followed by its end.
+        if self._turn_open and not self._pending and silence_ms >= self._end_silence_ms:
             actions += (SpeechEnded(self._speech_ms, silence_ms),)
             self._turn_open = False
             self._speech_ms = 0

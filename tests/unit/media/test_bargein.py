@@ -72,6 +72,20 @@ def test_gaps_while_held_neither_confirm_nor_reset() -> None:
     assert out[-1] == (30, CutPlayout)
 
 
+def test_a_turn_does_not_end_while_it_is_open_whether_it_interrupts() -> None:
+    floor = FloorControl(BargeInSettings(mode=BargeIn.PAUSE, end_silence_ms=200))
+    floor.on_agent_started()
+    out = kinds(hear(floor, "#" * 16 + "." * 14 + "#" * 4 + "." * 10))
+    assert out == [(6, SpeechStarted), (6, PausePlayout), (34, CutPlayout), (44, SpeechEnded)]
+
+
+def test_what_was_no_interruption_ends_its_turn_with_that() -> None:
+    floor = FloorControl(BargeInSettings(mode=BargeIn.PAUSE, end_silence_ms=200))
+    floor.on_agent_started()
+    out = kinds(hear(floor, "#" * 16 + "." * 20))
+    assert out == [(6, SpeechStarted), (6, PausePlayout), (31, ResumePlayout), (31, SpeechEnded)]
+
+
 def test_off_never_touches_the_playout() -> None:
     out = kinds(hear(speaking(BargeIn.OFF), "#" * 100 + "." * 40))
     assert out == [(6, SpeechStarted), (130, SpeechEnded)]
@@ -212,6 +226,7 @@ def test_invariants(settings: BargeInSettings, steps: list[tuple[str, int]]) -> 
                 case CutPlayout():
                     assert settings.mode is not BargeIn.OFF
                     assert agent
+                    assert turn, "no end of a turn would follow"
                     assert held or settings.mode is BargeIn.CUT, "cut without a pause before"
                     held = agent = False
                 case SpeechStarted():
