@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -87,17 +87,30 @@ class Speakable(Protocol):
 
 
 async def speak(utterance: Speakable, speech: Pcm | Iterable[Pcm] | AsyncIterable[Pcm]) -> Spoken:
-    """Say all of it and wait until it was heard or interrupted; a generator is closed then, whatever it waits for."""
+    """Say all of it and wait until it was heard or interrupted.
+
+    However that ends, a generator is closed before the return, whoever else knows it; an asynchronous one as soon as it
+    is interrupted, whatever it waits for.
+    """
     if isinstance(speech, np.ndarray):
         await utterance.say(speech)
     elif isinstance(speech, AsyncIterable):
         await _say_until_cut(utterance, speech)
     else:
-        for piece in speech:
-            if not await utterance.say(piece):
-                break
+        await _say_pieces(utterance, speech)
     heard_ms = await utterance.said()
     return Spoken(heard_ms, utterance.interrupted)
+
+
+async def _say_pieces(utterance: Speakable, speech: Iterable[Pcm]) -> None:
+    pieces = iter(speech)
+    try:
+        for piece in pieces:
+            if not await utterance.say(piece):
+                break
+    finally:
+        if isinstance(pieces, Generator):
+            pieces.close()
 
 
 async def _say_until_cut(utterance: Speakable, speech: AsyncIterable[Pcm]) -> None:
@@ -118,10 +131,11 @@ async def _say_until_cut(utterance: Speakable, speech: AsyncIterable[Pcm]) -> No
 
 
 async def _say_all(utterance: Speakable, speech: AsyncIterable[Pcm]) -> None:
+    pieces = aiter(speech)
     try:
-        async for piece in speech:
+        async for piece in pieces:
             if not await utterance.say(piece):
                 break
     finally:
-        if isinstance(speech, AsyncGenerator):
-            await speech.aclose()
+        if isinstance(pieces, AsyncGenerator):
+            await pieces.aclose()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 
 import numpy as np
 import pytest
@@ -158,6 +158,57 @@ async def test_an_interruption_closes_the_synthesis_and_silences_it() -> None:
     assert 580 <= spoken.heard_ms <= 620
     await asyncio.sleep(1)
     assert sounding_ms(leg) == spoken.heard_ms
+    call.close()
+    leg.stop_clock()
+
+
+def rattling(closed: list[bool]) -> Iterator[Pcm]:
+    try:
+        while True:
+            yield tone(100)
+    finally:
+        closed.append(True)
+
+
+class Synthesis(AsyncIterable[Pcm]):
+    """No generator itself, but it has one to be asked."""
+
+    def __init__(self, closed: list[bool]) -> None:
+        self.pieces = self.rattle(closed)
+
+    async def rattle(self, closed: list[bool]) -> AsyncIterator[Pcm]:
+        try:
+            while True:
+                yield tone(100)
+        finally:
+            closed.append(True)
+
+    def __aiter__(self) -> AsyncIterator[Pcm]:
+        return self.pieces
+
+
+@pytest.mark.parametrize("synthesis", [rattling, Synthesis])
+@pytest.mark.parametrize("end", ["interrupted", "hung up", "cancelled"])
+@virtual
+async def test_a_synthesis_that_is_still_known_is_closed(
+    synthesis: Callable[[list[bool]], Iterable[Pcm] | AsyncIterable[Pcm]], end: str
+) -> None:
+    leg, call = start()
+    closed: list[bool] = []
+    speech = synthesis(closed)
+    speaking = asyncio.create_task(call.speak(speech))
+    await asyncio.sleep(0.5)
+    match end:
+        case "interrupted":
+            await caller_sends(leg, voice(RATE_HZ, 600))
+        case "hung up":
+            call.caller_hung_up()
+        case _:
+            speaking.cancel()
+    await asyncio.wait({speaking})
+    assert closed == [True]
+    del speech  # known to this test until here
+    assert speaking.cancelled() or speaking.exception() is None or isinstance(speaking.exception(), CallEndedError)
     call.close()
     leg.stop_clock()
 
