@@ -6,7 +6,7 @@ A user's module needs nothing from here; the event classes are here for those wh
 from gateway.agents.agent import Agent, Call
 from gateway.agents.errors import AgentBusyError, AgentError, AgentFailedError, AgentSetupError
 from gateway.agents.registry import AgentRegistry, AgentSpec
-from gateway.agents.runner import let_talk, run_agent
+from gateway.agents.runner import let_talk
 from gateway.agents.settings import (
     AgentSettings,
     EchoSettings,
@@ -62,5 +62,4 @@ __all__ = [
     "SpeechStarted",
     "ToneSettings",
     "let_talk",
-    "run_agent",
 ]

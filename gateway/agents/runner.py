@@ -16,17 +16,6 @@ from media.events import AgentStalledError, CallEndedError, contained
 _log = structlog.get_logger("agents")
 
 
-async def run_agent(spec: AgentSpec, call: Conversation) -> None:
-    """Take a place with the agent and let it talk: `AgentSpec.admit` and `let_talk` in one.
-
-    Raises:
-        AgentBusyError: it takes no further call; nothing was started.
-        AgentFailedError: as `let_talk`.
-    """
-    with spec.admit():
-        await let_talk(spec, call)
-
-
 async def let_talk(spec: AgentSpec, call: Conversation) -> None:
     """Let an agent talk that has a place for the call; returns when it has finished, or when the call is over.
 

@@ -18,7 +18,6 @@ from gateway.agents import (
     AgentSpec,
     Isolation,
     PythonSettings,
-    run_agent,
 )
 from media.bargein import BargeIn, BargeInSettings
 from media.conversation import Conversation
@@ -26,6 +25,7 @@ from media.events import CallEndedError, CallInfo, Event, Hangup, Interrupted, S
 from media.lanes import URGENT_EVENTS_MAX
 from tests.component import user_agents
 from tests.component.fake_leg import FakeLeg, caller_sends, silence, voice
+from tests.conformance.agent import run_agent
 from tests.virtual_time import virtual
 
 NONE, THREAD = Isolation.NONE, Isolation.THREAD

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from gateway.agents import AgentSettings, AgentSpec, OnInterrupt, SpeakerSettings, ToneSettings, run_agent
+from gateway.agents import AgentSettings, AgentSpec, OnInterrupt, SpeakerSettings, ToneSettings
 from gateway.agents.echo import EchoAgent
 from gateway.agents.settings import KindSettings
 from media.bargein import BargeInSettings
 from media.conversation import Conversation
 from tests.component.fake_leg import FakeLeg, caller_sends, silence, voice
+from tests.conformance.agent import run_agent
 from tests.virtual_time import virtual
 
 FRAME = silence(8_000, 20)

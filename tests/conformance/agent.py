@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gateway.agents import AgentSpec, run_agent
+from gateway.agents import AgentSpec, let_talk
 from media.conversation import Conversation
 from media.events import CallInfo
 from tests.component.fake_leg import FakeLeg, caller_sends, silence, voice
@@ -35,6 +35,12 @@ LAST_WORDS_MS = 500
 
 LAST_WORD = 7_000
 """The value of every sample of it."""
+
+
+async def run_agent(spec: AgentSpec, call: Conversation) -> None:
+    """Let the agent have the call, if it has room for one, as the gateway does."""
+    with spec.admit():
+        await let_talk(spec, call)
 
 
 @asynccontextmanager
