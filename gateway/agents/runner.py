@@ -20,7 +20,8 @@ async def let_talk(spec: AgentSpec, call: Conversation) -> None:
     """Let an agent talk that has a place for the call; returns when it has finished, or when the call is over.
 
     What it said was heard to the end then. The conversation stays open. Cancellation cancels the agent, and waits
-    `cancel_deadline_s` for it at most.
+    `cancel_deadline_s` for it at most. What the agent's tasks log by structlog carries `call_id` and `agent`; what an
+    `on_audio` consumer logs does not, since no task of the agent calls it.
 
     Raises:
         AgentFailedError: it raised, stalled, or never began. What it had queued may still sound: `call.close()`.
@@ -38,7 +39,8 @@ async def let_talk(spec: AgentSpec, call: Conversation) -> None:
 
 def _start(spec: AgentSpec, call: Conversation) -> asyncio.Future[None]:
     run = run_in_thread if spec.isolation is Isolation.THREAD else _run_here
-    return asyncio.create_task(run(spec, call), name=f"agent:{spec.name}")
+    with structlog.contextvars.bound_contextvars(call_id=call.info.call_id, agent=spec.name):
+        return asyncio.create_task(run(spec, call), name=f"agent:{spec.name}")
 
 
 async def _run_here(spec: AgentSpec, call: Conversation) -> None:

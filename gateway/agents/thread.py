@@ -62,7 +62,7 @@ class _AgentThread:
         self._task: asyncio.Task[None] | None = None
         self._lock = threading.Lock()
         self._cancelled = False
-        context = contextvars.copy_context()  # what is bound to the call's log lines is bound to the agent's too
+        context = contextvars.copy_context()  # with what is bound to the agent's log lines
         threading.Thread(target=context.run, args=(self._main,), name=f"agent:{spec.name}", daemon=True).start()
 
     def cancel(self) -> None:

@@ -66,6 +66,14 @@ class TakesNotes:
         pass
 
 
+class Logs:
+    async def run(self, call):
+        import structlog
+
+        structlog.get_logger("mine").info("thought.came", depth=3)
+        await asyncio.to_thread(structlog.get_logger("mine").info, "thought.went")
+
+
 class Raises:
     async def run(self, call):
         raise ValueError("a fault of its own")

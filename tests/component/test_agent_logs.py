@@ -1,0 +1,33 @@
+"""What an agent logs itself can be told from other calls' lines."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+import structlog
+
+from gateway.agents import AgentSettings, AgentSpec, Isolation, PythonSettings
+from media.conversation import Conversation
+from media.events import CallInfo
+from tests.component.fake_leg import FakeLeg
+from tests.conformance.agent import run_agent
+
+
+@pytest.mark.parametrize("isolation", Isolation)
+def test_the_agents_own_lines_name_its_call(isolation: Isolation) -> None:
+    async def main() -> None:
+        spec = AgentSpec(AgentSettings("bot", PythonSettings("tests.component.user_agents:Logs", isolation=isolation)))
+        legs = [FakeLeg(), FakeLeg()]
+        calls = [Conversation(leg, CallInfo(call_id=f"c{number}")) for number, leg in enumerate(legs)]
+        await asyncio.gather(*(run_agent(spec, call) for call in calls))
+        for call, leg in zip(calls, legs, strict=True):
+            call.close()
+            leg.stop_clock()
+
+    with structlog.testing.capture_logs([structlog.contextvars.merge_contextvars]) as logs:
+        asyncio.run(main())
+    for event in ("thought.came", "thought.went"):
+        lines = [line for line in logs if line["event"] == event]
+        assert sorted((line["agent"], line["call_id"]) for line in lines) == [("bot", "c0"), ("bot", "c1")]
+    assert structlog.contextvars.get_contextvars() == {}
