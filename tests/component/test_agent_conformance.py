@@ -27,7 +27,6 @@ from tests.conformance.agent import (
     PATIENCE_S,
     AgentCase,
     check_hangs_up_on_a_key_after_its_last_words,
-    check_hears_and_speaks,
 )
 from tests.virtual_time import run_virtual
 
@@ -69,14 +68,10 @@ def test_user_class_on_the_gateways_loop(name: str, check: Check) -> None:
 
 
 @pytest.mark.parametrize("check", AGENT_CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("name", ["Parrot", "TurnTaker"])
+@pytest.mark.parametrize("name", ["Parrot", "InlineParrot", "TurnTaker"])
 def test_user_class_in_a_thread(name: str, check: Check) -> None:
     barge_in = None if name == "TurnTaker" else OFF
     asyncio.run(as_coroutine(check, user(name, Isolation.THREAD, barge_in)))
-
-
-def test_inline_consumer_in_a_thread() -> None:
-    asyncio.run(check_hears_and_speaks(user("InlineParrot", Isolation.THREAD, OFF)))
 
 
 @pytest.mark.parametrize("ear", ["on_audio", "events"])
