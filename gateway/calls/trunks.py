@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _log = structlog.get_logger("trunks")
 
 _RESOLVE_EVERY_S = 300.0
+_RESOLVE_AGAIN_S = 2.0
+"""After a failed look-up, doubled each time: a trunk whose sources are not known yet takes no calls."""
 _UNREGISTER_S = 3.0
 _LINE = re.compile(r";line=([0-9a-f]+)")
 
@@ -228,15 +230,30 @@ class Trunks:
         }
 
     async def _keep_resolving(self) -> None:
+        again = Patience(_RESOLVE_AGAIN_S, _RESOLVE_EVERY_S)
+        missing: set[tuple[str, str]] = set()
+        failures = 0
         while True:
-            for trunk, line in self._lines.items():
-                for name in _names(_hosts(line.settings)):
-                    found = await asyncio.to_thread(_resolve, name)
-                    if found:  # a name server that is away for a while must not make strangers of our trunks
-                        line.addresses[name] = found
-                    else:
-                        _log.debug("trunk.source_unresolved", trunk=trunk, source=name)
-            await asyncio.sleep(_RESOLVE_EVERY_S)
+            before, missing = missing, await self._resolve_all()
+            for trunk, source in sorted(missing - before):
+                keeps = sorted(map(str, self._lines[trunk].addresses.get(source, ())))
+                _log.warning("trunk.source_unresolved", trunk=trunk, source=source, keeps=keeps)
+            for trunk, source in sorted(before - missing):
+                _log.info("trunk.source_resolved", trunk=trunk, source=source)
+            failures = failures + 1 if missing else 0
+            await asyncio.sleep(again.backoff_s(failures) if missing else _RESOLVE_EVERY_S)
+
+    async def _resolve_all(self) -> set[tuple[str, str]]:
+        """Look up every name; returns those that were not found, each with its trunk."""
+        missing = set()
+        for trunk, line in self._lines.items():
+            for name in _names(_hosts(line.settings)):
+                found = await asyncio.to_thread(_resolve, name)
+                if found:  # a name server that is away for a while must not make strangers of our trunks
+                    line.addresses[name] = found
+                else:
+                    missing.add((trunk, name))
+        return missing
 
 
 def _account(name: str, line: _Line) -> TrunkAccount:

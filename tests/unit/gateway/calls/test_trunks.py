@@ -1,7 +1,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.calls.trunks import Trunks
 from gateway.settings import Settings
@@ -179,6 +181,51 @@ def test_a_name_that_does_not_resolve_keeps_its_addresses(monkeypatch: pytest.Mo
             resolving.cancel()
 
     main()
+
+
+def test_a_name_that_was_not_found_is_looked_up_again_soon_and_told_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    known: dict[str, str] = {}
+    looked_up: list[float] = []
+
+    def look_up(name: str, _port: None) -> list[tuple[int, int, int, str, tuple[str, int]]]:
+        looked_up.append(loop.time())
+        if name not in known:
+            raise OSError("no such name")
+        return [(2, 1, 0, "", (known[name], 0))]
+
+    monkeypatch.setattr("gateway.calls.trunks.socket.getaddrinfo", look_up)
+    loop: asyncio.AbstractEventLoop
+
+    @virtual
+    async def main() -> None:
+        nonlocal loop
+        loop = asyncio.get_running_loop()
+        peer = {"peer": {"register": False, "sources": ["a.example"]}}
+        trunks = Trunks(Settings.model_validate({"trunks": peer}).trunks)
+        async with asyncio.TaskGroup() as tasks:
+            resolving = trunks.start(Registrar(), tasks)
+            assert resolving is not None
+            await asyncio.sleep(20)
+            assert looked_up == pytest.approx([0, 2, 6, 14], abs=0.5)
+            known["a.example"] = "192.0.2.1"
+            await asyncio.sleep(20)
+            assert trunks.recognise("sip:x@y", "192.0.2.1") == "peer"
+            await asyncio.sleep(300)
+            assert looked_up[4:] == pytest.approx([30, 330], abs=0.5)
+            del known["a.example"]
+            await asyncio.sleep(3000)
+            assert trunks.recognise("sip:x@y", "192.0.2.1") == "peer"
+            assert max(later - before for before, later in pairwise(looked_up)) < 301
+            resolving.cancel()
+
+    with capture_logs() as logs:
+        main()
+    told = [(line["log_level"], line["event"], line.get("keeps")) for line in logs]
+    assert told == [
+        ("warning", "trunk.source_unresolved", []),
+        ("info", "trunk.source_resolved", None),
+        ("warning", "trunk.source_unresolved", ["192.0.2.1/32"]),
+    ]
 
 
 def test_leaving_takes_back_what_was_registered() -> None:
