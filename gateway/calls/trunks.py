@@ -127,6 +127,7 @@ class Trunks:
             expires_s=event.expires_s,
             retry_after_s=event.retry_after_s,
             patience=line.patience,
+            wanted=not self._leaving,
         )
         loop = asyncio.get_running_loop()
         if now.state is State.REGISTERED:

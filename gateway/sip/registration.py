@@ -12,6 +12,8 @@ from enum import Enum
 _UNAUTHORIZED, _FORBIDDEN, _PROXY_AUTH = 401, 403, 407
 _RENEW_BEFORE_S = 60.0
 """Longer than a transaction takes to find that nobody answers (32 s, timer F), so that there is time for another."""
+_MAX_RETRY_AFTER_S = 3600.0
+"""A registrar that asks for more is asked again all the same: it may be an error, and nobody else would try."""
 
 _MENDS = {
     401: "the registrar refused user or password; check `user`, `auth_user`, `password` and `realm`",
@@ -22,6 +24,7 @@ _MENDS = {
     423: "the registrar wants a longer `expires` than it said it would take",
     503: "the registrar cannot be reached or is overloaded; it is tried again",
 }
+_NOTHING_GRANTED = "the registrar registered nobody; check `user` and `domain`, and ask the carrier about the account"
 
 
 class State(Enum):
@@ -72,19 +75,33 @@ def attempted(before: Registration) -> Registration:
 
 
 def answered(  # noqa: PLR0913 - the facts of one answer
-    before: Registration, *, code: int, reason: str, expires_s: int, retry_after_s: int | None, patience: Patience
+    before: Registration,
+    *,
+    code: int,
+    reason: str,
+    expires_s: int,
+    retry_after_s: int | None,
+    patience: Patience,
+    wanted: bool = True,
 ) -> Registration:
-    """The registration after an answer to REGISTER, or after none came (408) or none could be sent (503)."""
-    if code // 100 == 2:
-        if expires_s <= 0:
-            return Registration(State.UNREGISTERED)
+    """The registration after an answer to REGISTER, or after none came (408) or none could be sent (503).
+
+    A success that grants no time is one only when the registration was to be taken back, and not `wanted`.
+    """
+    granted = code // 100 == 2
+    if granted and expires_s <= 0 and not wanted:
+        return Registration(State.UNREGISTERED)
+    if granted and expires_s > 0:
         losses = 0 if before.state is State.REGISTERED else before.losses
         renew_in_s = expires_s - min(_RENEW_BEFORE_S, expires_s / 2)
         return Registration(State.REGISTERED, expires_s=expires_s, losses=losses, next_in_s=renew_in_s)
     failures = before.failures + 1
+    mend = _NOTHING_GRANTED if granted else _MENDS.get(code, "the registrar refused")
+    if retry_after_s is not None and retry_after_s > _MAX_RETRY_AFTER_S:
+        mend += f"; it asked for {retry_after_s} s of patience and gets an hour"
     return Registration(
         State.FAILED,
-        why=f"{code} {reason}: {_MENDS.get(code, 'the registrar refused')}",
+        why=f"{code} {reason}: {mend}",
         failures=failures,
         losses=before.losses,
         next_in_s=_wait_s(code, failures, retry_after_s, patience),
@@ -118,7 +135,7 @@ def ran_out(before: Registration) -> Registration:
 
 def _wait_s(code: int, failures: int, retry_after_s: int | None, patience: Patience) -> float:
     if retry_after_s is not None:
-        return max(float(retry_after_s), patience.first_s)
+        return max(min(float(retry_after_s), _MAX_RETRY_AFTER_S), patience.first_s)
     backoff_s = patience.backoff_s(failures)
     if code in (_UNAUTHORIZED, _PROXY_AUTH, _FORBIDDEN):
         # A registrar may lock an account out that knocks with a wrong password: be slow, but do not give up,

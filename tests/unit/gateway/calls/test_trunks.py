@@ -69,6 +69,19 @@ def test_a_failure_is_tried_again_when_it_is_due() -> None:
     run(scenario)
 
 
+def test_an_answer_that_grants_nothing_is_tried_again_until_we_leave() -> None:
+    async def scenario(trunks: Trunks, registrar: Registrar) -> None:
+        trunks.on_event(RegistrationAnswered("carrier", 200, "OK", 0))
+        assert trunks.registrations()["carrier"][0].state is State.FAILED
+        await asyncio.sleep(1)
+        assert registrar.asked == [("carrier", True)] * 2
+        await trunks.unregister()
+        trunks.on_event(RegistrationAnswered("carrier", 200, "OK", 0))
+        assert trunks.registrations()["carrier"][0].state is State.UNREGISTERED
+
+    run(scenario)
+
+
 def test_it_is_renewed_before_its_time_is_over() -> None:
     async def scenario(trunks: Trunks, registrar: Registrar) -> None:
         trunks.on_event(RegistrationAnswered("carrier", 200, "OK", 300))

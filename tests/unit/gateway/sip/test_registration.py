@@ -16,7 +16,7 @@ from gateway.sip.registration import (
 PATIENCE = Patience(first_s=2.0, max_s=60.0)
 
 
-def answer(before: Registration, code: int, **facts: int | None) -> Registration:
+def answer(before: Registration, code: int, *, wanted: bool = True, **facts: int | None) -> Registration:
     return answered(
         before,
         code=code,
@@ -24,6 +24,7 @@ def answer(before: Registration, code: int, **facts: int | None) -> Registration
         expires_s=facts.get("expires_s") or 0,
         retry_after_s=facts.get("retry_after_s"),
         patience=PATIENCE,
+        wanted=wanted,
     )
 
 
@@ -32,8 +33,20 @@ def test_a_200_with_expires_is_registered() -> None:
     assert now == Registration(State.REGISTERED, expires_s=300, next_in_s=240)
 
 
-def test_a_200_without_expires_is_unregistered() -> None:
-    assert answer(REGISTERING, 200).state is State.UNREGISTERED
+def test_a_200_without_expires_is_unregistered_when_that_was_asked_for() -> None:
+    assert answer(REGISTERING, 200, wanted=False) == Registration(State.UNREGISTERED)
+    assert answer(REGISTERING, 200, wanted=False, expires_s=60).state is State.REGISTERED
+
+
+def test_a_200_that_grants_nothing_is_a_failure_and_tried_again() -> None:
+    waits = []
+    now = answer(REGISTERING, 200, expires_s=300)
+    for _ in range(3):
+        now = answer(attempted(now), 200)
+        assert now.state is State.FAILED
+        assert "registered nobody" in now.why
+        waits.append(now.next_in_s)
+    assert waits == [2.0, 4.0, 8.0]
 
 
 @pytest.mark.parametrize(("code", "mend"), [(401, "password"), (403, "carrier"), (408, "firewall"), (503, "again")])
@@ -61,6 +74,16 @@ def test_a_refused_account_knocks_more_slowly() -> None:
 def test_retry_after_is_obeyed_and_never_hammered() -> None:
     assert answer(REGISTERING, 503, retry_after_s=17).next_in_s == 17.0
     assert answer(REGISTERING, 503, retry_after_s=0).next_in_s == 2.0
+
+
+def test_retry_after_is_obeyed_for_an_hour_and_the_rest_is_told() -> None:
+    assert answer(REGISTERING, 503, retry_after_s=3600).why == answer(REGISTERING, 503).why
+    never = answer(REGISTERING, 503, retry_after_s=999_999_999)
+    assert never.next_in_s == 3600.0
+    assert "999999999 s" in never.why
+    patient = Patience(first_s=7200.0, max_s=7200.0)
+    late = answered(REGISTERING, code=503, reason="Busy", expires_s=0, retry_after_s=5000, patience=patient)
+    assert late.next_in_s == 7200.0
 
 
 def test_success_forgets_failures() -> None:
