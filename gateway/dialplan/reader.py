@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 from gateway.dialplan.model import STEPS, Match, Route
 from gateway.dialplan.pattern import PATTERN
 from gateway.dialplan.written import Named, WrittenPattern, WrittenRoute, WrittenStep
-from gateway.settings.document import dotted
+from gateway.settings.document import Plain, dotted
 from gateway.settings.problem import Problem, choice, shown
 from gateway.settings.values import Model, Name, is_name
 from gateway.settings.verdict import fault, problems
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gateway.settings.reading import Reading
 
 MAX_PATTERNS = 1000
+_EXAMPLE_CHARACTERS = 30
 
 _AGENTS = {"agent": (("name",),)}
 _ROUTES = {"goto": (("route",),), "agent": (("on_busy", "goto"), ("on_error", "goto"))}
@@ -41,9 +42,13 @@ class _Route(Model):
     fallback: list[object] = Field(default=[])
 
 
+_KEYS = ("to", "from", "trunk", "header")
+_NO_HEADER = "no header is named", "write X-Tier: gold below it, or remove the key"
+
+
 def _headers(value: object) -> object:
     if isinstance(value, dict) and not value:
-        raise fault("no header is named", "write X-Tier: gold below it, or remove the key")
+        raise fault(*_NO_HEADER)
     return value
 
 
@@ -117,8 +122,8 @@ class FileReader:
         found = self.valid(_Match, data, at)
         if found is None:
             return None
-        keys = any(data.get(key) is not None for key in ("to", "from", "trunk", "header"))
-        if found.any and keys:
+        keys = [key for key in _KEYS if key in data]
+        if found.any and any(data[key] is not None for key in keys):
             self._complain(at, "any: true stands beside other keys", "remove one or the other")
         if not found.any and not keys:
             self._complain(at, "it asks for nothing", "write any: true to match every call")
@@ -132,15 +137,23 @@ class FileReader:
     def _patterns(self, match: Data, route: tuple[Step, ...]) -> Iterator[WrittenPattern]:
         if not isinstance(match, dict):
             return
-        for key in ("to", "from", "trunk"):
-            if match.get(key) is not None:
-                yield from self._any_of(match[key], ("match", key), route)
-        header = match.get("header")
-        for name, written in header.items() if isinstance(header, dict) else ():
-            yield from self._any_of(written, ("match", "header", name), route)
+        for key in (key for key in _KEYS if key in match):
+            at, written = ("match", key), match[key]
+            if key != "header":
+                yield from self._any_of(written, at, route)
+            elif isinstance(written, dict):
+                for name, below in written.items():
+                    yield from self._any_of(below, (*at, name), route)
+            elif written is None and not self.document.hides((*route, *at)):
+                self._complain((*route, *at), *_NO_HEADER, of_key=False)
 
     def _any_of(self, written: Data, path: tuple[Step, ...], route: tuple[Step, ...]) -> Iterator[WrittenPattern]:
-        """One pattern, or a list of which any may match."""
+        """One pattern, or a list of which any may match. An empty key would let any call pass."""
+        if written is None and not self.document.hides((*route, *path)):
+            mend = 'write a pattern, as "+4930*", or remove the key'
+            self._complain((*route, *path), "nothing stands behind it", mend)
+        if written is None:
+            return
         ones: Sequence[tuple[tuple[Step, ...], Data]] = [(path, written)]
         if isinstance(written, list):
             ones = [((*path, index), one) for index, one in enumerate(written)]
@@ -162,10 +175,12 @@ class FileReader:
             yield self._step(one, (key, index), route)
 
     def _step(self, data: Data, path: tuple[Step, ...], route: tuple[Step, ...]) -> WrittenStep:
+        if data is None and self.document.hides((*route, *path)):
+            return WrittenStep(path, None)
         if isinstance(data, str):
             data = {str(data): None}
         if not isinstance(data, dict) or len(data) != 1:
-            mend = "write - play: {file: hello.wav}, one dash for each step"
+            mend = f"write - {_in_one_key(data)}, one dash for each step"
             self._complain((*route, *path), "a step is a map of one key", mend, data)
             return WrittenStep(path, None)
         word, content = next(iter(data.items()))
@@ -175,6 +190,8 @@ class FileReader:
             self._complain(at, "there is no such step", choice(STEPS, word))
             return WrittenStep(path, None)
         model = STEPS[word]
+        if content is None and self.document.hides(at):
+            return WrittenStep(path, word)
         if content is None:
             content = {}
         if isinstance(content, str):
@@ -184,6 +201,24 @@ class FileReader:
             content = {model.main: content}
         agents, routes = (tuple(_named(content, path, where.get(word, ()))) for where in (_AGENTS, _ROUTES))
         return WrittenStep(path, word, self.valid(model, content, at), agents, routes)
+
+
+def _in_one_key(data: Data) -> str:
+    """How a step is written, by the example of what stands there if that can be told."""
+    word = next((key for key in data if key in STEPS), None) if isinstance(data, dict) else None
+    if word is None or not isinstance(data, dict):
+        return "play: {file: hello.wav}"
+    model = STEPS[word]
+    keys = {key: value for key, value in data.items() if key != word}
+    if not keys.keys() <= {field.alias or name for name, field in model.model_fields.items()}:
+        return "play: {file: hello.wav}"
+    if model.main is not None and data[word] is not None:
+        keys = {model.main: data[word], **keys}
+    return f"{word}: {{{', '.join(f'{key}: {_plain(value)}' for key, value in keys.items())}}}"
+
+
+def _plain(value: Data) -> str:
+    return str(value) if isinstance(value, Plain) and len(value) <= _EXAMPLE_CHARACTERS else "..."
 
 
 def _named(content: Data, path: tuple[Step, ...], where: Iterable[Sequence[str]]) -> Iterator[Named]:

@@ -70,6 +70,8 @@ class Document:
     problems: tuple[Problem, ...]
     usable: bool
     """False when reading stopped before the end; `root` has the outermost entries that were whole by then."""
+    unknown: tuple[tuple[Step, ...], ...] = ()
+    """Where None stands for something that we do not know: aliases of no anchor."""
 
     def data(self) -> Data:
         """The whole as plain data."""
@@ -92,6 +94,10 @@ class Document:
             node = below
             place = key_place if of_key and key_place is not None else below.place
         return place
+
+    def hides(self, path: Sequence[Step]) -> bool:
+        """Whether what stands at a path, or anything below it, is unknown: of that a problem has been told."""
+        return any(one[: len(path)] == tuple(path) for one in self.unknown)
 
     def problem(self, path: Sequence[Step], message: str, mend: str | None = None) -> Problem:
         """A problem with what stands at a path, or is missing there."""
@@ -137,7 +143,7 @@ def parse(text: str, name: str) -> Document:
         composer.complain(None, f"not YAML: {reason}", "remove the character")
     usable = composer.root is not None or not composer.problems
     root = composer.root or composer.begun or Node(Place(1, 1), None)
-    return Document(name, root, tuple(composer.problems), usable)
+    return Document(name, root, tuple(composer.problems), usable, tuple(composer.unknown))
 
 
 def typed(data: Data) -> object:
@@ -189,6 +195,7 @@ class _Composer:
     def __init__(self, name: str) -> None:
         self.root: Node | None = None
         self.problems: list[Problem] = []
+        self.unknown: list[tuple[Step, ...]] = []
         self._name = name
         self._open: list[tuple[Node, str | None]] = []
         """Containers being filled, outermost first, with the anchor of each."""
@@ -254,7 +261,11 @@ class _Composer:
         anchor = str(event.anchor)
         node = self._anchors.get(anchor)
         if node is None:
-            self.complain(place, "there is no such anchor before this", f"define &{anchor} first", f"*{anchor}")
+            # Far more often a service code of the telephone network than an alias.
+            self.complain(
+                place, "there is no such anchor before this", f'write it in quotes: "*{anchor}"', f"*{anchor}"
+            )
+            self.unknown.append(tuple(self._steps()))
             node = Node(place, None)
         return self._add(node)
 
@@ -348,6 +359,8 @@ def _because(error: yaml.MarkedYAMLError) -> str:
 
 
 def _hint(text: str, error: yaml.MarkedYAMLError) -> str:
+    if error.context == "while scanning an alias":
+        return 'write what begins with * in quotes, as "*21*"'
     lines = text.splitlines()
     line = error.problem_mark.line if error.problem_mark else 0
     if line < len(lines) and "\t" in lines[line][: len(lines[line]) - len(lines[line].lstrip())]:

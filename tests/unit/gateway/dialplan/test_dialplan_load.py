@@ -218,6 +218,62 @@ def test_a_fault_in_steps(steps: str, fault: str) -> None:
     assert steps_faults(steps) == [fault]
 
 
+def test_a_service_code_without_quotes_is_the_only_fault_told_where_it_stands() -> None:
+    text = """
+routes:
+  - name: a
+    match: {to: *43}
+    steps: [hangup]
+  - name: *8
+    match: {trunk: [carrier, *9], header: {X-A: *7}}
+    steps: [*4, play: *5, hangup: {cause: *6}]
+"""
+    assert faults(text) == [
+        'd.yaml:4:17: routes[0].match.to: there is no such anchor before this, got *43; write it in quotes: "*43"',
+        'd.yaml:6:11: routes[1].name: there is no such anchor before this, got *8; write it in quotes: "*8"',
+        'd.yaml:7:30: routes[1].match.trunk[1]: there is no such anchor before this, got *9; write it in quotes: "*9"',
+        'd.yaml:7:49: routes[1].match.header.X-A: there is no such anchor before this, got *7; write it in quotes: "*7"',
+        'd.yaml:8:13: routes[1].steps[0]: there is no such anchor before this, got *4; write it in quotes: "*4"',
+        'd.yaml:8:23: routes[1].steps[1].play: there is no such anchor before this, got *5; write it in quotes: "*5"',
+        'd.yaml:8:43: routes[1].steps[2].hangup.cause: there is no such anchor before this, got *6; write it in quotes: "*6"',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("match", "fault"),
+    [
+        (
+            "{trunk: carrier, to: }",
+            'match.to: nothing stands behind it; write a pattern, as "+4930*", or remove the key',
+        ),
+        ("{from: }", 'match.from: nothing stands behind it; write a pattern, as "+4930*", or remove the key'),
+        (
+            "{header: {X-A: }}",
+            'match.header.X-A: nothing stands behind it; write a pattern, as "+4930*", or remove the key',
+        ),
+        ("{to: '1', header: }", "match.header: no header is named; write X-Tier: gold below it, or remove the key"),
+    ],
+)
+def test_an_empty_key_asks_for_nothing_and_is_a_fault(match: str, fault: str) -> None:
+    (told,) = faults(f"routes: [{{name: a, match: {match}, steps: [hangup]}}]")
+    assert told.partition("routes[0].")[2] == fault
+
+
+@pytest.mark.parametrize(
+    ("step", "example"),
+    [
+        ("{agent: echo, max_duration: 5m}", "agent: {name: echo, max_duration: 5m}"),
+        ("{agent: , name: echo, on_error: {goto: a}}", "agent: {name: echo, on_error: ...}"),
+        ("{early: true, ring: }", "ring: {early: true}"),
+        ("{agent: echo, colour: red}", "play: {file: hello.wav}"),
+        ("{answer: , hangup: }", "play: {file: hello.wav}"),
+    ],
+)
+def test_a_step_of_several_keys_is_told_how_to_write_what_was_meant(step: str, example: str) -> None:
+    (told,) = steps_faults(f"[{step}]")
+    assert told.partition("; ")[2] == f"write - {example}, one dash for each step"
+
+
 def test_a_fallback_has_no_fallback() -> None:
     assert steps_faults("[answer]", "[{agent: {name: echo, on_error: fallback}}]") == [
         (

@@ -78,8 +78,9 @@ def test_aliases_are_expanded() -> None:
     [
         ("a: 1\nb: 2\na: 3\n", "f.yaml:3:1: a: the key is there already, on line 1; remove one of them"),
         ("x:\n  - a: 1\n    a: 2\n", "f.yaml:3:5: x[0].a: the key is there already, on line 2; remove one of them"),
-        ("a: *b\n", "f.yaml:1:4: a: there is no such anchor before this, got *b; define &b first"),
-        ("a: &a [*a]\n", "f.yaml:1:8: a[0]: there is no such anchor before this, got *a; define &a first"),
+        ("a: *b\n", 'f.yaml:1:4: a: there is no such anchor before this, got *b; write it in quotes: "*b"'),
+        ("a: &a [*a]\n", 'f.yaml:1:8: a[0]: there is no such anchor before this, got *a; write it in quotes: "*a"'),
+        ("a: *21*\n", 'f.yaml:1:7: a: not YAML: did not find expected alphabetic or numeric character; write what begins with * in quotes, as "*21*"'),
         ("a: !!python/name:os.system x\n", 'f.yaml:1:4: a: tags have no meaning here, got "tag:yaml.org,2002:python/name:os.system"; remove the tag'),
         ("a: &x {b: 1}\nc:\n  <<: *x\n", "f.yaml:3:3: c.<<: merge keys are not supported; write the keys out"),
         ("a: 1\n---\nb: 2\n", "f.yaml:2:1: a second document begins here; keep one document in a file"),
