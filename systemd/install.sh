@@ -2,13 +2,16 @@
 # Installs Offhook as a systemd service from a directory of wheels, upgrades it, or takes it away.
 #
 #   install.sh WHEELS            install or upgrade; needs no network unless a Debian package is missing
+#   install.sh WHEELS --unchecked
+#                                the same though the new program finds faults in the configuration
 #   install.sh uninstall         remove program and service; configuration, state and user stay
 #   install.sh uninstall --purge remove these as well
 #
 # DESTDIR=/some/root puts the files below another root and touches neither users, packages nor services.
 #
 # /etc/offhook is the administrator's: nothing in it is ever overwritten. A newer sample is put beside the file that
-# differs from it, with the ending .new. An upgrade that fails leaves the old program as it was.
+# differs from it, with the ending .new. An upgrade that fails leaves the old program as it was, and so does one whose
+# new program would not start: it checks the configuration before it takes the old one's place.
 set -eu
 umask 022
 
@@ -36,6 +39,16 @@ install_packages() {
         fail "apt-get could not install what $source_dir/systemd/packages.txt names: see above, then run this again"
 }
 
+# As the service's user, so that it sees what the service will see.
+check_configuration() {
+    [ -z "$root" ] && [ -e "$configuration/gateway.yaml" ] || return 0
+    (cd / && setpriv --reuid=offhook --regid=offhook --init-groups \
+        "$new/bin/offhook" check --config "$configuration/gateway.yaml") ||
+        fail "the new program does not take the configuration, see above; the old one stays." \
+            "Mend it, and run this again. What agents import belongs beside them:" \
+            "$program/bin/python -m pip install --target $configuration/agents LIBRARY"
+}
+
 # The program is made beside the old one and takes its place at the end.
 install_program() {
     new=$root$program.new
@@ -50,6 +63,7 @@ install_program() {
     mkdir -p "$new/share/offhook"
     cp -R "$source_dir/dialplans" "$new/share/offhook/"
     "$new/bin/python" -c 'import gateway.cli, pjsua2' || fail "the installed program does not load"
+    [ "$2" = --unchecked ] || check_configuration
     # Scripts name the interpreter by its path, which is about to change.
     grep -rlIF "$new" "$new/bin" | xargs sed -i "s|$new|$program|g"
     rm -rf "$root$program.old"
@@ -131,14 +145,14 @@ uninstall)
     uninstall "${2:-}"
     ;;
 '' | -*)
-    fail "usage: install.sh WHEELS | install.sh uninstall [--purge]"
+    fail "usage: install.sh WHEELS [--unchecked] | install.sh uninstall [--purge]"
     ;;
 *)
     need_root
     wheels=$(CDPATH='' cd -- "$1" 2>/dev/null && pwd) || fail "$1 is not a directory of wheels: run 'make wheels'"
     install_packages
-    install_program "$wheels"
     install_user
+    install_program "$wheels" "${2:-}"
     install_configuration
     install_unit
     say "Offhook $("$root$program/bin/python" -c 'from importlib.metadata import version; print(version("offhook"))') installed"

@@ -13,7 +13,7 @@ import numpy as np
 from tests.e2e.peers.caller import Caller
 from tests.e2e.peers.process import wait_until
 from tests.e2e.peers.sound import assert_tones, dominant_hz, level_dbfs, tone
-from tests.systemd.service import NUMBER, SETTINGS, SOURCE
+from tests.systemd.service import NUMBER, SETTINGS, SOURCE, WHEELS
 
 if TYPE_CHECKING:
     from tests.e2e.peers.kamailio import Kamailio
@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 MAX_EXPOSURE = 20
 """Tenths of systemd-analyze's exposure level: 2.0 and less is "OK"."""
 PLAN = "/etc/offhook/dialplans/default.yaml"
+LIBRARY = "/tmp/library-1-py3-none-any.whl"
+MAKE_LIBRARY = f"""
+import zipfile
+with zipfile.ZipFile("{LIBRARY}", "w") as wheel:
+    wheel.writestr("library.py", "")
+    wheel.writestr("library-1.dist-info/METADATA", "Metadata-Version: 2.1\\nName: library\\nVersion: 1\\n")
+    wheel.writestr("library-1.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+    wheel.writestr("library-1.dist-info/RECORD", "")
+"""
+AGENT = "import library\n\nclass Agent:\n    async def run(self, call):\n        pass\n"
 
 
 def test_files_are_in_place(installed: Service) -> None:
@@ -169,6 +179,45 @@ def test_failed_upgrade_leaves_the_old_program(service: Service) -> None:
     assert "make wheels" in done.stderr
     assert service.main_pid == pid
     assert service.container.run("offhook", "version").returncode == 0
+
+
+def test_upgrade_that_does_not_take_the_configuration_leaves_the_old_program(service: Service) -> None:
+    pid, settings = service.main_pid, service.container.read(SETTINGS)
+    pip = ("/opt/offhook/bin/python", "-m", "pip", "install", "-q", "--no-index")
+    run = service.container.run
+    run("python3", "-c", MAKE_LIBRARY)
+    run("install", "-m", "0640", "-g", "offhook", "/dev/null", "/etc/offhook/agents/own.py")
+    service.container.write("/etc/offhook/agents/own.py", AGENT)
+    with_agent = f"{settings}agents: {{own: {{kind: python, class: 'own:Agent', directory: agents}}}}\n"
+    try:
+        service.container.write(SETTINGS, with_agent)
+        run(*pip, LIBRARY)
+        run("offhook", "check")
+        said = refused_upgrade(service)
+        assert "No module named 'library'" in said
+        assert "pip install --target /etc/offhook/agents" in said
+        service.container.write(SETTINGS, settings.replace("drain_timeout", "drain_timout"))
+        assert 'did you mean "drain_timeout"?' in refused_upgrade(service)
+        assert service.main_pid == pid
+        service.container.write(SETTINGS, with_agent)
+        run("offhook", "check")  # the old program still has it
+        run(*pip, "--target", "/etc/offhook/agents", LIBRARY)
+        service.install()
+        assert service.main_pid not in {0, pid}
+        run("offhook", "check")
+        service.container.write(SETTINGS, settings.replace("drain_timeout", "drain_timout"))
+        run(f"{SOURCE}/systemd/install.sh", WHEELS, "--unchecked", check=False, deadline_s=120)
+        assert service.main_pid == 0
+    finally:
+        service.container.write(SETTINGS, settings)
+
+
+def refused_upgrade(service: Service) -> str:
+    done = service.container.run(f"{SOURCE}/systemd/install.sh", WHEELS, check=False, deadline_s=120)
+    assert done.returncode == 1
+    assert "the old one stays" in done.stderr
+    assert not service.container.exists("/opt/offhook.new")
+    return done.stderr
 
 
 def test_uninstall(service: Service) -> None:
