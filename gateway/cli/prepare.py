@@ -9,17 +9,20 @@ from gateway.agents.configured import agent_settings
 from gateway.agents.errors import AgentSetupError
 from gateway.agents.registry import AgentRegistry
 from gateway.dialplan.load import load_plan
+from gateway.dialplan.model import Play
 from gateway.dialplan.store import PlanStore
 from gateway.settings.load import load_settings
-from gateway.settings.problem import ConfigurationError, DialplanError, SettingsError
+from gateway.settings.problem import ConfigurationError, DialplanError, Place, Problem, SettingsError
+from gateway.settings.service import is_system, service_account, unseen
+from gateway.settings.shipped import DIALPLANS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from gateway.dialplan.model import Plan, Route
     from gateway.settings.document import Document
     from gateway.settings.model import Settings
-    from gateway.settings.problem import Problem
     from gateway.settings.remains import Remains
 
 
@@ -59,7 +62,25 @@ def prepare(path: Path | None, *, offline: bool = False) -> Prepared:
         problems += error.problems
     if agents is None or plans is None:
         raise ConfigurationError(problems)
-    return Prepared(settings, loaded.source, agents, plans, (*loaded.warnings, *plans.warnings))
+    warnings = [*loaded.warnings, *plans.warnings]
+    if offline and loaded.source is not None and is_system(loaded.source):
+        warnings += _unseen_sounds(plans.plan)
+    return Prepared(settings, loaded.source, agents, plans, tuple(warnings))
+
+
+def _unseen_sounds(plan: Plan) -> Iterator[Problem]:
+    """Sounds of dialplans that whoever checks them can read, and the service cannot."""
+    account = service_account()
+    sounds: dict[Path, Route] = {}
+    for route in plan.routes:
+        for step in (*route.steps, *route.fallback):
+            if isinstance(step, Play) and not step.file.is_relative_to(DIALPLANS):
+                sounds.setdefault(step.file, route)
+    for sound, route in sounds.items():
+        found = unseen(sound, account)
+        if found is not None:
+            message, mend = found
+            yield Problem(str(route.file), Place(route.line, 1), route.name, message, None, mend)
 
 
 def _beyond(remains: Remains | None) -> list[Problem]:

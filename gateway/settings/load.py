@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from gateway.settings.model import Control, Settings
 from gateway.settings.problem import Problem, SettingsError
 from gateway.settings.reading import Reading
 from gateway.settings.remains import remains
+from gateway.settings.service import SYSTEM_DIRECTORY, exposed, is_system, unseen_by_service
 from gateway.settings.verdict import problems
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gateway.settings.document import Step
     from gateway.settings.trunks import Trunk
 
-SYSTEM_FILE = Path("/etc/offhook/gateway.yaml")
+SYSTEM_FILE = SYSTEM_DIRECTORY / "gateway.yaml"
 PATH_VARIABLE = "OFFHOOK_CONFIG"
 
 
@@ -74,7 +74,10 @@ def load_settings(path: Path | None, *, environment: Mapping[str, str] = os.envi
         return load_text("", "embedded default", Reading(environment=environment, offline=offline))
     path = path.absolute()
     loaded = load_text(_read(path), str(path), Reading(path.parent, environment, offline))
-    return replace(loaded, source=path, warnings=(*loaded.warnings, *_exposed(loaded, path)))
+    found = [*loaded.warnings, *exposed(loaded.settings, loaded.document, path)]
+    if offline and is_system(path):
+        found += unseen_by_service(loaded.settings, loaded.document, path)
+    return replace(loaded, source=path, warnings=tuple(found))
 
 
 def _read(path: Path) -> str:
@@ -235,20 +238,3 @@ def _no_password(loaded: Loaded, name: str, trunk: Trunk) -> Iterator[Problem]:
 
 def _is_local(host: str) -> bool:
     return host in {"localhost", "::1"} or host.startswith("127.")
-
-
-def _exposed(loaded: Loaded, path: Path) -> Iterator[Problem]:
-    """Secrets in files that everyone on the machine can read."""
-    for name, trunk in loaded.settings.trunks.items():
-        at = ("trunks", name)
-        elsewhere = trunk.password_file or trunk.password_env or trunk.password_credential
-        if trunk.password is not None and not elsewhere and _world_readable(path):
-            message = "warning: everyone can read this file, and the password in it"
-            yield loaded.problem((*at, "password"), message, f"chmod o= {path}, or use password_file")
-        if trunk.password_file is not None and _world_readable(trunk.password_file):
-            message = f"warning: everyone can read {trunk.password_file}"
-            yield loaded.problem((*at, "password_file"), message, f"chmod o= {trunk.password_file}")
-
-
-def _world_readable(path: Path) -> bool:
-    return bool(stat.S_IMODE(path.stat().st_mode) & stat.S_IROTH)

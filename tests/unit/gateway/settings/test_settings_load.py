@@ -366,28 +366,6 @@ class TestWarnings:
         )
         assert self.warnings(path) == ([told] if told else [])
 
-    def test_a_password_that_everyone_can_read(self, tmp_path: Path) -> None:
-        path = tmp_path / "g.yaml"
-        path.write_text('trunks: {a: {registrar: localhost, user: u, password: "x"}}')
-        path.chmod(0o644)
-        assert self.warnings(path) == [
-            (
-                f"1:55: trunks.a.password: warning: everyone can read this file, and the password in it; "
-                f"chmod o= {path}, or use password_file"
-            )
-        ]
-        path.chmod(0o640)
-        assert self.warnings(path) == []
-
-    def test_a_password_file_that_everyone_can_read(self, tmp_path: Path) -> None:
-        path = tmp_path / "g.yaml"
-        path.write_text("trunks: {a: {registrar: localhost, user: u, password_file: p}}")
-        (tmp_path / "p").write_text("x")
-        (tmp_path / "p").chmod(0o644)
-        assert "everyone can read" in self.warnings(path)[0]
-        (tmp_path / "p").chmod(0o600)
-        assert self.warnings(path) == []
-
     def test_secrets_that_only_the_service_sees(self, tmp_path: Path) -> None:
         path = tmp_path / "g.yaml"
         path.write_text(

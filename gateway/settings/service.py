@@ -1,0 +1,140 @@
+"""What the installed service sees of the files that its settings name.
+
+It is another user than the administrator who checks them, and its unit (`systemd/offhook.service`) hides some
+directories from it.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gateway.settings.agents import PythonAgent, SpeakerAgent
+from gateway.settings.shipped import DIALPLANS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gateway.settings.document import Document, Step
+    from gateway.settings.model import Settings
+    from gateway.settings.problem import Problem
+
+SYSTEM_DIRECTORY = Path("/etc/offhook")
+"""Settings in here are the service's."""
+USER = "offhook"
+HIDDEN = {"ProtectHome": ("/home", "/root", "/run/user"), "PrivateTmp": ("/tmp", "/var/tmp")}  # noqa: S108 - to warn of
+"""The unit's options, and what is not there for the service because of them (systemd.exec(5))."""
+
+_READ, _SEARCH = 4, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user as the kernel sees it, but for access control lists."""
+
+    uid: int
+    gids: frozenset[int]
+
+    def kept_out_by(self, path: Path) -> Path | None:
+        """What keeps the user from reading a file or directory: it, or a directory above; None when nothing does."""
+        path = path.resolve()
+        for directory in reversed(path.parents):
+            if not self._may(directory, _SEARCH):
+                return directory
+        return None if self._may(path, _READ | _SEARCH if path.is_dir() else _READ) else path
+
+    def _may(self, path: Path, wanted: int) -> bool:
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            return True  # of this is told elsewhere
+        except OSError:
+            return False
+        shift = 6 if found.st_uid == self.uid else 3 if found.st_gid in self.gids else 0
+        return stat.S_IMODE(found.st_mode) >> shift & wanted == wanted
+
+
+_ANYBODY = Account(-1, frozenset())
+
+
+def is_system(settings_file: Path) -> bool:
+    """Whether a settings file is the one of the installed service."""
+    return settings_file.is_relative_to(SYSTEM_DIRECTORY)
+
+
+def service_account() -> Account | None:
+    """The service's user; None when there is none, since it is not installed."""
+    try:
+        user = pwd.getpwnam(USER)
+    except KeyError:
+        return None
+    return Account(user.pw_uid, frozenset(os.getgrouplist(USER, user.pw_gid)))
+
+
+def exposed(settings: Settings, document: Document, path: Path) -> Iterator[Problem]:
+    """Warn of secrets in files that everyone on the machine can read."""
+    for name, trunk in settings.trunks.items():
+        at = ("trunks", name)
+        elsewhere = trunk.password_file or trunk.password_env or trunk.password_credential
+        if trunk.password is not None and not elsewhere and _ANYBODY.kept_out_by(path) is None:
+            message = "warning: everyone can read this file, and the password in it"
+            yield document.problem((*at, "password"), message, f"{_close(path, path)}, or use password_file")
+        if trunk.password_file is not None and _ANYBODY.kept_out_by(trunk.password_file) is None:
+            message = f"warning: everyone can read {trunk.password_file}"
+            yield document.problem((*at, "password_file"), message, _close(trunk.password_file, path))
+
+
+def _close(secret: Path, settings_file: Path) -> str:
+    return _open_to_service(secret) if is_system(settings_file) else f"chmod o= {secret}"
+
+
+def unseen_by_service(settings: Settings, document: Document, path: Path) -> Iterator[Problem]:
+    """Warn of files that whoever checks them sees, and the service does not. For its own settings only."""
+    account = service_account()
+    for at, file in (((), path), *_named(settings)):
+        found = unseen(file, account)
+        if found is not None:
+            yield document.problem(at, *found)
+
+
+def unseen(path: Path, account: Account | None) -> tuple[str, str] | None:
+    """Why the service does not see a file, and what mends it; None when it does."""
+    real = path.resolve()
+    for option, directories in HIDDEN.items():
+        hidden = next((directory for directory in directories if real.is_relative_to(directory)), None)
+        if hidden is not None:
+            mend = f"put it below {SYSTEM_DIRECTORY}, or change {option} with systemctl edit offhook"
+            return f"warning: the service does not see {path}, its unit hides {hidden}", mend
+    barrier = None if account is None else account.kept_out_by(path)
+    if barrier is None:
+        return None
+    because = "" if barrier == real else f", it may not enter {barrier}"
+    return f"warning: the service cannot read {path}{because}", _open_to_service(barrier)
+
+
+def _open_to_service(path: Path) -> str:
+    return f"chgrp {USER} {path}; chmod {'750' if path.is_dir() else '640'} {path}"
+
+
+def _named(settings: Settings) -> Iterator[tuple[tuple[Step, ...], Path]]:
+    """Every file that settings name, and where, but for what comes with Offhook."""
+    for index, dialplan in enumerate(settings.dialplans):
+        if not dialplan.is_relative_to(DIALPLANS):
+            yield ("dialplans", index), dialplan
+    for name, trunk in settings.trunks.items():
+        if trunk.password_file is not None:
+            yield ("trunks", name, "password_file"), trunk.password_file
+    for name, agent in settings.agents.items():
+        match agent:
+            case SpeakerAgent():
+                for index, sound in enumerate(agent.files):
+                    if not sound.is_relative_to(DIALPLANS):
+                        yield ("agents", name, "files", index), sound
+            case PythonAgent(directory=Path() as directory):
+                module = directory.joinpath(*agent.class_path.partition(":")[0].split("."))
+                source = module / "__init__.py" if module.is_dir() else module.with_suffix(".py")
+                yield ("agents", name, "directory"), source
