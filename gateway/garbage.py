@@ -1,25 +1,50 @@
 """When Python looks for cyclic garbage.
 
 A full collection holds the interpreter for 50 ms with 500 calls up, and every caller of an agent that speaks in real
-time hears it. Calls leave no cycles behind when they end as they should, so full collections wait until no call is up;
-only after very many calls without such a moment one is made all the same. Young generations are collected as always,
-within a millisecond.
+time hears it. Our own calls leave no cycles behind when they end, so full collections wait until no call is up. Users'
+agents may leave some, and a busy gateway always has calls: when memory has grown by a quarter, or 64 MB if that is
+more, since the last collection, one is made all the same. Young generations are collected as always, within a
+millisecond.
+
+What a collection frees is given back to the system, in some 5 ms. Otherwise the C library keeps most of it, the next
+bound starts from there, and memory goes on to grow.
 """
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _QUIET_AFTER_CALLS = 100
-_AT_LAST_AFTER_CALLS = 20_000
+_GROWN_BY = 0.25
+_GROWN_BY_BYTES = 64 << 20
 _NEVER = 2**31 - 1
+_STATM = Path("/proc/self/statm")
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_libc = ctypes.CDLL("libc.so.6")
+
+
+def own_memory_bytes() -> int:
+    """What the process has in memory beside files (proc_pid_statm(5)): 20 µs."""
+    _, resident, shared, *_ = _STATM.read_text().split()
+    return (int(resident) - int(shared)) * _PAGE_BYTES
 
 
 class GarbagePolicy:
-    """Collects fully when it is not heard. For the asyncio thread only."""
+    """Collects fully when it is not heard, or when memory has grown. For the asyncio thread only."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory_bytes: Callable[[], int] = own_memory_bytes) -> None:
+        self._memory_bytes = memory_bytes
         self._ended = 0
+        self._bound_bytes = 0
+        """A collection is due when so much memory is in use."""
+        self._set_bound()
 
     def start(self) -> None:
         """Take over from the interpreter; what lives now is never looked at again."""
@@ -27,10 +52,18 @@ class GarbagePolicy:
         gc.freeze()
         young, middle, _ = gc.get_threshold()
         gc.set_threshold(young, middle, _NEVER)
+        self._set_bound()
 
     def on_call_ended(self, live: int) -> None:
         """A call has ended, and so many are up."""
         self._ended += 1
-        if self._ended >= _AT_LAST_AFTER_CALLS or (live == 0 and self._ended >= _QUIET_AFTER_CALLS):
+        quiet = live == 0 and self._ended >= _QUIET_AFTER_CALLS
+        if quiet or self._memory_bytes() >= self._bound_bytes:
             self._ended = 0
             gc.collect()
+            _libc.malloc_trim(ctypes.c_size_t(0))
+            self._set_bound()
+
+    def _set_bound(self) -> None:
+        memory_bytes = self._memory_bytes()
+        self._bound_bytes = memory_bytes + max(round(memory_bytes * _GROWN_BY), _GROWN_BY_BYTES)

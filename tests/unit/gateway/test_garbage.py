@@ -1,9 +1,10 @@
 import gc
+from collections import deque
 from collections.abc import Iterator
 
 import pytest
 
-from gateway.garbage import GarbagePolicy
+from gateway.garbage import GarbagePolicy, own_memory_bytes
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +22,7 @@ class Cycle:
 
     def __init__(self) -> None:
         self.me = self
+        self.voice = bytearray()
         Cycle.alive += 1
 
     def __del__(self) -> None:
@@ -39,6 +41,36 @@ def test_full_collections_wait_for_a_quiet_moment() -> None:
     assert Cycle.alive == 1
     policy.on_call_ended(live=0)
     assert Cycle.alive == 0
+
+
+def test_a_gateway_that_is_never_empty_collects_when_memory_has_grown() -> None:
+    memory_mb = 100
+    policy = GarbagePolicy(lambda: memory_mb << 20)
+    policy.start()
+    bounds_mb = []
+    for memory_mb in range(100, 1000):
+        old = Cycle()
+        gc.collect(0)
+        gc.collect(1)
+        del old
+        policy.on_call_ended(live=5)
+        if Cycle.alive == 0:
+            bounds_mb.append(memory_mb)
+    assert bounds_mb == [164, 228, 292, 365, 457, 572, 715, 894]
+
+
+def test_memory_that_agents_leave_in_cycles_is_bounded() -> None:
+    policy = GarbagePolicy()
+    policy.start()
+    before_bytes, most_bytes = own_memory_bytes(), 0
+    live: deque[Cycle] = deque(maxlen=500)
+    for _ in range(8000):
+        cycle = Cycle()
+        cycle.voice = bytearray(b"x") * 100_000
+        live.append(cycle)
+        policy.on_call_ended(live=len(live))
+        most_bytes = max(most_bytes, own_memory_bytes())
+    assert most_bytes - before_bytes < 160 << 20
 
 
 def test_young_generations_are_collected_as_always() -> None:
