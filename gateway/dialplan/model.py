@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, TypeAlias
 from pydantic import BeforeValidator, Field, model_validator
 
 from gateway.dialplan.control import Cause
+from gateway.dialplan.index import NumberIndex
 from gateway.settings.reading import SoundFile
 from gateway.settings.values import Model, Name, PositiveSeconds, Text, name
 from gateway.settings.verdict import fault
@@ -167,8 +168,10 @@ class Plan:
 
     routes: tuple[Route, ...]
     by_name: Mapping[str, Route] = field(init=False, repr=False, compare=False)
+    by_number: NumberIndex = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Index the routes by name."""
+        """Index the routes by name, and by what they ask for."""
         names = MappingProxyType({route.name: route for route in self.routes})
         object.__setattr__(self, "by_name", names)
+        object.__setattr__(self, "by_number", NumberIndex(self.routes))

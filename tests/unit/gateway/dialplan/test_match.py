@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
 
 from gateway.dialplan.invite import Invite, fold_headers
 from gateway.dialplan.load import load_text
 from gateway.dialplan.match import Miss, find_route, misses
+from gateway.dialplan.model import Plan
 from gateway.dialplan.pattern import pattern
 
 if TYPE_CHECKING:
@@ -131,3 +135,46 @@ def test_misses_name_key_wanted_and_got() -> None:
         Miss("trunk", ("t",), ()),
         Miss("header X-A", ("b",), ("c",)),
     ]
+
+
+NUMBERS = ["", "1", "12", "123", "13", "2"]
+WANTED = st.lists(st.sampled_from(["1", "12", "123", "1*", "12*", "*", "regex:1.", "2"]), min_size=1, max_size=3)
+MATCHES = st.one_of(
+    st.none(),
+    st.just({"any": "true"}),
+    st.dictionaries(st.sampled_from(["to", "from", "trunk"]), WANTED, min_size=1),
+    st.fixed_dictionaries({"header": st.dictionaries(st.sampled_from(["A", "B"]), WANTED, min_size=1)}),
+)
+
+
+@given(st.lists(MATCHES, max_size=8), st.sampled_from(NUMBERS), st.sampled_from(NUMBERS), st.sampled_from(NUMBERS))
+def test_it_is_the_first_of_all_routes_that_nothing_speaks_against(
+    matches: list[dict[str, object] | None], to: str, from_: str, other: str
+) -> None:
+    routes: list[dict[str, object]] = []
+    for index, match in enumerate(matches):
+        name = f"r{index}"
+        routes.append({"name": name, "steps": ["hangup"], **({} if match is None else {"match": match})})
+        routes.append({"name": f"to-{name}", "steps": [{"goto": name}], "match": {"to": "nobody"}})
+    routes.append({"name": "last", "steps": ["hangup"], "match": {"to": "nobody"}})
+    plan = load_text(json.dumps({"routes": routes}), Path("d.yaml")).plan
+    invite = call(to, from_, other or None, A=to, B=other)
+    for route in plan.routes:
+        if route.match is not None and not list(misses(route.match, invite)):
+            assert find_route(plan, invite) is route
+            break
+    else:
+        assert find_route(plan, invite) is None
+
+
+@pytest.mark.parametrize(
+    "key", ["to: '{}'", "to: ['{}', '{}*']", "trunk: t, to: '+49{}*'", "to: '{}', header: {{X-A: b}}"]
+)
+def test_ten_thousand_numbers_are_found_in_no_time(key: str) -> None:
+    lines = (f"  - {{name: r{n}, match: {{{key.format(n, n)}}}, steps: [hangup]}}" for n in range(10_000, 12_000))
+    plan = load_text("routes:\n" + "\n".join(lines), Path("d.yaml")).plan
+    plan = Plan(plan.routes * 5)
+    start = time.process_time()
+    for _ in range(100):
+        assert find_route(plan, call("+4930")) is None
+    assert time.process_time() - start < 0.1
