@@ -42,7 +42,7 @@ install_packages() {
 # As the service's user, so that it sees what the service will see.
 check_configuration() {
     [ -z "$root" ] && [ -e "$configuration/gateway.yaml" ] || return 0
-    (cd / && setpriv --reuid=offhook --regid=offhook --init-groups \
+    (cd / && setpriv --reuid=offhook --regid=offhook --init-groups --reset-env \
         "$new/bin/offhook" check --config "$configuration/gateway.yaml") ||
         fail "the new program does not take the configuration, see above; the old one stays." \
             "Mend it, and run this again. What agents import belongs beside them:" \

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from gateway.control.server import ControlError, ask_status
-from gateway.settings import control_socket, load_control
+from gateway.settings import load_control, service_socket
 
 if TYPE_CHECKING:
     import argparse
@@ -24,7 +24,7 @@ def status(path: Path | None, args: argparse.Namespace) -> int:
         ConfigurationError: the settings do not say where to ask; the rest of them does not matter.
     """
     try:
-        said = ask_status(control_socket(load_control(path)))
+        said = ask_status(service_socket(path, load_control(path)))
     except ControlError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -1,6 +1,6 @@
 """gateway.yaml: read once, checked whole, frozen."""
 
-from gateway.settings.load import Loaded, control_socket, load_control, load_settings, settings_path
+from gateway.settings.load import Loaded, control_socket, load_control, load_settings, service_socket, settings_path
 from gateway.settings.model import Settings
 from gateway.settings.problem import ConfigurationError, DialplanError, Problem, SettingsError
 from gateway.settings.trunks import Trunk
@@ -16,5 +16,6 @@ __all__ = [
     "control_socket",
     "load_control",
     "load_settings",
+    "service_socket",
     "settings_path",
 ]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SYSTEM_FILE = SYSTEM_DIRECTORY / "gateway.yaml"
 PATH_VARIABLE = "OFFHOOK_CONFIG"
+_SERVICE_SOCKET = Path("/run/offhook/control.sock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,13 @@ def load_control(path: Path | None) -> Control:
         raise SettingsError(problems(error, Control, document, ("control",))) from None
 
 
+def service_socket(path: Path | None, control: Control) -> Path:
+    """Where the gateway of a settings file is asked, by whoever may: the system's is the service's."""
+    if control.socket is None and path is not None and is_system(path.absolute()):
+        return _SERVICE_SOCKET
+    return control_socket(control)
+
+
 def control_socket(control: Control, environment: Mapping[str, str] = os.environ) -> Path:
     """Where the control socket is: as configured, else in the service's, root's or the user's runtime directory."""
     if control.socket is not None:
@@ -145,7 +153,7 @@ def control_socket(control: Control, environment: Mapping[str, str] = os.environ
     if environment.get("RUNTIME_DIRECTORY"):
         return Path(environment["RUNTIME_DIRECTORY"].split(":")[0]) / "control.sock"
     if os.geteuid() == 0:
-        return Path("/run/offhook/control.sock")
+        return _SERVICE_SOCKET
     if environment.get("XDG_RUNTIME_DIR"):
         return Path(environment["XDG_RUNTIME_DIR"]) / "offhook" / "control.sock"
     return Path(f"/tmp/offhook-{os.geteuid()}/control.sock")  # noqa: S108 - whoever makes the directory checks its owner

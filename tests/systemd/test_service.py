@@ -58,6 +58,20 @@ def test_start_returns_when_ready(service: Service) -> None:
     assert service.container.run("ps", "-o", "user=", "-p", str(service.main_pid)).stdout.strip() == "offhook"
 
 
+def test_status_is_for_root_and_the_group(service: Service) -> None:
+    def status(group: str) -> tuple[int, str]:
+        ask = ("setpriv", "--reuid=nobody", f"--regid={group}", "--clear-groups", "offhook", "status")
+        done = service.container.run(*ask, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    code, said = status("nogroup")
+    assert code == 1
+    assert "run this with sudo" in said
+    code, said = status("offhook")
+    assert code == 0, said
+    assert "carrier: registered" in said
+
+
 def test_open_files_suffice(service: Service) -> None:
     assert service.show("LimitNOFILE") == "65536"
     # A machine may not let even root raise the limit.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.settings import Settings, SettingsError, control_socket, load_settings, settings_path
+from gateway.settings import Settings, SettingsError, control_socket, load_settings, service_socket, settings_path
 from gateway.settings.agents import EchoAgent, PythonAgent, SpeakerAgent
 from gateway.settings.load import load_text
 from gateway.settings.reading import Reading
@@ -476,6 +476,17 @@ class TestWhere:
         assert settings_path(None, {}, system) == system
         assert settings_path(None, {"OFFHOOK_CONFIG": "y.yaml"}, system) == Path("y.yaml")
         assert settings_path(chosen, {"OFFHOOK_CONFIG": "y.yaml"}, system) == chosen
+
+    def test_whoever_asks_for_the_service_finds_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        default, chosen = Settings.model_validate({}).control, load("control: {socket: /x/y}").control
+        monkeypatch.setattr("os.geteuid", lambda: 1000)
+        monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+        monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/1000")
+        own = Path("/run/user/1000/offhook/control.sock")
+        assert service_socket(Path("/etc/offhook/gateway.yaml"), default) == Path("/run/offhook/control.sock")
+        assert service_socket(Path("/etc/offhook/gateway.yaml"), chosen) == Path("/x/y")
+        assert service_socket(Path("gateway.yaml"), default) == own
+        assert service_socket(None, default) == own
 
     def test_the_control_socket(self, monkeypatch: pytest.MonkeyPatch) -> None:
         default = Settings.model_validate({})
