@@ -51,7 +51,7 @@ def problems(
             continue  # its items were faulty, and are told one by one
         found = locate(model, detail["loc"])
         path = (*prefix, *found.path)
-        if document.hides(path):
+        if document.hides(path) and detail["type"] != "extra_forbidden":
             continue  # it may only follow from what we do not know
         message, mend = _words(detail, found)
         place = document.place(path, of_key=found.is_key or detail["type"] == "extra_forbidden")

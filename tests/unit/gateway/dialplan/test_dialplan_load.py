@@ -227,6 +227,7 @@ routes:
   - name: *8
     match: {trunk: [carrier, *9], header: {X-A: *7}}
     steps: [*4, play: *5, hangup: {cause: *6}]
+  - {name: b, match: {frm: *3}, steps: [hangup]}
 """
     assert faults(text) == [
         'd.yaml:4:17: routes[0].match.to: there is no such anchor before this, got *43; write it in quotes: "*43"',
@@ -236,6 +237,8 @@ routes:
         'd.yaml:8:13: routes[1].steps[0]: there is no such anchor before this, got *4; write it in quotes: "*4"',
         'd.yaml:8:23: routes[1].steps[1].play: there is no such anchor before this, got *5; write it in quotes: "*5"',
         'd.yaml:8:43: routes[1].steps[2].hangup.cause: there is no such anchor before this, got *6; write it in quotes: "*6"',
+        'd.yaml:9:23: routes[2].match.frm: there is no such key; did you mean "from"?',
+        'd.yaml:9:28: routes[2].match.frm: there is no such anchor before this, got *3; write it in quotes: "*3"',
     ]
 
 
