@@ -2,8 +2,8 @@
 
 A full collection holds the interpreter for 50 ms with 500 calls up, and every caller of an agent that speaks in real
 time hears it. Our own calls leave no cycles behind when they end, so full collections wait until no call is up. Users'
-agents may leave some, and a busy gateway always has calls: when memory has grown by a quarter, or 64 MB if that is
-more, since the last collection, one is made all the same. Young generations are collected as always, within a
+agents may leave some, and a busy gateway always has calls: when memory, beside what live calls take, has grown by a
+quarter, or 64 MB if that is more, since the last collection, one is made all the same. Young generations are collected as always, within a
 millisecond.
 
 What a collection frees is given back to the system, in some 5 ms. Otherwise the C library keeps most of it, the next
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _QUIET_AFTER_CALLS = 100
 _GROWN_BY = 0.25
 _GROWN_BY_BYTES = 64 << 20
+_CALL_BYTES = 150_000
+"""What a live call takes, and is no garbage."""
 _NEVER = 2**31 - 1
 _STATM = Path("/proc/self/statm")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -43,8 +45,8 @@ class GarbagePolicy:
         self._memory_bytes = memory_bytes
         self._ended = 0
         self._bound_bytes = 0
-        """A collection is due when so much memory is in use."""
-        self._set_bound()
+        """A collection is due when so much memory is in use, beside what live calls take."""
+        self._set_bound(live=0)
 
     def start(self) -> None:
         """Take over from the interpreter; what lives now is never looked at again."""
@@ -52,18 +54,21 @@ class GarbagePolicy:
         gc.freeze()
         young, middle, _ = gc.get_threshold()
         gc.set_threshold(young, middle, _NEVER)
-        self._set_bound()
+        self._set_bound(live=0)
 
     def on_call_ended(self, live: int) -> None:
         """A call has ended, and so many are up."""
         self._ended += 1
         quiet = live == 0 and self._ended >= _QUIET_AFTER_CALLS
-        if quiet or self._memory_bytes() >= self._bound_bytes:
+        if quiet or self._besides(live) >= self._bound_bytes:
             self._ended = 0
             gc.collect()
             _libc.malloc_trim(ctypes.c_size_t(0))
-            self._set_bound()
+            self._set_bound(live)
 
-    def _set_bound(self) -> None:
-        memory_bytes = self._memory_bytes()
+    def _besides(self, live: int) -> int:
+        return self._memory_bytes() - live * _CALL_BYTES
+
+    def _set_bound(self, live: int) -> None:
+        memory_bytes = self._besides(live)
         self._bound_bytes = memory_bytes + max(round(memory_bytes * _GROWN_BY), _GROWN_BY_BYTES)

@@ -53,10 +53,25 @@ def test_a_gateway_that_is_never_empty_collects_when_memory_has_grown() -> None:
         gc.collect(0)
         gc.collect(1)
         del old
-        policy.on_call_ended(live=5)
+        policy.on_call_ended(live=1)
         if Cycle.alive == 0:
             bounds_mb.append(memory_mb)
-    assert bounds_mb == [164, 228, 292, 365, 457, 572, 715, 894]
+    assert bounds_mb == [165, 229, 293, 367, 459, 574, 718, 898]
+
+
+def test_memory_of_live_calls_is_no_garbage() -> None:
+    memory_mb = 100
+    policy = GarbagePolicy(lambda: memory_mb << 20)
+    policy.start()
+    cycle = Cycle()
+    gc.collect(0)
+    gc.collect(1)
+    del cycle
+    memory_mb = 250
+    policy.on_call_ended(live=1_000)
+    assert Cycle.alive == 1
+    policy.on_call_ended(live=100)
+    assert Cycle.alive == 0
 
 
 def test_memory_that_agents_leave_in_cycles_is_bounded() -> None:
