@@ -3,8 +3,8 @@
 A full collection holds the interpreter for 50 ms with 500 calls up, and every caller of an agent that speaks in real
 time hears it. Our own calls leave no cycles behind when they end, so full collections wait until no call is up. Users'
 agents may leave some, and a busy gateway always has calls: when memory, beside what live calls take, has grown by a
-quarter, or 64 MB if that is more, since the last collection, one is made all the same. Young generations are collected as always, within a
-millisecond.
+quarter, or 64 MB if that is more, since the last collection, one is made all the same. Young generations are collected
+as always, within a millisecond.
 
 What a collection frees is given back to the system, in some 5 ms. Otherwise the C library keeps most of it, the next
 bound starts from there, and memory goes on to grow.
