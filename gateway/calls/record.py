@@ -44,6 +44,8 @@ class CallRecord:
     """Events that only inform, which an agent left alone for too long."""
     packets_received: int = 0
     packets_sent: int = 0
+    packets_late: int = 0
+    """Of those received: something stood in for them already."""
     loss_pct: float = 0.0
     """Of the caller's voice, what never came or came too late."""
     peer_loss_pct: float = 0.0
@@ -57,6 +59,7 @@ class CallRecord:
         """Take over what the engine counted."""
         self.packets_received = counters.packets_received
         self.packets_sent = counters.packets_sent
+        self.packets_late = counters.packets_late
         # Neither knows all: what came too late is no lost packet, and in an outage nobody makes up a voice.
         lost = _share(counters.packets_lost, counters.packets_received + counters.packets_lost)
         spoken_frames = counters.frames_in + counters.frames_overrun - counters.frames_filled

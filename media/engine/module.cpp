@@ -89,6 +89,7 @@ void bind_values(nb::module_& m) {
         .def_ro("packets_lost", &Counters::packets_lost)
         .def_ro("packets_discarded", &Counters::packets_discarded)
         .def_ro("packets_reordered", &Counters::packets_reordered)
+        .def_ro("packets_late", &Counters::packets_late)
         .def_ro("packets_sent", &Counters::packets_sent)
         .def_ro("jitter_ms", &Counters::jitter_ms)
         .def_ro("peer_loss_pct", &Counters::peer_loss_pct)

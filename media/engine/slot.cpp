@@ -286,7 +286,7 @@ void Slot::keep_time(std::int64_t now_ns) {
 
 // ---- the receiving thread ------------------------------------------------------------------------------
 
-void Slot::on_packet(void* slot) {
+void Slot::on_packet(void* slot, pj_bool_t late) {
     auto* self = static_cast<Slot*>(slot);
     const std::int64_t now_ns = monotonic_ns();
     std::lock_guard lock(self->receive_);
@@ -294,6 +294,7 @@ void Slot::on_packet(void* slot) {
     if (!std::exchange(self->heard_, true)) self->heard_until_ns_ = now_ns;
     self->told_silent_ = false;
     self->last_packet_ns_ = now_ns;
+    if (late) ++self->counters_.packets_late;
     self->receive(now_ns);
 }
 

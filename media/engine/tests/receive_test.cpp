@@ -42,6 +42,7 @@ TEST_F(ReceiveTest, PutsReorderedPacketsInOrder) {
     ASSERT_TRUE(ear->frames(4));
     EXPECT_EQ(ear->labels(), (Labels{1, 2, 3, 4}));
     EXPECT_EQ(slot->counters().frames_concealed, 0U);
+    EXPECT_EQ(slot->counters().packets_late, 0U);
 }
 
 TEST_F(ReceiveTest, ConcealsALostPacketOnceTheReorderWindowIsOver) {
@@ -121,6 +122,7 @@ TEST_F(ReceiveTest, DropsWhatComesTooLate) {
     ASSERT_TRUE(ear->frames(4));
     EXPECT_EQ(ear->labels(), (Labels{1, -1, 3, 4}));
     EXPECT_EQ(slot->counters().packets_reordered, 1U);
+    EXPECT_EQ(slot->counters().packets_late, 1U);
 }
 
 TEST_F(ReceiveTest, DropsDuplicates) {
