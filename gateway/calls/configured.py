@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from gateway.sip.endpoint import EndpointConfig, Transport
+from gateway.sip.config import EndpointConfig, Transport
 from media import _engine
 
 if TYPE_CHECKING:

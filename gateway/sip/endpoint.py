@@ -13,14 +13,14 @@ import threading
 import time
 import weakref
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pjsua2 as pj
 import structlog
 
-from gateway.sip.account import Account, Rtp, TrunkAccount, local_config, trunk_config
+from gateway.sip.account import Account, Rtp, local_config, trunk_config
 from gateway.sip.call import SipCall, incoming, refused
+from gateway.sip.config import pjsip_config
 from gateway.sip.errors import SipStartError
 from gateway.sip.events import RegistrationAnswered
 from media import _engine
@@ -28,6 +28,7 @@ from media import _engine
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from gateway.sip.config import EndpointConfig, Transport
     from gateway.sip.events import CallRef, SipEvent
     from media.plane import EngineLeg, MediaPlane
 
@@ -40,38 +41,6 @@ _LOG_EVENTS = {1: "error", 2: "warning"}
 """PJSIP's information (3) tells each call's life anew; the gateway has its own words for that."""
 _OPUS_RATE_HZ = 16000
 """What recognisers take; at 48 kHz a call costs three times the memory and work, and no agent hears the difference."""
-
-
-@dataclass(frozen=True, slots=True)
-class Transport:
-    """One address to take SIP on."""
-
-    protocol: str
-    """ "udp" or "tcp"."""
-    address: str
-    port: int
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointConfig:
-    """What the endpoint is started with. Built from the settings by the gateway."""
-
-    transports: tuple[Transport, ...]
-    public_address: str | None
-    rtp_address: str
-    rtp_first_port: int
-    rtp_last_port: int
-    user_agent: str
-    codecs: tuple[str, ...]
-    """Preferred first, by encoding name; no other is offered or accepted."""
-    jitter_buffer_ms: int
-    """How deep; the engine empties it on arrival, but for what waits for a packet that was overtaken."""
-    max_calls: int
-    trunks: tuple[TrunkAccount, ...]
-    nameservers: tuple[str, ...]
-    """For trunks named by domain; empty when all are addresses."""
-    log_level: int = 2
-    """How much PJSIP says: 1 errors, 2 warnings, 3 each call, 4 and 5 traces."""
 
 
 class _Endpoint(pj.Endpoint):  # type: ignore[misc]  # pjsua2 has no type stubs
@@ -274,7 +243,7 @@ class SipEndpoint:
         _engine.capture_pjlog()
         endpoint = self._endpoint = _Endpoint(self)
         endpoint.libCreate()
-        endpoint.libInit(_endpoint_config(config))
+        endpoint.libInit(pjsip_config(config))
         _engine.capture_pjlog()  # libInit has put its own writer in place
         _engine.refuse_other_requests()
         self._check_capacity()
@@ -384,34 +353,6 @@ class SipEndpoint:
         self._accounts.clear()
         self._endpoint.libDestroy()
         self._endpoint = None
-
-
-def _endpoint_config(config: EndpointConfig) -> pj.EpConfig:
-    endpoint = pj.EpConfig()
-    agent = endpoint.uaConfig
-    agent.maxCalls = config.max_calls
-    agent.threadCnt = 0
-    agent.mainThreadOnly = True
-    agent.userAgent = config.user_agent
-    for server in config.nameservers:
-        agent.nameserver.append(server)
-    endpoint.logConfig.level = config.log_level
-    endpoint.logConfig.consoleLevel = 0
-    endpoint.logConfig.msgLogging = config.log_level >= 5
-    media = endpoint.medConfig
-    media.clockRate = 8000
-    media.sndClockRate = 8000
-    media.sndAutoCloseTime = -1  # with no call, too, the null device's clock must run the bridge's queue
-    media.maxMediaPorts = config.max_calls + 8
-    media.threadCnt = 1
-    media.hasIoqueue = True
-    media.noVad = True  # silence is sent: a NAT's binding stays open, and the other side's clock steady
-    media.ecTailLen = 0
-    media.jbInit = media.jbMinPre = 0
-    media.jbMaxPre = 1
-    media.jbMax = config.jitter_buffer_ms
-    media.jbDiscardAlgo = pj.PJMEDIA_JB_DISCARD_NONE
-    return endpoint
 
 
 def _pj_text(error: Exception) -> str:

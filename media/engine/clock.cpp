@@ -1,5 +1,7 @@
 #include "clock.hpp"
 
+#include "monotonic.hpp"
+
 #include <pjlib.h>
 
 #include <pthread.h>

@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Iterator
 import numpy as np
 import pytest
 
-from gateway.sip.endpoint import EndpointConfig, SipEndpoint, Transport
+from gateway.sip.config import EndpointConfig, Transport
+from gateway.sip.endpoint import SipEndpoint
 from gateway.sip.events import Confirmed, Incoming, SipEvent
 from media import _engine
 from media.leg import Leg, Pcm

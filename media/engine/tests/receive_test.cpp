@@ -9,8 +9,6 @@ namespace {
 
 using Labels = std::vector<int>;
 
-constexpr std::int64_t kMillisecond_ns = 1'000'000;
-
 class ReceiveTest : public OneCall {};
 
 TEST_F(ReceiveTest, DeliversEachFrameAsItArrives) {

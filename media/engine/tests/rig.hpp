@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine.hpp"
+#include "monotonic.hpp"
 
 #include <gtest/gtest.h>
 #include <pjmedia.h>

@@ -15,7 +15,7 @@ from tests.virtual_time import virtual
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gateway.sip.endpoint import EndpointConfig
+    from gateway.sip.config import EndpointConfig
 
 HOSTS = "127.0.0.1 localhost\n::1 here.example\n192.0.2.7\tpbx.example pbx  # ours\n"
 

@@ -1,0 +1,72 @@
+"""What the endpoint is started with, and how PJSIP is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pjsua2 as pj
+
+if TYPE_CHECKING:
+    from gateway.sip.account import TrunkAccount
+
+
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """One address to take SIP on."""
+
+    protocol: str
+    """ "udp" or "tcp"."""
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointConfig:
+    """What the endpoint is started with. Built from the settings by the gateway."""
+
+    transports: tuple[Transport, ...]
+    public_address: str | None
+    rtp_address: str
+    rtp_first_port: int
+    rtp_last_port: int
+    user_agent: str
+    codecs: tuple[str, ...]
+    """Preferred first, by encoding name; no other is offered or accepted."""
+    jitter_buffer_ms: int
+    """How deep; the engine empties it on arrival, but for what waits for a packet that was overtaken."""
+    max_calls: int
+    trunks: tuple[TrunkAccount, ...]
+    nameservers: tuple[str, ...]
+    """For trunks named by domain; empty when all are addresses."""
+    log_level: int = 2
+    """How much PJSIP says: 1 errors, 2 warnings, 3 each call, 4 and 5 traces."""
+
+
+def pjsip_config(config: EndpointConfig) -> pj.EpConfig:
+    """All of PJSIP's own settings that are not its defaults."""
+    endpoint = pj.EpConfig()
+    agent = endpoint.uaConfig
+    agent.maxCalls = config.max_calls
+    agent.threadCnt = 0
+    agent.mainThreadOnly = True
+    agent.userAgent = config.user_agent
+    for server in config.nameservers:
+        agent.nameserver.append(server)
+    endpoint.logConfig.level = config.log_level
+    endpoint.logConfig.consoleLevel = 0
+    endpoint.logConfig.msgLogging = config.log_level >= 5
+    media = endpoint.medConfig
+    media.clockRate = 8000
+    media.sndClockRate = 8000
+    media.sndAutoCloseTime = -1  # with no call, too, the null device's clock must run the bridge's queue
+    media.maxMediaPorts = config.max_calls + 8
+    media.threadCnt = 1
+    media.hasIoqueue = True
+    media.noVad = True  # silence is sent: a NAT's binding stays open, and the other side's clock steady
+    media.ecTailLen = 0
+    media.jbInit = media.jbMinPre = 0
+    media.jbMaxPre = 1
+    media.jbMax = config.jitter_buffer_ms
+    media.jbDiscardAlgo = pj.PJMEDIA_JB_DISCARD_NONE
+    return endpoint

@@ -1,0 +1,78 @@
+// The peer's voice and keys, from the jitter buffer to the inbox.
+#pragma once
+
+#include "counters.hpp"
+#include "inbox.hpp"
+#include "stream.hpp"
+#include "tuning.hpp"
+
+#include <cstdint>
+#include <vector>
+
+namespace offhook {
+
+// Whoever listens gets a steady flow of time: each frame as it comes, and something in place of one that does not.
+// Everything under the slot's receive lock.
+class Receiver {
+public:
+    Receiver(SlotId id, Inbox& inbox, const Tuning& tuning, Counters& counters);
+
+    void begin(pjmedia_stream_common* stream, const StreamFormat& format);
+    void end();
+
+    // Between begin() and end(). `late`: the packet's turn was over.
+    void on_packet(std::int64_t now_ns, bool late);
+    void on_digit(const pjmedia_stream_dtmf_event& event);
+    void keep_time(std::int64_t now_ns);
+
+private:
+    enum class Head { Ready, Gap, Empty };
+
+    // The last one that the peer pressed.
+    struct Digit {
+        char code = 0;
+        bool pressed = false;
+        unsigned timestamp_ms = 0;  // of this segment
+        unsigned ms = 0;
+        unsigned earlier_ms = 0;  // in segments before this one
+        std::int64_t heard_ns = 0;
+    };
+
+    void receive(std::int64_t now_ns);
+    Head look(std::int64_t& ahead_samples);
+    char type_at(unsigned offset, pj_uint32_t& bit_info) const;
+    void fill_until(std::int64_t now_ns);
+    std::int64_t stand_in(std::uint64_t& counter, std::int64_t ahead_samples);
+    void deliver(bool made_up = false);
+    void read_frame();
+    void put_frame();
+    void conceal(unsigned first_sample, unsigned samples);
+    std::uint32_t missing_entries();
+    void end_digit();
+
+    const SlotId id_;
+    Inbox& inbox_;
+    const Tuning& tuning_;
+    Counters& counters_;
+
+    pjmedia_stream_common* stream_ = nullptr;
+    StreamFormat format_;
+    std::int64_t period_ns_ = 0;
+    std::vector<std::int16_t> frame_;
+    std::vector<std::int16_t> last_frame_;  // that the peer sent
+    Backlog backlog_;
+
+    bool heard_ = false;  // a packet has come since begin()
+    bool told_silent_ = false;
+    bool silence_ = false;    // it stands in for what the peer does not send
+    bool jumped_ = false;     // the jitter buffer has forgotten what was to come next
+    unsigned stand_ins_ = 0;  // frames in a row that the peer did not send
+    std::int64_t last_packet_ns_ = 0;
+    std::int64_t heard_until_ns_ = 0;         // by then, a listener who began at once has heard all that was delivered
+    std::int64_t gap_since_ns_ = 0;           // 0: what comes next is not missing
+    std::int64_t decoded_ahead_samples_ = 0;  // left in the decoder of a codec whose packets exceed a frame
+    std::int64_t filled_samples_ = 0;         // delivered in place of packets that did not come
+    Digit digit_;
+};
+
+}  // namespace offhook
