@@ -16,7 +16,7 @@ BASE_PACKAGES := python3 python3-venv python3-dev g++ pkg-config libsystemd-dev
 ENGINE_SOURCES := $(wildcard media/engine/*.cpp media/engine/*.hpp) media/engine/CMakeLists.txt
 PJSIP_SOURCES := $(shell find media/pjsip -type f -not -name '*.pyc')
 # Many tests promise milliseconds: a virtual machine that stands still for fifty breaks them. What fails twice has failed.
-PYTEST = $(BIN)/pytest -q --reruns 1
+PYTEST = $(BIN)/pytest -q -rR --reruns 1
 PYTHON_TREES := gateway media bench tests
 # Whatever a registry offers today, what was tested is what is installed. Read by pip wherever it runs below.
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt

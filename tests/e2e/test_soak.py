@@ -21,10 +21,13 @@ TRANSACTION_S = 34.0
 """PJSIP keeps a transaction, and its dialog with it, for 32 s after its end (RFC 3261, timers H and J)."""
 
 LEVEL_KB = 3_000
-"""From the second thousand to the third: seen are 500 KB. What one call leaves behind would be more than 3 KB."""
+"""From the last thousand but one to the last: seen are 500 KB. What one call leaves behind would be more than 3 KB."""
 
 SETTLING_KB = 10_000
-"""From the first thousand to the third, while pools still find their places: seen are 5,000 KB."""
+"""From the first thousand to the last, while pools still find their places: seen are 5,000 KB."""
+
+MOST_THOUSANDS = 5
+"""Three, and two more where memory still settles: a leak goes on."""
 
 BLOCKS_PER_CALL = 20
 """A call that stays costs hundreds."""
@@ -91,20 +94,23 @@ def test_nothing_is_left_of_3000_calls() -> None:
         warm_up(gateway.target)
         began = gateway.number("calls", "total")
         prints = [footprint(gateway)]
-        for _ in range(3):
+        level = False
+        while len(prints) <= 3 or (not level and len(prints) <= MOST_THOUSANDS):
             make_calls(gateway, THOUSAND)
             prints.append(footprint(gateway, TRANSACTION_S))
-        assert gateway.number("calls", "total") - began == pytest.approx(3 * THOUSAND, abs=20)
+            level = prints[-1].rss_kb - prints[-2].rss_kb < LEVEL_KB
+        thousands = len(prints) - 1
+        assert gateway.number("calls", "total") - began == pytest.approx(thousands * THOUSAND, abs=20)
         assert gateway.number("calls", "refused") == 0
         for after in prints[1:]:
             assert after.descriptors == prints[0].descriptors
             assert after.threads == prints[0].threads
             assert after.tasks == prints[0].tasks
         rss_kb = [one.rss_kb for one in prints]
-        assert rss_kb[3] - rss_kb[1] < SETTLING_KB, rss_kb
-        assert rss_kb[3] - rss_kb[2] < LEVEL_KB, rss_kb
+        assert level, rss_kb
+        assert rss_kb[-1] - rss_kb[1] < SETTLING_KB, rss_kb
         blocks = [one.memory_blocks for one in prints]
-        assert blocks[3] - blocks[1] < BLOCKS_PER_CALL * 2 * THOUSAND, blocks
+        assert blocks[-1] - blocks[1] < BLOCKS_PER_CALL * 2 * THOUSAND, blocks
         with Caller(gateway.address) as caller:
             call = caller.dial("600")
             call.wait_answered()
