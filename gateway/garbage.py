@@ -33,7 +33,11 @@ _libc = ctypes.CDLL("libc.so.6")
 
 
 def own_memory_bytes() -> int:
-    """What the process has in memory beside files (proc_pid_statm(5)): 20 µs."""
+    """What the process has in memory beside files (proc_pid_statm(5)): 20 µs.
+
+    Raises:
+        OSError: no descriptor is left to look with.
+    """
     _, resident, shared, *_ = _STATM.read_text().split()
     return (int(resident) - int(shared)) * _PAGE_BYTES
 
@@ -46,6 +50,8 @@ class GarbagePolicy:
         self._ended = 0
         self._bound_bytes = 0
         """A collection is due when so much memory is in use, beside what live calls take."""
+        self._most_live = 0
+        """Since the last collection: what ended calls took is not given back at once."""
         self._set_bound(live=0)
 
     def start(self) -> None:
@@ -59,16 +65,24 @@ class GarbagePolicy:
     def on_call_ended(self, live: int) -> None:
         """A call has ended, and so many are up."""
         self._ended += 1
+        self._most_live = max(self._most_live, live + 1)
         quiet = live == 0 and self._ended >= _QUIET_AFTER_CALLS
-        if quiet or self._besides(live) >= self._bound_bytes:
+        if quiet or self._has_grown():
             self._ended = 0
             gc.collect()
             _libc.malloc_trim(ctypes.c_size_t(0))
             self._set_bound(live)
 
-    def _besides(self, live: int) -> int:
-        return self._memory_bytes() - live * _CALL_BYTES
+    def _has_grown(self) -> bool:
+        try:
+            return self._memory_bytes() - self._most_live * _CALL_BYTES >= self._bound_bytes
+        except OSError:  # no descriptor left: another call's end will tell
+            return False
 
     def _set_bound(self, live: int) -> None:
-        memory_bytes = self._besides(live)
+        self._most_live = live
+        try:
+            memory_bytes = self._memory_bytes() - live * _CALL_BYTES
+        except OSError:
+            return
         self._bound_bytes = memory_bytes + max(round(memory_bytes * _GROWN_BY), _GROWN_BY_BYTES)

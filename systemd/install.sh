@@ -42,11 +42,14 @@ install_packages() {
 # As the service's user, so that it sees what the service will see.
 check_configuration() {
     [ -z "$root" ] && [ -e "$configuration/gateway.yaml" ] || return 0
-    (cd / && setpriv --reuid=offhook --regid=offhook --init-groups --reset-env \
+    home=/var/lib/offhook
+    [ -d "$home" ] || home=/
+    (cd "$home" && setpriv --reuid=offhook --regid=offhook --init-groups --reset-env \
         "$new/bin/offhook" check --config "$configuration/gateway.yaml") ||
         fail "the new program does not take the configuration, see above; the old one stays." \
             "Mend it, and run this again. What agents import belongs beside them:" \
-            "$program/bin/python -m pip install --target $configuration/agents LIBRARY"
+            "$program/bin/python -m pip install --target $configuration/agents LIBRARY" \
+            "If they need what only the service has (Environment=, LoadCredential=): make install UNCHECKED=1"
 }
 
 # The program is made beside the old one and takes its place at the end.

@@ -97,7 +97,8 @@ class Call(Protocol):
         """Wait for the end of the call.
 
         An agent that has spoken or listened and waits here has not stalled, however long it does nothing else; one that
-        hears by `on_audio` or listens in another task must keep up with what comes.
+        hears by `on_audio` must keep up with what comes. So wait here only when all that is left to do is done by
+        itself: while one task waits here, nobody notices that another one of the agent hangs.
         """
 
     def hang_up(self) -> None:

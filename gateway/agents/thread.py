@@ -105,6 +105,7 @@ class _AgentThread:
             self.returned.set_result(None)
         else:
             self.returned.set_exception(contained(error))
+            self.returned.exception()  # whoever no longer waits for it has heard enough
         if not self._cancelled:
             self._deadline = self._gateway.call_later(self._spec.settings.cancel_deadline_s, self._on_deadline)
 

@@ -6,12 +6,13 @@ by a regular expression, may take a call to any.
 
 from __future__ import annotations
 
+import heapq
 from typing import TYPE_CHECKING
 
 from gateway.dialplan.pattern import Exact, Prefix, Regex
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from gateway.dialplan.model import Match, Route
 
@@ -29,7 +30,7 @@ class NumberIndex:
         self._lengths = sorted({len(text) for text in self._prefix})
 
     def _add(self, match: Match, rank: int) -> None:
-        if not match.to or any(isinstance(one, Regex) for one in match.to):
+        if not match.to or any(isinstance(one, Regex) or one == Prefix("") for one in match.to):
             self._any.append(rank)
             return
         for one in match.to:
@@ -39,11 +40,7 @@ class NumberIndex:
                 case Prefix(text=text):
                     self._prefix.setdefault(text, []).append(rank)
 
-    def candidates(self, to: str) -> Sequence[int]:
+    def candidates(self, to: str) -> Iterable[int]:
         """The places in the plan, in order, of all routes that a call to the number can match."""
-        found = [*self._exact.get(to, ())]
-        for length in self._lengths:
-            if length > len(to):
-                break
-            found += self._prefix.get(to[:length], ())
-        return sorted([*found, *self._any]) if found else self._any
+        prefixes = [self._prefix.get(to[:length], ()) for length in self._lengths if length <= len(to)]
+        return heapq.merge(self._exact.get(to, ()), *prefixes, self._any)

@@ -45,7 +45,7 @@ class Account:
         for directory in reversed(path.parents):
             if not self._may(directory, _SEARCH):
                 return directory
-        return None if self._may(path, _READ | _SEARCH if path.is_dir() else _READ) else path
+        return None if self._may(path, _READ | _SEARCH if _is_directory(path) else _READ) else path
 
     def _may(self, path: Path, wanted: int) -> bool:
         try:
@@ -108,7 +108,7 @@ def unseen(path: Path, account: Account | None) -> tuple[str, str] | None:
         hidden = next((directory for directory in directories if real.is_relative_to(directory)), None)
         if hidden is not None:
             mend = f"put it below {SYSTEM_DIRECTORY}, or change {option} with systemctl edit offhook"
-            return f"warning: the service does not see {path}, its unit hides {hidden}", mend
+            return f"warning: the service does not see {path}, its unit as shipped hides {hidden}", mend
     barrier = None if account is None else account.kept_out_by(path)
     if barrier is None:
         return None
@@ -117,7 +117,14 @@ def unseen(path: Path, account: Account | None) -> tuple[str, str] | None:
 
 
 def _open_to_service(path: Path) -> str:
-    return f"chgrp {USER} {path}; chmod {'750' if path.is_dir() else '640'} {path}"
+    return f"chgrp {USER} {path}; chmod {'750' if _is_directory(path) else '640'} {path}"
+
+
+def _is_directory(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a directory above may not be searched
+        return False
 
 
 def _named(settings: Settings) -> Iterator[tuple[tuple[Step, ...], Path]]:
@@ -136,5 +143,5 @@ def _named(settings: Settings) -> Iterator[tuple[tuple[Step, ...], Path]]:
                         yield ("agents", name, "files", index), sound
             case PythonAgent(directory=Path() as directory):
                 module = directory.joinpath(*agent.class_path.partition(":")[0].split("."))
-                source = module / "__init__.py" if module.is_dir() else module.with_suffix(".py")
+                source = module / "__init__.py" if _is_directory(module) else module.with_suffix(".py")
                 yield ("agents", name, "directory"), source

@@ -44,11 +44,13 @@ void Slot::attach(pjmedia_stream* stream) {
                             &Slot::on_stream_destroyed);
 
     ++attachment_;
-    receiver_.begin(stream_, format);
     pjmedia_stream_set_dtmf_event_callback(stream, &Slot::on_dtmf, this);
-    JitterBufferLock jitter_buffer(stream_);
-    stream_->on_rx_packet = &Slot::on_packet;
-    stream_->on_rx_packet_data = this;
+    {  // before begin() empties the jitter buffer: what comes after that is told
+        JitterBufferLock jitter_buffer(stream_);
+        stream_->on_rx_packet = &Slot::on_packet;
+        stream_->on_rx_packet_data = this;
+    }
+    receiver_.begin(stream_, format);
 }
 
 void Slot::detach() {

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from gateway.agents.thread import ThreadCall, ThreadLanes
+from gateway.agents import AgentSettings, AgentSpec
+from gateway.agents.settings import PythonSettings
+from gateway.agents.thread import ThreadCall, ThreadLanes, run_in_thread
 from media.conversation import Conversation
 from media.events import CallEndedError, Dtmf, Hangup
 from media.lanes import AUDIO_FRAMES_MAX
@@ -160,3 +164,30 @@ def test_a_question_that_was_not_answered_in_time_is_not_done_later(monkeypatch:
         leg.stop_clock()
 
     asyncio.run(main())
+
+
+class RaisesLate:
+    async def run(self, _call: object) -> None:
+        time.sleep(0.2)  # noqa: ASYNC251 - it blocks
+        raise CallEndedError("the caller has hung up")
+
+
+def test_what_an_agent_raises_after_the_caller_has_gone_is_no_stray_error() -> None:
+    stray: list[dict[str, Any]] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: stray.append(context))
+        leg = FakeLeg()
+        call = Conversation(leg)
+        spec = AgentSpec(AgentSettings("late", PythonSettings(f"{__name__}:RaisesLate")))
+        running = asyncio.create_task(run_in_thread(spec, call))
+        await asyncio.sleep(0.05)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        call.close()
+        leg.stop_clock()
+
+    asyncio.run(main())
+    gc.collect()
+    assert not stray

@@ -104,7 +104,9 @@ def test_agents_that_the_service_does_not_see(system: Path) -> None:
     module.chmod(0o640)
     assert told("open") == []
     mend = f"put it below {system}, or change ProtectHome with systemctl edit offhook"
-    assert told("link") == [f"the service does not see {system}/link/bot.py, its unit hides {system}/home; {mend}"]
+    assert told("link") == [
+        f"the service does not see {system}/link/bot.py, its unit as shipped hides {system}/home; {mend}"
+    ]
 
 
 def test_a_dialplan_and_a_sound_that_the_service_cannot_read(system: Path) -> None:
