@@ -15,6 +15,7 @@ UNCHECKED ?=
 BASE_PACKAGES := python3 python3-venv python3-dev g++ pkg-config libsystemd-dev
 ENGINE_SOURCES := $(wildcard media/engine/*.cpp media/engine/*.hpp) media/engine/CMakeLists.txt
 PJSIP_SOURCES := $(shell find media/pjsip -type f -not -name '*.pyc')
+# Unit tests wait more than they compute: four share two cores.
 # Many tests promise milliseconds: a virtual machine that stands still for fifty breaks them. What fails twice has failed.
 PYTEST = $(BIN)/pytest -q -rR --reruns 1
 PYTHON_TREES := gateway media bench tests
@@ -57,7 +58,7 @@ check: $(VENV)/dev-installed bench-ready ## Format, lint, strict types, import c
 	$(BIN)/clang-format --dry-run --Werror media/engine/*.cpp media/engine/*.hpp media/engine/tests/*.cpp
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(PYTEST) -n 2 tests/unit tests/component
+	$(PYTEST) -n 4 tests/unit tests/component
 
 .PHONY: format
 format: $(VENV)/dev-installed ## Bring all sources into form
