@@ -15,7 +15,6 @@ UNCHECKED ?=
 BASE_PACKAGES := python3 python3-venv python3-dev g++ pkg-config libsystemd-dev
 ENGINE_SOURCES := $(wildcard media/engine/*.cpp media/engine/*.hpp) media/engine/CMakeLists.txt
 PJSIP_SOURCES := $(shell find media/pjsip -type f -not -name '*.pyc')
-# Unit tests wait more than they compute: four share two cores.
 # Many tests promise milliseconds: a virtual machine that stands still for fifty breaks them. What fails twice has failed.
 PYTEST = $(BIN)/pytest -q -rR --reruns 1
 PYTHON_TREES := gateway media bench tests
@@ -51,6 +50,7 @@ $(VENV)/dev-installed: $(VENV)/installed
 	@$(BIN)/pip install -q --group dev
 	@touch $@
 
+# Unit tests wait more than they compute: four processes share two cores.
 .PHONY: check
 check: $(VENV)/dev-installed bench-ready ## Format, lint, strict types, import contract, unit tests: before every commit
 	$(BIN)/ruff format --check $(PYTHON_TREES)
