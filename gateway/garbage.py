@@ -15,7 +15,6 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,18 +26,15 @@ _GROWN_BY_BYTES = 64 << 20
 _CALL_BYTES = 150_000
 """What a live call takes, and is no garbage."""
 _NEVER = 2**31 - 1
-_STATM = Path("/proc/self/statm")
+_STATM = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+"""Kept open: a gateway that has no descriptor left must end its calls as well as ever."""
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _libc = ctypes.CDLL("libc.so.6")
 
 
 def own_memory_bytes() -> int:
-    """What the process has in memory beside files (proc_pid_statm(5)): 20 µs.
-
-    Raises:
-        OSError: no descriptor is left to look with.
-    """
-    _, resident, shared, *_ = _STATM.read_text().split()
+    """What the process has in memory beside files (proc_pid_statm(5)): 20 µs."""
+    _, resident, shared, *_ = os.pread(_STATM, 256, 0).split()
     return (int(resident) - int(shared)) * _PAGE_BYTES
 
 
@@ -67,22 +63,16 @@ class GarbagePolicy:
         self._ended += 1
         self._most_live = max(self._most_live, live + 1)
         quiet = live == 0 and self._ended >= _QUIET_AFTER_CALLS
-        if quiet or self._has_grown():
+        if quiet or self._besides(self._most_live) >= self._bound_bytes:
             self._ended = 0
             gc.collect()
             _libc.malloc_trim(ctypes.c_size_t(0))
             self._set_bound(live)
 
-    def _has_grown(self) -> bool:
-        try:
-            return self._memory_bytes() - self._most_live * _CALL_BYTES >= self._bound_bytes
-        except OSError:  # no descriptor left: another call's end will tell
-            return False
+    def _besides(self, calls: int) -> int:
+        return self._memory_bytes() - calls * _CALL_BYTES
 
     def _set_bound(self, live: int) -> None:
         self._most_live = live
-        try:
-            memory_bytes = self._memory_bytes() - live * _CALL_BYTES
-        except OSError:
-            return
+        memory_bytes = self._besides(live)
         self._bound_bytes = memory_bytes + max(round(memory_bytes * _GROWN_BY), _GROWN_BY_BYTES)

@@ -48,6 +48,13 @@ def begin(spec: AgentSpec) -> tuple[FakeLeg, Conversation, asyncio.Task[None]]:
     return leg, call, asyncio.create_task(run_agent(spec, call))
 
 
+async def caller_leaves(leg: FakeLeg, call: Conversation, running: asyncio.Task[None]) -> None:
+    call.caller_hung_up()
+    await running
+    call.close()
+    leg.stop_clock()
+
+
 def threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name.startswith("agent:")]
 
@@ -117,10 +124,7 @@ async def test_one_that_waits_for_the_caller_is_left_in_peace() -> None:
     leg, call, running = begin(spec_of("Parrot", NONE))
     await asyncio.sleep(600)
     assert not running.done()
-    call.caller_hung_up()
-    await running
-    call.close()
-    leg.stop_clock()
+    await caller_leaves(leg, call, running)
 
 
 @virtual
@@ -155,10 +159,7 @@ async def test_one_that_speaks_and_takes_no_news_goes_on() -> None:
         call.on_media_silent(5_000)
     assert call.lanes.events_dropped >= 2_000 - URGENT_EVENTS_MAX
     assert not running.done()
-    call.caller_hung_up()
-    await running
-    call.close()
-    leg.stop_clock()
+    await caller_leaves(leg, call, running)
 
 
 @pytest.mark.parametrize("isolation", Isolation)
@@ -167,10 +168,7 @@ def test_one_that_has_spoken_and_waits_for_the_end_is_left_in_peace(isolation: I
         leg, call, running = begin(spec_of("SpeaksAndWaits", isolation, start_timeout_s=0.3, stall_timeout_s=0.1))
         await caller_sends(leg, np.tile(silence(8_000, 500), 3))
         assert not running.done()
-        call.caller_hung_up()
-        await running
-        call.close()
-        leg.stop_clock()
+        await caller_leaves(leg, call, running)
 
     asyncio.run(main())
 
@@ -228,10 +226,7 @@ def test_what_an_agent_that_has_ended_does_not_take_is_not_lost(isolation: Isola
         await caller_sends(leg, silence(8_000, 2_000))
         assert not running.done(), "its last words sound"
         assert (call.lanes.frames_dropped, call.lanes.events_dropped) == (0, 0)
-        call.caller_hung_up()
-        await running
-        call.close()
-        leg.stop_clock()
+        await caller_leaves(leg, call, running)
 
     asyncio.run(main())
 
@@ -304,10 +299,7 @@ def test_a_cancelled_agent_and_what_it_leaves_behind_are_one_abandoned_run() -> 
         spec = spec_of("LeavesWorkBehind", THREAD, {"stays": True}, hangup_grace_s=0.1, cancel_deadline_s=0.2)
         leg, call, running = begin(spec)
         await caller_sends(leg, silence(8_000, 100))
-        call.caller_hung_up()
-        await running
-        call.close()
-        leg.stop_clock()
+        await caller_leaves(leg, call, running)
         await asyncio.sleep(0.4)
         assert (spec.abandoned, spec.abandoned_total) == (1, 1)
         user_agents.Blocks.released.set()
@@ -450,10 +442,7 @@ def test_barge_in_reaches_an_agent_in_a_thread() -> None:
         await caller_sends(leg, voice(8_000, 300))
         assert not call.speaking
         assert call.counters.barge_ins_confirmed == 1
-        call.caller_hung_up()
-        await running
-        call.close()
-        leg.stop_clock()
+        await caller_leaves(leg, call, running)
 
     asyncio.run(main())
 
