@@ -116,8 +116,9 @@ def _try(layout: Layout, wheel: Path) -> dict[str, object]:
     shutil.rmtree(place, ignore_errors=True)
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(place)
-    printed = output([sys.executable, RECIPE_DIR / "recipe/try_wheel.py", place])
-    facts: dict[str, object] = json.loads(printed.splitlines()[-1])
+    told = place / "facts.json"
+    output([sys.executable, RECIPE_DIR / "recipe/try_wheel.py", place, told])
+    facts: dict[str, object] = json.loads(told.read_text())
     codecs = str(facts["codecs"])
     if missing := [codec for codec in WANTED_CODECS if codec not in codecs]:
         raise BuildError(f"the build lacks codecs: {', '.join(missing)}; it has {codecs}")

@@ -1,6 +1,7 @@
-"""Imports the unpacked wheel that argv names, and prints on the last line what it can do.
+"""Imports the unpacked wheel that argv names first, and writes what it can do into the file that it names second.
 
-A program of its own, because a library that was started once in a process cannot be forgotten there.
+A program of its own, because a library that was started once in a process cannot be forgotten there. Its standard
+output is not ours alone: PJSIP writes there too, through a buffer of its own that is emptied whenever it likes.
 """
 
 import ctypes
@@ -14,7 +15,7 @@ MORE_CALLS_THAN_ANY_LIMIT = 1_000_000
 
 def main() -> None:
     """Starts and stops the library once."""
-    place = Path(sys.argv[1])
+    place, told = Path(sys.argv[1]), Path(sys.argv[2])
     sys.path.insert(0, str(place))
     pjsua2 = importlib.import_module("pjsua2")
     endpoint = pjsua2.Endpoint()
@@ -31,7 +32,7 @@ def main() -> None:
         "openssl": _text("libcrypto.so.3", "OpenSSL_version", 0),
     }
     endpoint.libDestroy()
-    print(f"\n{json.dumps(facts)}")
+    told.write_text(json.dumps(facts))
 
 
 def _text(library: Path | str, function: str, *arguments: int) -> str:

@@ -21,6 +21,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -108,7 +109,7 @@ facts = {
     "libraries": [line.split()[-1] for line in open("/proc/self/maps") if "/libpj" in line],
 }
 endpoint.libDestroy()
-print("\\n" + json.dumps(facts))
+json.dump(facts, open(sys.argv[2], "w"))
 """
 
 
@@ -122,20 +123,27 @@ class Answer:
     libraries: list[str]
 
 
-def _ask(site: Path, calls: int) -> Answer:
-    done = subprocess.run([sys.executable, "-c", ASK, str(calls)], cwd=site, capture_output=True, text=True, check=True)
-    return Answer(**json.loads(done.stdout.splitlines()[-1]))
+@pytest.fixture
+def ask(site: Path, tmp_path: Path) -> Callable[[int], Answer]:
+    """Starts the library with so many calls. What it says goes through a file: PJSIP prints on standard output too."""
+
+    def start(calls: int) -> Answer:
+        told = tmp_path / "answer.json"
+        subprocess.run([sys.executable, "-c", ASK, str(calls), str(told)], cwd=site, capture_output=True, check=True)
+        return Answer(**json.loads(told.read_text()))
+
+    return start
 
 
-def test_the_running_library_has_the_limits(site: Path) -> None:
-    answer = _ask(site, CALLS)
+def test_the_running_library_has_the_limits(site: Path, ask: Callable[[int], Answer]) -> None:
+    answer = ask(CALLS)
     assert answer.calls == CALLS
     assert answer.ioqueue.startswith("epoll")
     assert {Path(path).parent for path in answer.libraries} == {site / "pjsua2.libs"}
 
 
-def test_calls_beyond_the_limit_are_clipped(site: Path) -> None:
-    assert _ask(site, CALLS + 1).calls == CALLS
+def test_calls_beyond_the_limit_are_clipped(ask: Callable[[int], Answer]) -> None:
+    assert ask(CALLS + 1).calls == CALLS
 
 
 WAIT = """
@@ -160,14 +168,26 @@ began = time.monotonic()
 while time.monotonic() - began < 1:
     endpoint.libHandleEvents(1000)
 other.join()
-print("\\n", ticks[-1] - began)
+open(sys.argv[1], "w").write(str(ticks[-1] - began))
 endpoint.libDestroy()
 """
 
 
-def test_waiting_for_events_lets_other_threads_run(site: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", WAIT], cwd=site, capture_output=True, text=True, check=True)
-    assert float(done.stdout.splitlines()[-1]) < 0.5
+def test_waiting_for_events_lets_other_threads_run(site: Path, tmp_path: Path) -> None:
+    told = tmp_path / "seconds"
+    subprocess.run([sys.executable, "-c", WAIT, str(told)], cwd=site, capture_output=True, check=True)
+    assert float(told.read_text()) < 0.5
+
+
+def test_the_recipe_tries_the_wheel_in_anybodys_environment(
+    build: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(BUILD.parent))
+    result, layout = import_module("recipe.result"), import_module("recipe.layout")
+    monkeypatch.setattr(os, "environ", {"PATH": os.environ["PATH"]})
+    [wheel] = (build / "wheel").glob("pjsua2-*.whl")
+    facts = result._try(layout.Layout(cache=tmp_path, key="key"), wheel)
+    assert facts["ioqueue"].startswith("epoll")
 
 
 @pytest.mark.parametrize("codec", ["opus/48000/2", "G722/16000/1", "PCMU/8000/1", "PCMA/8000/1", "speex/8000/1"])
