@@ -140,6 +140,15 @@ def transport_of(message: int) -> int:
 def refuse_other_requests() -> None:
     """SIP thread, after libInit: refuse requests that are no call, and do not offer what they are for."""
 
+def install_door(retry_after_s: int) -> None:
+    """SIP thread, after libInit: refuse INVITEs with 503 and Retry-After while the door is closed or PJSUA is full."""
+
+def close_door(closed: bool) -> None:
+    """SIP thread: whether calls that come now are turned away."""
+
+def take_turned_away() -> tuple[int, list[tuple[bytes, str]]]:
+    """SIP thread: how many calls the door refused since the last time; Call-ID and "address:port" of the first few."""
+
 def capture_pjlog() -> None:
     """From now on pjlib's log lines are kept for `take_pjlog`."""
 

@@ -10,24 +10,25 @@ import structlog
 from gateway.agents import CallInfo, let_talk
 from gateway.calls.record import CallRecord
 from gateway.dialplan import AgentEnded, CallControl, Cause, find_route, run_route
-from gateway.sip.events import Side
+from gateway.sip.events import Disconnected, Side
 from media.conversation import Conversation, play_once
 from media.wav import decoded
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from gateway.agents import AgentRegistry, AgentSpec
     from gateway.dialplan import Invite, Plan
     from gateway.settings import Settings
     from gateway.sip.endpoint import SipEndpoint
-    from gateway.sip.events import Disconnected, Incoming, MediaStarted
+    from gateway.sip.events import Incoming, MediaStarted
 
 _log = structlog.get_logger("calls")
 
-_OVER_S = 40.0
-"""PJSIP reports the end of a call at once when we end it; this is for the day it does not."""
-_NOT_FOUND, _INTERNAL_ERROR, _NOT_ACCEPTABLE, _UNAVAILABLE = 404, 500, 488, 480
+_OVER_S = 5.0
+"""PJSIP tells of the end of a call at once when we end it; this is for the day it does not."""
+_NOT_FOUND, _NOT_ACCEPTABLE = 404, 488
 _RINGING, _PROGRESS, _OK = 180, 183, 200
 
 
@@ -58,6 +59,7 @@ class LiveCall(CallControl):
         self._no_agent = asyncio.Event()
         self._no_agent.set()
         self._timers: list[asyncio.TimerHandle] = []
+        self._end_due: asyncio.TimerHandle | None = None
         self.record = CallRecord(
             incoming.invite.sip_call_id, incoming.invite.source, invite.trunk, invite.to, invite.from_
         )
@@ -85,8 +87,9 @@ class LiveCall(CallControl):
             await asyncio.wait({steps})
             for timer in self._timers:
                 timer.cancel()
-        disconnected = await self._wait_over()
-        self._complete(disconnected)
+        if not self._over.done() and self._end_due is None:
+            self._end(Cause.ERROR)
+        self._complete(await self._over)
         self.leg.close()
         return self.record
 
@@ -107,22 +110,12 @@ class LiveCall(CallControl):
             self._because("internal-error", detail=repr(error))
             self._end(Cause.ERROR)
 
-    async def _wait_over(self) -> Disconnected | None:
-        try:
-            async with asyncio.timeout(_OVER_S):
-                return await self._over
-        except TimeoutError:
-            self._log.error("call.end_unconfirmed")
-            self._sip.end(self.ref, _INTERNAL_ERROR)
-            return None
-
-    def _complete(self, disconnected: Disconnected | None) -> None:
+    def _complete(self, disconnected: Disconnected) -> None:
         record = self.record
         record.duration_s = round((self._ended or self._loop.time()) - self._began, 3)
         record.add_media(self.leg.counters())
-        if disconnected is not None:
-            record.ended_by = disconnected.by.value
-            record.code = disconnected.code
+        record.ended_by = disconnected.by.value
+        record.code = disconnected.code
 
     def _because(self, cause: str, *, detail: str = "") -> None:
         """The first cause given is the one: what follows it is its consequence."""
@@ -140,7 +133,7 @@ class LiveCall(CallControl):
     def on_media_failed(self, why: str) -> None:
         """What was negotiated cannot be driven."""
         self._because("media-failed", detail=why)
-        self._sip.end(self.ref, _NOT_ACCEPTABLE)
+        self._ask_end(_NOT_ACCEPTABLE)
 
     def on_hold_changed(self, *, held: bool) -> None:
         """Silence is no fault while the peer holds the call."""
@@ -153,11 +146,13 @@ class LiveCall(CallControl):
     def on_disconnected(self, event: Disconnected) -> None:
         """The call is over."""
         self._ended = self._loop.time()
+        if self._end_due is not None:
+            self._end_due.cancel()
         self._because("caller-hung-up" if event.by is Side.CALLER else event.reason)
-        if self.conversation is not None:
-            self.conversation.caller_hung_up()
         if not self._over.done():
             self._over.set_result(event)
+        if self.conversation is not None:
+            self.conversation.caller_hung_up()
 
     def _on_silent(self, silent_ms: int) -> None:
         if not self._answered:
@@ -199,9 +194,19 @@ class LiveCall(CallControl):
 
     def _end(self, cause: Cause) -> None:
         if self._answered:
-            self._sip.end(self.ref, _OK, None, {"Reason": f'Q.850;cause={cause.q850};text="{cause.value}"'})
+            self._ask_end(_OK, None, {"Reason": f'Q.850;cause={cause.q850};text="{cause.value}"'})
         else:
-            self._sip.end(self.ref, cause.sip_code)
+            self._ask_end(cause.sip_code)
+
+    def _ask_end(self, code: int, reason: str | None = None, headers: Mapping[str, str] | None = None) -> None:
+        self._sip.end(self.ref, code, reason, headers)
+        if self._end_due is None and not self._over.done():
+            self._end_due = self._loop.call_later(_OVER_S, self._on_end_unconfirmed)
+
+    def _on_end_unconfirmed(self) -> None:
+        self._log.error("call.end_unconfirmed")
+        self._sip.forget(self.ref)
+        self.on_disconnected(Disconnected(self.ref, Side.GATEWAY, 0, "end-unconfirmed"))
 
     # ---- CallControl: what the dialplan's steps do ---------------------------------------------------------
 
@@ -294,7 +299,7 @@ class LiveCall(CallControl):
 
     async def reject(self, code: int, reason: str | None, retry_after_s: float | None) -> None:
         headers = {} if retry_after_s is None else {"Retry-After": str(round(retry_after_s))}
-        self._sip.end(self.ref, code, reason, headers)
+        self._ask_end(code, reason, headers)
 
     async def hang_up(self, cause: Cause) -> None:
         self._end(cause)

@@ -25,7 +25,8 @@ _HOST = re.compile(r"^(<?sip:)([^:;>]*)(.*)$")
 _SLOW = "names are looked up by the system, and all calls wait for it; name a server by its IPv4 address"
 _NEVER_MS = 2**40
 _SPARE_CALLS = 64
-"""Beyond the limit, so that PJSIP hands us the call that we refuse with 503 and Retry-After."""
+"""Beyond the limit, with half of it: for ended calls that wait for an answer to their BYE. When many die at once,
+others need not wait until all those are forgotten."""
 
 
 def endpoint_config(settings: Settings, trunks: tuple[TrunkAccount, ...], user_agent: str) -> EndpointConfig:
@@ -40,7 +41,9 @@ def endpoint_config(settings: Settings, trunks: tuple[TrunkAccount, ...], user_a
         user_agent=sip.user_agent or user_agent,
         codecs=sip.codecs,
         jitter_buffer_ms=max(200, media.reorder_ms + 160),
-        max_calls=settings.limits.calls + _SPARE_CALLS,
+        calls=settings.limits.calls,
+        call_places=settings.limits.calls * 3 // 2 + _SPARE_CALLS,
+        retry_after_s=round(settings.limits.retry_after_s),
         trunks=tuple(_with_addresses(trunk) for trunk in trunks),
         nameservers=_nameservers(trunks),
     )

@@ -10,6 +10,7 @@ import structlog
 
 from gateway.calls.call import LiveCall
 from gateway.calls.configured import endpoint_config, tuning
+from gateway.calls.record import CallRecord
 from gateway.calls.trunks import Trunks
 from gateway.dialplan import invite
 from gateway.garbage import GarbagePolicy
@@ -25,7 +26,9 @@ from gateway.sip.events import (
     MediaStarted,
     Refused,
     RegistrationAnswered,
+    Side,
     SipEvent,
+    TurnedAway,
 )
 from media.plane import MediaPlane
 
@@ -115,6 +118,8 @@ class Gateway:
                 self._on_incoming(event)
             case Refused():
                 self._note_refused(f"{event.code} {event.reason}", event.sip_call_id, event.source)
+            case TurnedAway():
+                self._note_turned_away(event)
             case RegistrationAnswered() | ConnectionLost():
                 self.trunks.on_event(event)
             case _:
@@ -143,6 +148,14 @@ class Gateway:
     # ---- admission -----------------------------------------------------------------------------------------
 
     def _on_incoming(self, event: Incoming) -> None:
+        try:
+            self._admit(event)
+        except Exception as error:  # noqa: BLE001 - the edge of a call: its caller waits for an answer, whatever it is
+            received = event.invite
+            record = CallRecord(received.sip_call_id, received.source, None, "", "", code=_INTERNAL_ERROR)
+            self._lose(event, record, error)
+
+    def _admit(self, event: Incoming) -> None:
         limits = self.settings.limits
         if self.draining or len(self.calls) >= limits.calls or self._tasks is None:
             self._refuse(event, "draining" if self.draining else "full")
@@ -175,6 +188,14 @@ class Gateway:
         self.calls_refused += 1
         _log.warning("call.refused", call_id=sip_call_id, why=why, source=source)
 
+    def _note_turned_away(self, event: TurnedAway) -> None:
+        for sip_call_id, source in event.first:
+            self._note_refused("full", sip_call_id, source)
+        more = event.count - len(event.first)
+        if more:
+            self.calls_refused += more
+            _log.warning("calls.refused", why="full", count=more)
+
     def _forget_refused(self, event: Disconnected) -> None:
         _log.debug("call.refused_ended", ref=event.ref, code=event.code)
 
@@ -182,11 +203,24 @@ class Gateway:
         try:
             record = await call.live(self.plans.plan)
             _log.info("call.ended", **record.as_keys())
-        except Exception:  # noqa: BLE001 - the edge of a call: the task group would cancel every other one
-            _log.exception("call.lost", ref=call.ref)
-            self.sip.end(call.ref, _INTERNAL_ERROR)
+        except Exception as error:  # noqa: BLE001 - the edge of a call: the task group would cancel every other one
+            self._lose(call, call.record, error)
         finally:
-            del self.calls[call.ref]
+            self._forget(call.ref)
+
+    def _lose(self, lost: Incoming | LiveCall, record: CallRecord, error: Exception) -> None:
+        """End a call by a fault of our own, with an answer and a record."""
+        _log.error("call.lost", call_id=record.call_id, exc_info=error)
+        self.sip.end(lost.ref, _INTERNAL_ERROR)
+        lost.leg.close()
+        record.cause = record.cause or "internal-error"
+        record.detail = record.detail or repr(error)
+        record.ended_by = record.ended_by or Side.GATEWAY.value
+        _log.info("call.ended", **record.as_keys())
+        self._forget(lost.ref)
+
+    def _forget(self, ref: CallRef) -> None:
+        if self.calls.pop(ref, None) is not None:
             self.garbage.on_call_ended(len(self.calls))
-            if not self.calls:
-                self._empty.set()
+        if not self.calls:
+            self._empty.set()

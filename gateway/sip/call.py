@@ -83,8 +83,8 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
     # ---- commands ------------------------------------------------------------------------------------------
 
     def respond(self, code: int) -> None:
-        """Send 180, 183 or 200; no effect once the call is over."""
-        if not self.isActive():
+        """Send 180, 183 or 200."""
+        if self._is_lost():
             return
         operation = pj.CallOpParam(True)  # noqa: FBT003 - pjsua2's signature: with default call settings
         operation.statusCode = code
@@ -93,8 +93,8 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
         self.answer(operation)
 
     def end(self, code: int, reason: str | None, headers: Mapping[str, str]) -> None:
-        """BYE an answered call, or refuse one that was not with `code`; no effect once the call is over."""
-        if not self.isActive():
+        """BYE an answered call, or refuse one that was not with `code`. `Disconnected` is told in any case."""
+        if self._is_lost():
             return
         self._ended_by_us = True
         self.leg.slot.detach()  # PJSUA may free the stream of a call that hangs up without telling us
@@ -107,6 +107,18 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
             header.hName, header.hValue = name, value
             operation.txOption.headers.append(header)
         self.hangup(operation)
+
+    def let_go(self) -> None:
+        """Free all that the call holds; PJSIP's own call, should it live, ends with this object."""
+        self.leg.slot.detach()
+        self.thread.bury(self)
+
+    def _is_lost(self) -> bool:
+        """Whether PJSIP has let go of the call without a word; it is told then."""
+        if self.isActive():
+            return False
+        self._tell_end(pj.PJSIP_SC_CALL_TSX_DOES_NOT_EXIST, "lost")
+        return True
 
     # ---- callbacks -----------------------------------------------------------------------------------------
 
@@ -169,11 +181,11 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
         if info.state == pj.PJSIP_INV_STATE_CONFIRMED:
             self.thread.tell(Confirmed(self.ref))
         elif info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
-            self.leg.slot.detach()
-            self.thread.tell(
-                Disconnected(self.ref, self._ender(info.lastStatusCode), info.lastStatusCode, info.lastReason)
-            )
-            self.thread.bury(self)
+            self._tell_end(info.lastStatusCode, info.lastReason)
+
+    def _tell_end(self, code: int, reason: str) -> None:
+        self.thread.tell(Disconnected(self.ref, self._ender(code), code, reason))
+        self.let_go()
 
     def _ender(self, code: int) -> Side:
         if self._ended_by_us:

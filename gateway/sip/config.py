@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from gateway.sip.account import TrunkAccount
 
 
+_OTHER_MEDIA_PORTS = 72
+"""The bridge's own, and those of calls whose refusal is on its way."""
+
+
 @dataclass(frozen=True, slots=True)
 class Transport:
     """One address to take SIP on."""
@@ -35,7 +39,12 @@ class EndpointConfig:
     """Preferred first, by encoding name; no other is offered or accepted."""
     jitter_buffer_ms: int
     """How deep; the engine empties it on arrival, but for what waits for a packet that was overtaken."""
-    max_calls: int
+    calls: int
+    """At once; one more is answered 503."""
+    call_places: int
+    """Of PJSIP: an ended call keeps its place until its peer has answered the BYE, for 32 s at most."""
+    retry_after_s: int
+    """For callers who find no place."""
     trunks: tuple[TrunkAccount, ...]
     nameservers: tuple[str, ...]
     """For trunks named by domain; empty when all are addresses."""
@@ -47,7 +56,7 @@ def pjsip_config(config: EndpointConfig) -> pj.EpConfig:
     """All of PJSIP's own settings that are not its defaults."""
     endpoint = pj.EpConfig()
     agent = endpoint.uaConfig
-    agent.maxCalls = config.max_calls
+    agent.maxCalls = config.call_places
     agent.threadCnt = 0
     agent.mainThreadOnly = True
     agent.userAgent = config.user_agent
@@ -60,7 +69,7 @@ def pjsip_config(config: EndpointConfig) -> pj.EpConfig:
     media.clockRate = 8000
     media.sndClockRate = 8000
     media.sndAutoCloseTime = -1  # with no call, too, the null device's clock must run the bridge's queue
-    media.maxMediaPorts = config.max_calls + 8
+    media.maxMediaPorts = config.calls + _OTHER_MEDIA_PORTS
     media.threadCnt = 1
     media.hasIoqueue = True
     media.noVad = True  # silence is sent: a NAT's binding stays open, and the other side's clock steady

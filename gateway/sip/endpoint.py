@@ -22,7 +22,7 @@ from gateway.sip.account import Account, Rtp, local_config, trunk_config
 from gateway.sip.call import SipCall, incoming, refused
 from gateway.sip.config import pjsip_config
 from gateway.sip.errors import SipStartError
-from gateway.sip.events import RegistrationAnswered
+from gateway.sip.events import RegistrationAnswered, TurnedAway
 from media import _engine
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger("sip")
 
+_TURNED_AWAY_S = 1.0
+"""How often the gateway hears of calls that found no place: a flood is told in a few lines."""
 _POLL_MS = 1000
 """How long the thread sleeps in PJSIP when nothing happens; commands and packets wake it before."""
 _INTERNAL_ERROR, _UNAVAILABLE = 500, 503
@@ -86,6 +88,7 @@ class SipEndpoint:
         self._commands: deque[Callable[[], None]] = deque()
         self._stopping = False
         self._turned_s = time.monotonic()
+        self._told_turned_away_s = 0.0
         self._wakeup: _engine.Wakeup | None = None
         self._plane: MediaPlane | None = None
         self._endpoint: pj.Endpoint = None  # until the thread has begun
@@ -147,6 +150,10 @@ class SipEndpoint:
         """BYE, or refuse with `code`; a `Disconnected` follows. Nothing happens to a call that is over."""
         self._on_call(ref, lambda call: call.end(code, reason, headers or {}))
 
+    def forget(self, ref: CallRef) -> None:
+        """Let go of a call whose end was never told; no event follows."""
+        self._on_call(ref, lambda call: call.let_go())
+
     def register(self, trunk: str, *, wanted: bool) -> None:
         """Send a REGISTER, or one that takes the registration back; a `RegistrationAnswered` follows."""
         self._submit(lambda: self._set_registration(trunk, wanted=wanted))
@@ -193,15 +200,21 @@ class SipEndpoint:
         """Keep a disconnected call until the callback that told us has returned into C++, then delete it."""
         self._calls.pop(call.ref, None)
         self._buried.append(call)
+        _engine.close_door(len(self._calls) >= self._config.calls)
 
     def on_incoming(self, account: Account, prm: pj.OnIncomingCallParam) -> None:
         """A new INVITE: an object for the call, a leg for its media, an event for the gateway."""
         ref = next(self._refs)
         leg: EngineLeg = self.plane.open()
-        event = incoming(ref, leg, prm.rdata)
-        call = SipCall(self, account, prm.callId, event)
+        try:
+            event = incoming(ref, leg, prm.rdata)
+            call = SipCall(self, account, prm.callId, event)
+        except Exception:
+            leg.close()  # pjsua2 answers 500 to what has no object
+            raise
         self._calls[ref] = call
         self._objects.add(call)
+        _engine.close_door(len(self._calls) >= self._config.calls)
         self.tell(event)
 
     def on_disconnected(self, connection: int) -> None:
@@ -223,9 +236,19 @@ class SipEndpoint:
             self._turned_s = time.monotonic()
             self._endpoint.libHandleEvents(_POLL_MS)
             self._buried.clear()
+            self._tell_turned_away()
             self._run_commands()
         self._destroy()
         self._loop.call_soon_threadsafe(self._stopped.set_result, None)
+
+    def _tell_turned_away(self) -> None:
+        if self._turned_s >= self._told_turned_away_s + _TURNED_AWAY_S:
+            count, first = _engine.take_turned_away()
+            if count:
+                self._told_turned_away_s = self._turned_s
+                self.tell(
+                    TurnedAway(count, tuple((call_id.decode(errors="replace"), source) for call_id, source in first))
+                )
 
     def _run_commands(self) -> None:
         while self._commands:
@@ -246,6 +269,7 @@ class SipEndpoint:
         endpoint.libInit(pjsip_config(config))
         _engine.capture_pjlog()  # libInit has put its own writer in place
         _engine.refuse_other_requests()
+        _engine.install_door(config.retry_after_s)
         self._check_capacity()
         self._check_rtp_address()
         self._wakeup = _engine.Wakeup()
@@ -259,8 +283,8 @@ class SipEndpoint:
 
     def _check_capacity(self) -> None:
         granted = _engine.max_calls()  # libInit clips without a word
-        if granted < self._config.max_calls:
-            msg = f"limits.calls: PJSIP was built for {granted} calls, {self._config.max_calls} are asked for"
+        if granted < self._config.call_places:
+            msg = f"limits.calls: PJSIP was built for {granted} calls, {self._config.call_places} are asked for"
             raise SipStartError(msg)
 
     def _check_rtp_address(self) -> None:

@@ -51,6 +51,16 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnedAway:
+    """There was no place for calls that came; all were answered 503 with Retry-After. Once a second at most."""
+
+    count: int
+    """How many since the last such event."""
+    first: tuple[tuple[str, str], ...]
+    """The Call-ID and source of the first few."""
+
+
+@dataclass(frozen=True, slots=True)
 class MediaStarted:
     """A stream was negotiated and belongs to the call's slot; also after a re-INVITE that changed it."""
 
@@ -125,4 +135,4 @@ class ConnectionLost:
 CallEvent = MediaStarted | MediaFailed | HoldChanged | Confirmed | Disconnected
 """Of a call that `Incoming` told of."""
 
-SipEvent = Incoming | Refused | CallEvent | RegistrationAnswered | ConnectionLost
+SipEvent = Incoming | Refused | TurnedAway | CallEvent | RegistrationAnswered | ConnectionLost

@@ -1,4 +1,5 @@
 // media._engine: the engine for Python. media/_engine.pyi states what each function promises.
+#include "door.hpp"
 #include "engine.hpp"
 #include "other_requests.hpp"
 #include "pjlog.hpp"
@@ -153,6 +154,16 @@ NB_MODULE(_engine, m) {
         },
         "message"_a);
     m.def("refuse_other_requests", &refuse_other_requests);
+    m.def("install_door", &install_door, "retry_after_s"_a);
+    m.def("close_door", &close_door, "closed"_a);
+    m.def("take_turned_away", [] {
+        std::vector<TurnedAway> first;
+        const unsigned long count = take_turned_away(first);
+        nb::list told;
+        for (const TurnedAway& one : first)
+            told.append(nb::make_tuple(nb::bytes(one.sip_call_id.data(), one.sip_call_id.size()), one.source));
+        return nb::make_tuple(count, told);
+    });
     m.def("capture_pjlog", &capture_pjlog);
     m.def("pjlog_fileno", &pjlog_fd);
     m.def("take_pjlog", [] {

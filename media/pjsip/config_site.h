@@ -11,9 +11,9 @@
 
 /* Calls */
 
-/* Four times the 1,000 calls that two cores carry, and 64 to refuse with 503 and Retry-After when all are taken. A call
- * costs 22 kB only if the application asks for it (maxCalls). */
-#define PJSUA_MAX_CALLS 4064
+/* Four times the 1,000 calls that two cores carry, and half as many and 64 that have ended and wait for an answer to
+ * their BYE. A call costs 22 kB only if the application asks for it (maxCalls). */
+#define PJSUA_MAX_CALLS 6064
 
 /* One account per trunk registration, and some for local users. */
 #define PJSUA_MAX_ACC 64

@@ -168,7 +168,7 @@ def test_full(gateway: GatewayProcess, caller: Caller) -> None:
     refusal = extra.wait_rejected()
     assert refusal.status == 503
     assert refusal.header("Retry-After") == "7"
-    assert gateway.number("calls", "refused") >= 1
+    wait_until(lambda: gateway.number("calls", "refused") >= 1, "it is counted", 5)
     assert gateway.wait_event("call.refused", call_id=extra.call_id)["why"] == "full"
     for call in calls:
         assert call.hangup() == 200

@@ -63,7 +63,9 @@ def _config(port: int) -> EndpointConfig:
         user_agent="leg",
         codecs=("PCMU",),
         jitter_buffer_ms=200,
-        max_calls=4,
+        calls=4,
+        call_places=8,
+        retry_after_s=5,
         trunks=(),
         nameservers=(),
     )

@@ -1,0 +1,69 @@
+#include "door.hpp"
+
+#include <pjsip.h>
+#include <pjsua-lib/pjsua.h>
+#include <stdexcept>
+#include <string_view>
+#include <utility>
+
+namespace offhook {
+namespace {
+
+constexpr std::size_t kTold = 8;
+constexpr std::size_t kLongest = 128;
+
+struct Door {
+    bool closed = false;
+    unsigned retry_after_s = 0;
+    unsigned long turned_away = 0;
+    std::vector<TurnedAway> first;
+};
+Door door;
+
+void remember(const pjsip_rx_data& received) {
+    ++door.turned_away;
+    if (door.first.size() == kTold) return;
+    const pj_str_t& id = received.msg_info.cid->id;
+    const std::string_view call_id(id.ptr, static_cast<std::size_t>(id.slen));
+    door.first.push_back({std::string(call_id.substr(0, kLongest)),
+                          received.pkt_info.src_name + (":" + std::to_string(received.pkt_info.src_port))});
+}
+
+pj_bool_t on_request(pjsip_rx_data* received) {
+    if (received->msg_info.msg->line.req.method.id != PJSIP_INVITE_METHOD) return PJ_FALSE;
+    if (!door.closed && pjsua_call_get_count() < pjsua_call_get_max_count()) return PJ_FALSE;
+    pjsip_hdr headers;
+    pj_list_init(&headers);
+    pj_list_push_back(&headers,
+                      pjsip_retry_after_hdr_create(received->tp_info.pool, static_cast<int>(door.retry_after_s)));
+    pjsip_endpt_respond_stateless(pjsua_get_pjsip_endpt(), received, PJSIP_SC_SERVICE_UNAVAILABLE, nullptr, &headers,
+                                  nullptr);
+    remember(*received);
+    return PJ_TRUE;
+}
+
+}  // namespace
+
+void install_door(unsigned retry_after_s) {
+    static pjsip_module module;
+    static char name[] = "door";
+    module = {};
+    module.name = pj_str(name);
+    module.id = -1;
+    module.priority = PJSIP_MOD_PRIORITY_APPLICATION - 1;  // behind transactions and dialogs, before PJSUA's own
+    module.on_rx_request = &on_request;
+    door = {};
+    door.retry_after_s = retry_after_s;
+    pjsip_endpoint* endpoint = pjsua_get_pjsip_endpt();
+    if (endpoint == nullptr || pjsip_endpt_register_module(endpoint, &module) != PJ_SUCCESS)
+        throw std::runtime_error("PJSIP takes no module that refuses calls");
+}
+
+void close_door(bool closed) { door.closed = closed; }
+
+unsigned long take_turned_away(std::vector<TurnedAway>& first) {
+    first = std::exchange(door.first, {});
+    return std::exchange(door.turned_away, 0);
+}
+
+}  // namespace offhook
