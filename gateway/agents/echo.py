@@ -7,6 +7,9 @@ import math
 from gateway.agents.agent import Call
 from media.leg import Pcm, PlayoutFullError
 
+_QUIET = 33
+"""The loudest sample of a frame that nobody hears: -60 dBFS."""
+
 _WINDOW_FRAMES = 25
 """Half a second: how often it is looked whether frames wait that need not."""
 
@@ -18,7 +21,11 @@ class EchoAgent:
     """Plays every frame as it comes, by a plain call: no task wakes.
 
     A hiccup (of the network, of the machine) leaves frames waiting that would wait for the rest of the call. As many as
-    waited all the time are left out then, but for half a frame: that is jitter's.
+    waited all the time are left out then, but for half a frame: that is jitter's. Silence goes first, and speech only
+    when half a second brought none.
+
+    A caller that sends nothing while silent is heard late, as silence is made up in its place when it is sure; by then
+    the wire has been silent by itself. Played as well, it would hold up the words behind it.
     """
 
     def __init__(self) -> None:
@@ -30,6 +37,7 @@ class EchoAgent:
         self._frames = 0
         self._least_wait_ms = math.inf
         self._surplus_frames = 0
+        self._patience_frames = 0
 
     async def run(self, call: Call) -> None:
         """Echo until the call ends."""
@@ -44,7 +52,7 @@ class EchoAgent:
     def on_frame(self, pcm: Pcm) -> None:
         """Play it."""
         call = self._call
-        if call is None or self._catch_up(call, pcm):
+        if call is None or (_is_quiet(pcm) and call.wait_ms < _length_ms(call, pcm)) or self._catch_up(call, pcm):
             return
         try:
             call.play(pcm)
@@ -54,15 +62,36 @@ class EchoAgent:
     def _catch_up(self, call: Call, pcm: Pcm) -> bool:
         """Whether this frame is one too many."""
         if self._surplus_frames > 0:
-            self._surplus_frames -= 1
-            self.frames_skipped += 1
-            return True
+            return self._leave_out(call, pcm)
         self._frames += 1
         if self._frames <= _WINDOW_FRAMES - _LOOKED_AT_FRAMES:
             return False
         self._least_wait_ms = min(self._least_wait_ms, call.wait_ms)
         if self._frames == _WINDOW_FRAMES:
-            frame_ms = len(pcm) * 1_000 / call.rate_hz
-            self._surplus_frames = max(int(self._least_wait_ms / frame_ms - 0.5), 0)
+            self._surplus_frames = _surplus_frames(self._least_wait_ms, _length_ms(call, pcm))
+            self._patience_frames = _WINDOW_FRAMES
             self._frames, self._least_wait_ms = 0, math.inf
         return False
+
+    def _leave_out(self, call: Call, pcm: Pcm) -> bool:
+        """As above, once frames were too many: those that have been used since are not."""
+        self._patience_frames -= 1
+        self._surplus_frames = min(self._surplus_frames, _surplus_frames(call.wait_ms, _length_ms(call, pcm)))
+        if self._surplus_frames == 0 or (self._patience_frames > 0 and not _is_quiet(pcm)):
+            return False
+        self._surplus_frames -= 1
+        self.frames_skipped += 1
+        return True
+
+
+def _is_quiet(pcm: Pcm) -> bool:
+    # Nearly every frame of speech is known by its first sample, at no cost.
+    return abs(pcm.item(0)) <= _QUIET and pcm.max() <= _QUIET and pcm.min() >= -_QUIET
+
+
+def _length_ms(call: Call, pcm: Pcm) -> float:
+    return len(pcm) * 1_000 / call.rate_hz
+
+
+def _surplus_frames(wait_ms: float, frame_ms: float) -> int:
+    return max(int(wait_ms / frame_ms - 0.5), 0)

@@ -121,6 +121,8 @@ def _set_media(config: pj.AccountConfig, rtp: Rtp) -> None:
     media.transportConfig.boundAddress = rtp.address
     media.transportConfig.port = rtp.first_port
     media.transportConfig.portRange = pairs * 2 - 1
+    # After a restart, the last call's telephone still sends to its port: the next call had better get another one.
+    media.transportConfig.randomizePort = True
     if rtp.public_address is not None:
         media.transportConfig.publicAddress = rtp.public_address
     media.streamKaEnabled = False  # silence is sent as RTP: nothing needs keeping alive

@@ -12,13 +12,13 @@ import soundfile
 from gateway.agents import AgentSettings, AgentSpec, OnInterrupt, SpeakerSettings, ToneSettings
 from gateway.agents.echo import EchoAgent
 from gateway.agents.settings import KindSettings
-from media.bargein import BargeInSettings
+from media.bargein import BargeIn, BargeInSettings
 from media.conversation import Conversation
 from tests.component.fake_leg import FakeLeg, caller_sends, silence, voice
 from tests.conformance.agent import run_agent
 from tests.virtual_time import virtual
 
-FRAME = silence(8_000, 20)
+FRAME = np.full(160, 8_000, np.int16)
 COUGH = np.concatenate((silence(8_000, 500), voice(8_000, 160), silence(8_000, 1_500)))
 
 
@@ -64,7 +64,7 @@ async def test_an_echo_leaves_out_what_would_wait_for_the_rest_of_the_call(
     early_ms: int, held_up: int, skipped: int
 ) -> None:
     leg = FakeLeg()
-    call = Conversation(leg)
+    call = Conversation(leg, barge_in=BargeInSettings(BargeIn.OFF))
     agent = EchoAgent()
     running = asyncio.create_task(agent.run(call))
     await asyncio.sleep(0.020 - early_ms / 1_000)
@@ -76,6 +76,40 @@ async def test_an_echo_leaves_out_what_would_wait_for_the_rest_of_the_call(
         await asyncio.sleep(0.020)
     assert agent.frames_skipped == skipped
     assert call.wait_ms < 30
+    call.caller_hung_up()
+    await running
+    call.close()
+    leg.stop_clock()
+
+
+@pytest.mark.parametrize("rest_frames", [4, 15, 40])
+@pytest.mark.parametrize("made_up", [0, 3_000])
+@virtual
+async def test_an_echo_loses_nothing_of_a_caller_that_sends_nothing_while_silent(
+    rest_frames: int, made_up: int
+) -> None:
+    """Stand-ins come when it is sure that the caller rests, 60 to 80 ms late, and the last of them with its voice."""
+    late_frames = 3
+    leg = FakeLeg()
+    call = Conversation(leg, barge_in=BargeInSettings(BargeIn.OFF))
+    agent = EchoAgent()
+    running = asyncio.create_task(agent.run(call))
+    await asyncio.sleep(0.005)
+    listener = leg.listener
+    assert listener is not None
+    stand_in = np.full_like(FRAME, made_up)
+    for _ in range(12):
+        for _ in range(25):
+            listener.on_frame(FRAME)
+            await asyncio.sleep(0.020)
+        for frame in range(rest_frames):
+            if frame >= late_frames:
+                listener.on_frame(stand_in)
+            await asyncio.sleep(0.020)
+        for _ in range(min(late_frames, rest_frames)):
+            listener.on_frame(stand_in)
+    await asyncio.sleep(0.5)
+    assert sum(np.array_equal(frame, FRAME) for frame in leg.wire) == 12 * 25
     call.caller_hung_up()
     await running
     call.close()
