@@ -72,6 +72,10 @@ class NullLeg(Leg):
         """All is played."""
         return Position(self._played, 0, 0.0)
 
+    def sent(self, samples: int) -> Pcm:
+        """An agent that is silent."""
+        return np.zeros(samples, np.int16)
+
 
 def voice_like(frames: int) -> list[Pcm]:
     """Frames of a buzz over noise, a second of it and a second of quiet in turn: half of a phone call is silence."""

@@ -37,6 +37,8 @@ class BargeInSettings:
     """Silence this long ends the caller's turn; while the agent's voice is held, not before that is decided."""
     gap_ms: int = 40
     """Pauses up to this long inside speech count as speech (stops, unvoiced sounds, a lost packet)."""
+    max_turn_ms: int = 60_000
+    """A turn this long ends without a silence, and another begins: noise that passes for voice must not hold a call."""
     aggressiveness: int = 2
     """webrtcvad's 0 (hears most) to 3 (ignores most noise)."""
     floor_dbfs: float = -50.0
@@ -51,6 +53,8 @@ class BargeInSettings:
         for name in ("min_speech_ms", "confirm_ms", "reject_after_ms", "end_silence_ms"):
             if getattr(self, name) < 10:
                 raise ValueError(f"{name} is {getattr(self, name)}: give at least 10 ms")
+        if self.max_turn_ms < 1_000:
+            raise ValueError(f"max_turn_ms is {self.max_turn_ms}: give at least 1000 ms")
         if self.gap_ms < 0:
             raise ValueError(f"gap_ms is {self.gap_ms}: give 0 or more")
         if self.mode is BargeIn.PAUSE and self.confirm_ms <= self.min_speech_ms:
@@ -99,6 +103,7 @@ class FloorControl:
         "_confirm_ms",
         "_end_silence_ms",
         "_gap_ms",
+        "_max_turn_ms",
         "_min_speech_ms",
         "_mode",
         "_over_ms",
@@ -120,6 +125,7 @@ class FloorControl:
         self._reject_after_ms = settings.reject_after_ms
         self._end_silence_ms = settings.end_silence_ms
         self._gap_ms = settings.gap_ms
+        self._max_turn_ms = settings.max_turn_ms
         self._speaking = False  # the agent has audio queued
         self._pending = False  # the playout is held, not yet decided
         self._overruled = False  # the agent said of this very speech that it is no interruption
@@ -138,6 +144,9 @@ class FloorControl:
         actions: tuple[Action, ...] = ()
         if self._turn_open:
             self._speech_ms += duration_ms + gap_ms
+            if self._speech_ms >= self._max_turn_ms:
+                actions = (SpeechEnded(self._speech_ms, 0), SpeechStarted(duration_ms))
+                self._speech_ms = duration_ms
         else:
             self._speech_ms += duration_ms + (gap_ms if self._speech_ms else 0)
             if self._speech_ms >= self._min_speech_ms:

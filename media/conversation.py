@@ -112,7 +112,7 @@ class Conversation:
         leg.listener = self
 
     def _new_ear(self) -> Ear:
-        return Ear(self._leg.rate_hz, self._settings, self._floor, self._act)
+        return Ear(self._leg, self._settings, self._floor, self._act)
 
     # -- the agent hears ----------------------------------------------------------------------------------------------
 

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable
 
 from media.bargein import Action, BargeInSettings, FloorControl
-from media.leg import Pcm
+from media.echo import OwnVoice
+from media.leg import Leg, Pcm
 from media.vad import VoiceDetector
 
 NO_FRAME_MS = 200
@@ -19,14 +20,26 @@ class Ear:
     For the asyncio thread only.
     """
 
-    __slots__ = ("_act", "_detector", "_floor", "_frame_samples", "_last_frame_s", "_loop", "_rate_hz", "_watch")
+    __slots__ = (
+        "_act",
+        "_detector",
+        "_floor",
+        "_frame_samples",
+        "_last_frame_s",
+        "_loop",
+        "_own_voice",
+        "_rate_hz",
+        "_watch",
+    )
 
     def __init__(
-        self, rate_hz: int, settings: BargeInSettings, floor: FloorControl, act: Callable[[tuple[Action, ...]], object]
+        self, leg: Leg, settings: BargeInSettings, floor: FloorControl, act: Callable[[tuple[Action, ...]], object]
     ) -> None:
-        """Listen, inside a running loop, until `close`."""
+        """Listen to the leg's frames, inside a running loop, until `close`."""
         self._loop = asyncio.get_running_loop()
-        self._rate_hz = rate_hz
+        rate_hz = self._rate_hz = leg.rate_hz
+        self._own_voice = OwnVoice(rate_hz, leg.sent)
+        leg.sent(self._own_voice.history_samples)  # keep it from now on
         self._frame_samples = rate_hz // 50
         self._detector = VoiceDetector(rate_hz, settings.aggressiveness, settings.floor_dbfs)
         self._floor = floor
@@ -36,7 +49,12 @@ class Ear:
 
     def hear(self, pcm: Pcm) -> None:
         """Take one frame."""
+        self._own_voice.hear(pcm)
         voice = self._detector.is_voice(pcm)
+        if voice:
+            voice = not self._own_voice.explains_voice()
+        else:
+            self._own_voice.hear_no_voice()
         if voice or self._floor.busy:
             self._on_activity(voice, len(pcm))
 

@@ -37,7 +37,10 @@ class SpeechStarted:
 
 @dataclass(frozen=True, slots=True)
 class SpeechEnded:
-    """The caller spoke for `speech_ms`, pauses inside included, and has now been silent for `silence_ms`."""
+    """The caller spoke for `speech_ms`, pauses inside included, and has now been silent for `silence_ms`.
+
+    That is 0 when a turn was ended for its length (`barge_in.max_turn`): the next one has begun.
+    """
 
     speech_ms: int
     silence_ms: int

@@ -91,3 +91,10 @@ class Leg(Protocol):
 
     def position(self) -> Position:
         """What was played and what waits, right now."""
+
+    def sent(self, samples: int) -> Pcm:
+        """The last `samples` that went to the wire, silence included, newest last; a copy.
+
+        As many are kept as were ever asked for, from then on, so that a leg nobody asks pays nothing. What is not kept
+        is silence.
+        """

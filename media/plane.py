@@ -57,6 +57,9 @@ class EngineLeg(Leg):
         position = self.slot.position()
         return Position(position.played_samples, position.queued_samples, position.wait_ms)
 
+    def sent(self, samples: int) -> Pcm:
+        return self.slot.sent(samples)
+
     def counters(self) -> _engine.Counters:
         """What the wire and the agent's side saw since the leg was opened."""
         return self.slot.counters()

@@ -1,4 +1,4 @@
-"""Is this frame voice? webrtcvad, once per call, with a floor below which nothing is."""
+"""Is this frame voice? webrtcvad, once per call, with two floors below which nothing is: a fixed one, and the noise."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 import webrtcvad
 
 from media.leg import Pcm
+from media.noise import NoiseFloor
 
 VAD_FRAME_MS = (30, 20, 10)
 """The only lengths that webrtcvad takes."""
@@ -21,14 +22,14 @@ class VoiceDetector:
     The floor is what keeps a click from being speech: after each voiced frame webrtcvad goes on saying "voice" for 60
     to 140 ms. Of 20 s with 10 % clicks at -40 dBFS it takes 42 % for voice (aggressiveness 1), with the floor 10 %; of
     a voice that sounds 56 % of the time it takes 76 %, with the floor 58 %. So a cough of 150 ms stays 150 ms on a
-    quiet line. In steady noise (white, pink, hum) either finds 1 % at most. Voice is found down to -45 dBFS at
-    aggressiveness 2, and down to -30 dBFS only at 3.
+    quiet line. Voice is found down to -45 dBFS at aggressiveness 2, and down to -30 dBFS only at 3. The noise is what
+    keeps a loud line, which webrtcvad takes for voice without end, from being speech: see `NoiseFloor`.
 
     At 48 kHz the audio is averaged down to 8 kHz first: webrtcvad resamples inside at 25 us a frame
     and decides on 8 kHz in the end; averaging costs 4 us.
     """
 
-    __slots__ = ("_decimation", "_floor", "_frame_samples", "_is_speech", "_rate_hz", "_rest")
+    __slots__ = ("_decimation", "_floor", "_frame_samples", "_is_speech", "_noise", "_rate_hz", "_rest")
 
     def __init__(self, rate_hz: int, aggressiveness: int = 2, floor_dbfs: float = -50.0) -> None:
         """Make a detector.
@@ -43,6 +44,7 @@ class VoiceDetector:
         self._rate_hz = rate_hz // self._decimation
         self._frame_samples = rate_hz // 50
         self._floor = int(_FULL_SCALE * 10 ** (floor_dbfs / 20))
+        self._noise = NoiseFloor()
         self._rest: Pcm | None = None
 
     def is_voice(self, pcm: Pcm) -> bool:
@@ -50,9 +52,11 @@ class VoiceDetector:
 
         What does not fill a frame of 10 ms is kept for the next call.
         """
+        # The noise is followed through all frames, also those that webrtcvad takes for silence.
+        is_above = self._noise.is_above(pcm, len(pcm) * 20 // self._frame_samples)
         if len(pcm) != self._frame_samples or self._rest is not None:
-            return self._reframed(pcm)
-        return self._judge(pcm)
+            return self._reframed(pcm) and is_above
+        return self._judge(pcm) and is_above
 
     def _judge(self, pcm: Pcm) -> bool:
         # webrtcvad takes the array as it is only by an undocumented way (1.4 us); with bytes it is 1.6 us. The floor

@@ -24,6 +24,7 @@ class BargeIn(Model):
     confirm_ms: Milliseconds = Field(default=_DEFAULT.confirm_ms, alias="confirm")
     reject_after_ms: Milliseconds = Field(default=_DEFAULT.reject_after_ms, alias="reject_after")
     end_silence_ms: Milliseconds = Field(default=_DEFAULT.end_silence_ms, alias="end_silence")
+    max_turn_ms: Milliseconds = Field(default=_DEFAULT.max_turn_ms, alias="max_turn")
     gap_ms: Milliseconds = Field(default=_DEFAULT.gap_ms, alias="gap")
     aggressiveness: Annotated[int, Field(ge=0, le=3)] = _DEFAULT.aggressiveness
     floor_dbfs: Annotated[float, Field(ge=-96, le=0)] = Field(default=_DEFAULT.floor_dbfs, alias="floor")

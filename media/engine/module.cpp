@@ -51,6 +51,13 @@ nb::tuple read(Engine& engine) {
     return nb::make_tuple(list, PcmOut(raw->pcm.data(), {raw->pcm.size()}, owner));
 }
 
+PcmOut sent(Slot& slot, std::size_t samples) {
+    auto pcm = std::make_unique<std::vector<std::int16_t>>(slot.sent(samples));
+    std::vector<std::int16_t>* raw = pcm.release();
+    nb::capsule owner(raw, [](void* p) noexcept { delete static_cast<std::vector<std::int16_t>*>(p); });
+    return PcmOut(raw->data(), {raw->size()}, owner);
+}
+
 // The tap port as the SWIG pointer that pjsua2 expects in OnStreamCreatedParam.pPort.
 nb::object attach(Engine& engine, const std::shared_ptr<Slot>& slot, std::uintptr_t stream) {
     // pPort is a void pointer, which pjsua2 takes from a SWIG object of any type: this one it surely has.
@@ -113,6 +120,7 @@ void bind_slot(nb::module_& m) {
         .def("resume", [](Slot& slot) { slot.pause(false); })
         .def("position", &Slot::position)
         .def("counters", &Slot::counters)
+        .def("sent", &sent, "samples"_a)
         .def("detach", &Slot::detach, nb::call_guard<nb::gil_scoped_release>());
 }
 

@@ -104,6 +104,11 @@ Position Slot::position() {
     return {playout_.played_samples(), queued_samples, wait_ms};
 }
 
+std::vector<std::int16_t> Slot::sent(std::size_t samples) {
+    std::lock_guard lock(transmit_);
+    return sent_.last(samples);
+}
+
 Counters Slot::counters() {
     std::scoped_lock lock(transmit_, receive_);
     Counters counters = counters_;
@@ -175,6 +180,7 @@ unsigned Slot::transmit() {
         std::fill(tx_frame_.begin(), tx_frame_.end(), std::int16_t{0});
     else
         spoken_samples = playout_.pop(tx_frame_.data(), tx_frame_.size(), reached_);
+    sent_.put(tx_frame_.data(), tx_frame_.size());
     speaking_ = spoken_samples == tx_frame_.size();
     const unsigned again_ms = next_due_ms(speaking_);
 

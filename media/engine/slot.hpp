@@ -5,6 +5,7 @@
 #include "inbox.hpp"
 #include "playout.hpp"
 #include "receiver.hpp"
+#include "sent_history.hpp"
 #include "tuning.hpp"
 
 #include <pjmedia.h>
@@ -13,6 +14,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <vector>
 
 namespace offhook {
 
@@ -47,6 +49,7 @@ public:
     void pause(bool paused);
     Position position();
     Counters counters();
+    std::vector<std::int16_t> sent(std::size_t samples);  // the last ones, silence too; kept from the first call on
 
     // Media clock. Returns in how many ms it wants to be called again: period_ms(), or less while it waits for an
     // agent that is late; 0 when the slot is detached, or was attached anew meanwhile.
@@ -90,6 +93,7 @@ private:
     std::uint64_t tx_timestamp_ = 0;
     std::vector<Mark> reached_;
     std::vector<std::int16_t> tx_frame_;
+    SentHistory sent_;
 
     std::mutex receive_;
     Receiver receiver_;

@@ -81,6 +81,10 @@ class FakeLeg(Leg):
         due_s = self._tick.when() - self._loop.time() if self._tick is not None else 0.0
         return Position(self._played, self._queued, due_s * 1_000 + self._queued // self._frame * FRAME_MS)
 
+    def sent(self, samples: int) -> Pcm:
+        frames = self.wire[-(samples // self._frame + 1) :]
+        return np.concatenate((np.zeros(samples, np.int16), *frames))[-samples:]
+
     def stop_clock(self) -> None:
         """No more ticks: the stream is gone."""
         if self._tick is not None:
@@ -131,20 +135,31 @@ class FakeLeg(Leg):
         return np.concatenate(self.wire) if self.wire else np.zeros(0, np.int16)
 
 
-def voice(rate_hz: int, duration_ms: int, seed: int = 1, level: float = 0.3) -> Pcm:
-    """Something that webrtcvad takes for a voice: a buzz of 140 Hz through two moving formants."""
+def voice(rate_hz: int, duration_ms: int, seed: int = 1, level: float = 0.3, pitch_hz: int = 140) -> Pcm:
+    """Something that webrtcvad takes for a voice: a buzz through two formants.
+
+    Two of the same pitch are the same voice, and one of them, heard while the other sounds, is its echo.
+    """
     rng = np.random.default_rng(seed)
     count = rate_hz * duration_ms // 1_000
     t = np.arange(count) / rate_hz
-    pitch = 140 + 20 * np.sin(2 * np.pi * 2.1 * t)
+    pitch = pitch_hz + 20 * np.sin(2 * np.pi * 2.1 * t)
     phase = 2 * np.pi * np.cumsum(pitch) / rate_hz
     sound = np.zeros(count)
     for harmonic in range(1, 20):
-        hz = 140 * harmonic
+        hz = pitch_hz * harmonic
         gain = np.exp(-(((hz - 600) / 350) ** 2)) + 0.6 * np.exp(-(((hz - 1_500) / 500) ** 2)) + 0.02
         sound += gain * np.sin(harmonic * phase + rng.uniform(0, 6))
     sound += 0.01 * rng.normal(size=count)
     return (sound / np.abs(sound).max() * level * 32_767).astype(np.int16) if count else np.zeros(0, np.int16)
+
+
+def talk(rate_hz: int, duration_ms: int) -> Pcm:
+    """Voice with the short pauses that a person makes, 100 ms in every second."""
+    phrases = [
+        np.concatenate((voice(rate_hz, 900, seed), silence(rate_hz, 100))) for seed in range(duration_ms // 1_000)
+    ]
+    return np.concatenate((*phrases, voice(rate_hz, duration_ms % 1_000)))
 
 
 def silence(rate_hz: int, duration_ms: int, noise: float = 3.0, seed: int = 2) -> Pcm:

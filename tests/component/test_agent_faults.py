@@ -439,7 +439,7 @@ def test_barge_in_reaches_an_agent_in_a_thread() -> None:
         leg, call, running = begin(spec_of("TurnTaker", THREAD))
         await caller_sends(leg, np.concatenate((voice(8_000, 500), silence(8_000, 1_000))))
         assert call.speaking
-        await caller_sends(leg, voice(8_000, 300))
+        await caller_sends(leg, voice(8_000, 300, pitch_hz=210))
         assert not call.speaking
         assert call.counters.barge_ins_confirmed == 1
         await caller_leaves(leg, call, running)

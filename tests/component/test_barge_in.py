@@ -11,7 +11,7 @@ from media.bargein import BargeIn, BargeInSettings
 from media.conversation import Conversation
 from media.events import Audio, Event, Hangup, Interrupted, MarkReached, Resumed, SpeechEnded, SpeechStarted
 from media.leg import Pcm
-from tests.component.fake_leg import FakeLeg, caller_sends, silence, voice
+from tests.component.fake_leg import FakeLeg, caller_sends, silence, talk, voice
 from tests.virtual_time import virtual
 
 RATES_HZ = (8_000, 16_000, 48_000)
@@ -188,3 +188,52 @@ async def test_an_agent_that_finishes_while_it_is_held_is_neither_interrupted_no
     assert leg.calls[:2] == ["pause", "resume"]
     assert names(events) == ["SpeechStarted", "Drained", "SpeechEnded", "Hangup"]
     assert call.counters.barge_ins_confirmed == call.counters.barge_ins_rejected == 0
+
+
+async def line_echoes(leg: FakeLeg, delay_ms: int, gain_db: float, said: Pcm) -> None:
+    """The caller's line brings what was sent so long ago, and what the caller says from the start on."""
+    frame = leg.rate_hz // 50
+    said = np.concatenate((said, np.zeros(leg.rate_hz * 8 - len(said), np.int16)))
+    for start in range(0, len(said), frame):
+        await asyncio.sleep(0.02)
+        wire = leg.heard()
+        end = len(wire) - leg.rate_hz * delay_ms // 1_000
+        echo = wire[max(end - frame, 0) : max(end, 0)] * 10 ** (gain_db / 20)
+        echo = np.concatenate((np.zeros(frame - len(echo)), echo))
+        assert leg.listener is not None
+        leg.listener.on_frame((said[start : start + frame] + echo).astype(np.int16))
+
+
+async def echoing_scene(mode: BargeIn, delay_ms: int, gain_db: float, said: Pcm) -> tuple[FakeLeg, list[Event]]:
+    leg = FakeLeg()
+    call = Conversation(leg, barge_in=BargeInSettings(mode=mode))
+    events: list[Event] = []
+    listener = asyncio.create_task(collect(call, events))
+    await call.say(talk(8_000, 6_000))
+    await line_echoes(leg, delay_ms, gain_db, said)
+    call.caller_hung_up()
+    await listener
+    call.close()
+    leg.stop_clock()
+    return leg, events
+
+
+@pytest.mark.parametrize("mode", [BargeIn.PAUSE, BargeIn.CUT])
+@pytest.mark.parametrize("gain_db", [-10, -20, -32])
+@pytest.mark.parametrize("delay_ms", [50, 150, 450])
+@virtual
+async def test_the_agents_own_voice_interrupts_nobody(mode: BargeIn, delay_ms: int, gain_db: float) -> None:
+    leg, events = await echoing_scene(mode, delay_ms, gain_db, silence(8_000, 8_000))
+    assert leg.calls.count("pause") == leg.calls.count("flush") - 1 == 0  # the one of close()
+    assert names(events) == ["Drained", "Hangup"]
+
+
+@pytest.mark.parametrize("mode", [BargeIn.PAUSE, BargeIn.CUT])
+@virtual
+async def test_a_caller_interrupts_an_agent_that_echoes(mode: BargeIn) -> None:
+    said = np.concatenate((silence(8_000, 2_000), voice(8_000, 1_000, pitch_hz=210, level=0.2)))
+    _, events = await echoing_scene(mode, 150, -20, said)
+    cut = next(event for event in events if isinstance(event, Interrupted))
+    settings = BargeInSettings()
+    least_ms = settings.min_speech_ms if mode is BargeIn.CUT else settings.min_speech_ms + 20
+    assert 2_000 + least_ms - 40 <= cut.heard_ms <= 2_000 + 400, "held or cut soon after the caller has begun"

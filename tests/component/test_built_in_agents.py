@@ -14,7 +14,7 @@ from gateway.agents.echo import EchoAgent
 from gateway.agents.settings import KindSettings
 from media.bargein import BargeIn, BargeInSettings
 from media.conversation import Conversation
-from tests.component.fake_leg import FakeLeg, caller_sends, silence, voice
+from tests.component.fake_leg import FakeLeg, caller_sends, silence, talk, voice
 from tests.conformance.agent import run_agent
 from tests.virtual_time import virtual
 
@@ -30,7 +30,7 @@ async def check_gives_way(kind: KindSettings, before: int, speech_ms: int = 3_00
     for _ in range(before):
         await caller_sends(leg, COUGH)
     assert call.counters.barge_ins_rejected == before
-    await caller_sends(leg, voice(8_000, speech_ms))
+    await caller_sends(leg, talk(8_000, speech_ms))
     assert call.counters.barge_ins_confirmed == 1
     assert not any(frame.any() for frame in leg.wire[-(speech_ms - 200) // 20 :])
     await caller_sends(leg, silence(8_000, 900))

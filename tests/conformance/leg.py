@@ -250,6 +250,20 @@ async def check_the_party_is_heard_in_order_and_read_only(rig: LegRig) -> None:
     assert not any(frame.flags.writeable for frame in notes.frames)
 
 
+async def check_what_was_sent_is_kept_from_the_first_question_on(rig: LegRig) -> None:
+    rig.leg.listener = Notes()
+    audio = sound(rig.leg, 100)
+    two_seconds = rig.leg.rate_hz * 2
+    assert not rig.leg.sent(two_seconds).any()
+    rig.leg.play(audio)
+    await rig.elapse(120 + rig.slack_ms)
+    sent = rig.leg.sent(two_seconds)
+    assert len(sent) == two_seconds
+    first = int(np.flatnonzero(sent)[0])
+    assert np.array_equal(sent[first : first + len(audio)], audio)
+    assert not sent[first + len(audio) :].any()
+
+
 LEG_CHECKS: tuple[Callable[[LegRig], Awaitable[None]], ...] = (
     check_plays_all_and_tells_it_drained_once,
     check_drained_waits_a_frame_for_more,
@@ -266,4 +280,5 @@ LEG_CHECKS: tuple[Callable[[LegRig], Awaitable[None]], ...] = (
     check_the_samples_are_taken_over,
     check_read_only_audio_is_played,
     check_the_party_is_heard_in_order_and_read_only,
+    check_what_was_sent_is_kept_from_the_first_question_on,
 )

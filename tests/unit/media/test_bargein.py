@@ -98,6 +98,19 @@ def test_turns_are_told_while_the_agent_is_silent() -> None:
     assert not floor.busy
 
 
+def test_a_turn_that_finds_no_end_is_ended_and_another_begins() -> None:
+    floor = FloorControl(BargeInSettings(mode=BargeIn.PAUSE, max_turn_ms=1_000))
+    out = hear(floor, "#" * 110 + "." * 30)
+    assert out == [
+        (6, SpeechStarted(120)),
+        (50, SpeechEnded(1_000, 0)),
+        (50, SpeechStarted(20)),
+        (99, SpeechEnded(1_000, 0)),
+        (99, SpeechStarted(20)),
+        (140, SpeechEnded(240, 600)),
+    ]
+
+
 def test_only_speech_over_the_agent_counts() -> None:
     floor = FloorControl(BargeInSettings(mode=BargeIn.CUT))
     hear(floor, "#" * 50)
@@ -235,7 +248,7 @@ def test_invariants(settings: BargeInSettings, steps: list[tuple[str, int]]) -> 
                     turn = True
                 case SpeechEnded():
                     assert turn
-                    assert action.silence_ms >= settings.end_silence_ms
+                    assert action.silence_ms >= settings.end_silence_ms or action.speech_ms >= settings.max_turn_ms
                     turn = False
         agent = name == "started" or (agent and name not in {"stopped", "silenced"})
         held = held and name != "silenced"

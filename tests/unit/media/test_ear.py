@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from media.bargein import Action, BargeInSettings, FloorControl
 from media.ear import NO_FRAME_MS, Ear
 from media.events import SpeechEnded, SpeechStarted
-from tests.component.fake_leg import silence, voice
+from tests.component.fake_leg import FakeLeg, silence, voice
 from tests.virtual_time import virtual
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ SETTINGS = BargeInSettings()
 
 def ear() -> tuple[Ear, list[Action]]:
     acted: list[Action] = []
-    return Ear(RATE_HZ, SETTINGS, FloorControl(SETTINGS), acted.extend), acted
+    return Ear(FakeLeg(RATE_HZ), SETTINGS, FloorControl(SETTINGS), acted.extend), acted
 
 
 async def speak(to: Ear, pcm: Pcm) -> None:
@@ -68,7 +68,7 @@ async def test_who_acts_may_close_it() -> None:
         acted.extend(actions)
         listening.close()
 
-    listening = Ear(RATE_HZ, SETTINGS, FloorControl(SETTINGS), end)
+    listening = Ear(FakeLeg(RATE_HZ), SETTINGS, FloorControl(SETTINGS), end)
     spoken = voice(RATE_HZ, 400)
     while not acted:
         listening.hear(spoken[:FRAME])
