@@ -18,8 +18,10 @@ PJSIP_SOURCES := $(shell find media/pjsip -type f -not -name '*.pyc')
 # Many tests promise milliseconds: a virtual machine that stands still for fifty breaks them. What fails twice has failed.
 PYTEST = $(BIN)/pytest -q -rR --reruns 1
 PYTHON_TREES := gateway media bench tests
-# Whatever a registry offers today, what was tested is what is installed. Read by pip wherever it runs below.
-export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+# Whatever a registry offers today, what was tested is what is installed. Read by pip wherever it runs below; as a URL,
+# since pip takes a space in a path for the end of it.
+SPACE := $(subst ,, )
+export PIP_CONSTRAINT := file://$(subst $(SPACE),%20,$(subst %,%25,$(CURDIR)))/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 PACKAGES := systemd/packages.sh

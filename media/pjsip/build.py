@@ -10,6 +10,7 @@ import argparse
 import fcntl
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -18,11 +19,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from recipe import compiling, patching
+from recipe.debian import Apt
 from recipe.errors import BuildError
 from recipe.layout import PACKAGES, Layout, find_layout
 from recipe.progress import output, say
 from recipe.result import assemble
-from recipe.source import fetch, own_tarball
+from recipe.source import find_source, own_tarball
 
 FREE_BYTES = 1 << 30
 
@@ -73,8 +75,14 @@ def _own_tarball() -> Path | None:
 @contextmanager
 def _lock(layout: Layout) -> Iterator[None]:
     """One build at a time; a second run waits for the first, and finds its result."""
-    layout.cache.mkdir(parents=True, exist_ok=True)
-    with layout.lock.open("w") as file:
+    try:
+        layout.cache.mkdir(parents=True, exist_ok=True)
+        file = layout.lock.open("w")
+    except OSError as error:
+        raise BuildError(
+            f"{layout.cache}: cannot be written ({error.strerror}): set OFFHOOK_CACHE to a directory of yours"
+        ) from error
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -86,6 +94,7 @@ def _lock(layout: Layout) -> Iterator[None]:
 def _build(layout: Layout, tarball: Path | None, *, keep_work: bool) -> None:
     compiling.python_include()
     _check_packages()
+    _check_cache(layout.cache)
     _check_disk(layout.cache)
     layout.work.mkdir(parents=True, exist_ok=True)
     say(f"building in {layout.work}")
@@ -120,9 +129,11 @@ def _stage(layout: Layout, name: str, work: Callable[[], None]) -> None:
 
 
 def _unpack(layout: Layout, tarball: Path | None) -> None:
-    source = own_tarball(tarball) if tarball else fetch(layout.downloads)
-    patching.unpack(source.tarball, layout.source)
-    patches = patching.apply_patches(layout.source)
+    def prepare(found: Path) -> dict[str, str]:
+        patching.unpack(found, layout.source)
+        return patching.apply_patches(layout.source)
+
+    source, patches = own_tarball(tarball, prepare) if tarball else find_source(layout.downloads, Apt(), prepare)
     facts = {"source": source.facts(), "patches": patches}
     (layout.work / "source.json").write_text(json.dumps(facts))
 
@@ -143,6 +154,11 @@ def _is_installed(package: str) -> bool:
         return "installed" in output(["dpkg-query", "-W", "-f", "${db:Status-Status} ", package]).split()
     except BuildError:
         return False
+
+
+def _check_cache(cache: Path) -> None:
+    if re.search(r"\s", str(cache)):
+        raise BuildError(f"{cache}: pjproject's makefiles take no path with a space: set OFFHOOK_CACHE to one without")
 
 
 def _check_disk(cache: Path) -> None:

@@ -58,7 +58,11 @@ class Layout:
 
 
 def find_layout(tarball: Path | None) -> Layout:
-    """The paths for this recipe, interpreter and machine; needs no network."""
+    """The paths for this recipe, interpreter and machine; needs no network.
+
+    Raises:
+        FileNotFoundError: there is no place for a cache.
+    """
     return Layout(cache=_offhook_cache() / "pjsip", key=_key(tarball))
 
 
@@ -66,7 +70,11 @@ def _offhook_cache() -> Path:
     if own := os.environ.get("OFFHOOK_CACHE"):
         return Path(own).expanduser().resolve()
     home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(home).expanduser().resolve() / "offhook"
+    try:
+        return Path(home).expanduser().resolve() / "offhook"
+    except RuntimeError:  # neither HOME nor an entry in passwd
+        message = "this user has no home directory: set OFFHOOK_CACHE to a directory of its own"
+        raise FileNotFoundError(message) from None
 
 
 def recipe_files() -> Iterator[Path]:

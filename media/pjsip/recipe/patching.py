@@ -19,7 +19,7 @@ STRIPPED_FILES = ("pjmedia/src/pjmedia-audiodev/bdimad_dev.c",)
 
 
 def unpack(tarball: Path, source: Path) -> None:
-    """The tarball's one top directory becomes `source`."""
+    """The tarball's one top directory becomes `source`, whichever of Debian's and upstream's tarballs it is."""
     scratch = source.with_name(source.name + ".unpacking")
     shutil.rmtree(scratch, ignore_errors=True)
     shutil.rmtree(source, ignore_errors=True)
@@ -38,7 +38,14 @@ def unpack(tarball: Path, source: Path) -> None:
 
 def version(source: Path) -> str:
     """What version the sources are, as their own makefiles write it."""
-    parts = dict(VERSION_LINE.findall((source / "version.mak").read_text()))
+    return version_in((source / "version.mak").read_text())
+
+
+def version_in(makefile: str) -> str:
+    """What version a version.mak tells."""
+    parts = dict(VERSION_LINE.findall(makefile))
+    if not parts.keys() >= {"MAJOR", "MINOR"}:
+        raise BuildError("this is no pjproject: its version.mak tells no version")
     rev = f".{parts['REV']}" if parts.get("REV") else ""
     return f"{parts['MAJOR']}.{parts['MINOR']}{rev}{parts.get('SUFFIX', '')}"
 

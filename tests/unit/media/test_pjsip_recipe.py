@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import subprocess
 import sys
@@ -59,55 +58,27 @@ def test_a_tarball_of_ones_own_has_a_result_of_its_own(tmp_path: Path) -> None:
     assert len(paths) == 3
 
 
-# What Debian offers
+@pytest.mark.parametrize(
+    ("cache", "says"), [("a file/cache", "cannot be written"), ("with space", "no path with a space")]
+)
+def test_a_cache_that_cannot_be_used_is_refused_with_the_way_out(tmp_path: Path, cache: str, says: str) -> None:
+    (tmp_path / "a file").touch()
+    done = _build(OFFHOOK_CACHE=str(tmp_path / cache))
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert "set OFFHOOK_CACHE to" in done.stderr
 
 
-def _listing(*names: str) -> str:
-    return "Need to get 13.2 MB of source archives.\n" + "".join(
-        f"'http://mirror.invalid/pool/{name}' {name} 5 SHA256:{hashlib.sha256(name.encode()).hexdigest()}\n"
-        for name in names
-    )
+def test_a_user_without_a_home_is_told_of_a_place_for_the_cache(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = load("recipe.layout")
+    monkeypatch.setattr(os, "environ", {})
 
+    def nobody(_: int) -> None:
+        raise KeyError
 
-def test_the_debian_archive_is_asked_first(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = load("recipe.source")
-    targets = (
-        "http://other.invalid/repo bookworm main\n"
-        "http://mirror.invalid/debian-security/ bookworm-security main\n"
-        "http://mirror.invalid/debian/ bookworm-updates main\n"
-        "http://mirror.invalid/debian/ bookworm main\n"
-        "http://vendor.invalid/debian/ bookworm stable\n"
-    )
-    monkeypatch.setattr(source, "output", lambda _argv: targets)
-    assert source._mirrors() == ["http://mirror.invalid/debian/", "http://other.invalid/repo"]
-
-
-def test_one_component_is_downloaded_and_once(load: Load, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    source = load("recipe.source")
-    component = "asterisk_9~cs1.orig-Xpjproject.tar.xz"
-    commands: list[list[str]] = []
-
-    def output(argv: list[object]) -> str:
-        commands.append([str(part) for part in argv])
-        if "download-file" in commands[-1]:
-            Path(commands[-1][-2]).write_bytes(component.encode())
-        return _listing("asterisk_9~cs1-1.dsc", "asterisk_9~cs1.orig.tar.xz", component)
-
-    monkeypatch.setattr(source, "output", output)
-    conf = tmp_path / "apt/apt.conf"
-    (conf.parent / "download").mkdir(parents=True)
-    for _ in range(2):
-        found = source._fetch_component(conf, tmp_path / "downloads")
-        assert found.tarball.read_bytes() == component.encode()
-        assert found.package_version == "9~cs1-1"
-    assert sum("download-file" in command for command in commands) == 1
-
-
-def test_a_missing_component_is_explained(load: Load, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    source, errors = load("recipe.source"), load("recipe.errors")
-    monkeypatch.setattr(source, "output", lambda _argv: _listing("asterisk_9-1.dsc", "asterisk_9.orig.tar.xz"))
-    with pytest.raises(errors.BuildError, match=r"no longer has a component Xpjproject.*asterisk_9\.orig"):
-        source._fetch_component(tmp_path / "apt.conf", tmp_path)
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    with pytest.raises(OSError, match="set OFFHOOK_CACHE"):
+        layout.find_layout(None)
 
 
 # Patches
