@@ -1,32 +1,191 @@
-"""Where attention goes: structlog, readable on a terminal, JSON lines elsewhere."""
+"""Where attention goes: structlog, readable on a terminal, JSON lines elsewhere.
+
+A line never waits and never raises, whatever becomes of standard error: `loglines/sink.py`. It is short and printable,
+whatever strangers send and agents raise: `loglines/values.py`. A flood of lines is counted: `loglines/limiter.py`.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import io
+import logging
+import os
 import sys
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import structlog
 
+from gateway.loglines.chain import Libraries, Limit, Render, prefixed
+from gateway.loglines.limiter import Limiter
+from gateway.loglines.sink import LINE_BYTES_MAX, RawStream, Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from gateway.loglines.chain import Encode, Line
+
+__all__ = ["Logs", "Writer", "complain", "open_missing_streams", "set_up_logs"]
+
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+_STDOUT, _STDERR = 1, 2
+
+Level = Literal["debug", "info", "warning", "error"]
+Style = Literal["auto", "console", "json"]
 
 
-def set_up_logs(level: Literal["debug", "info", "warning", "error"], style: Literal["auto", "console", "json"]) -> None:
-    """For the whole process. `auto` looks at standard error, where all lines go."""
-    processors: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    if style == "console" or (style == "auto" and sys.stderr.isatty()):
-        renderer: structlog.typing.Processor = structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+class Logs:
+    """What is written and printed while the gateway runs. `set_up_logs` makes it."""
+
+    def __init__(self, level: Level, style: Style) -> None:
+        for_journal = _is_journal(_STDERR)
+        self._limiter = Limiter()
+        self._stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
+        self._encode: Encode = Render(_renderer(style), for_journal=for_journal)
+        self._errors = Writer(_STDERR, "log", _Notices(self._limiter, self._line))
+        self._prints = Writer(_STDOUT, "stdout", _Notices(None, self._line_of_prints))
+        structlog.configure(
+            processors=[
+                Limit(self._limiter, self._errors.wake),
+                structlog.contextvars.merge_contextvars,
+                structlog.processors.add_log_level,
+                self._stamp,
+                self._encode,
+            ],
+            wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+            logger_factory=lambda *_: _Lines(self._errors.put),
+            cache_logger_on_first_use=True,
         )
-    else:
-        processors.append(structlog.processors.format_exc_info)
-        renderer = structlog.processors.JSONRenderer()
-    structlog.configure(
-        processors=[*processors, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
+        self._streams = (
+            RawStream(_STDOUT, "<stdout>", _printed(self._prints.put, _is_journal(_STDOUT), "info")),
+            RawStream(_STDERR, "<stderr>", _printed(self._errors.put, for_journal, "warning")),
+        )
+        self._before = (sys.stdout, sys.stderr, logging.lastResort)
+
+    def start(self) -> None:
+        """Begin to write, and take over Python's standard streams: what is printed must not wait either."""
+        self._errors.start()
+        self._prints.start()
+        os.register_at_fork(after_in_child=self._after_fork)
+        sys.stdout, sys.stderr = (_text(stream) for stream in self._streams)
+        logging.lastResort = Libraries(logging.WARNING)
+
+    def close(self) -> None:
+        """Write what waits, for a few seconds at most. Lines that come later are lost."""
+        self._give_back_streams()
+        for stream in self._streams:
+            stream.finish()
+        self._prints.close()
+        self._errors.close()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether lines are still to be written; the last of them may be on its way."""
+        return self._errors.waiting
+
+    def _give_back_streams(self) -> None:
+        sys.stdout, sys.stderr, logging.lastResort = self._before
+
+    def _after_fork(self) -> None:
+        self._give_back_streams()
+        self._limiter.after_fork()
+        self._errors.after_fork()
+
+    def _line(self, event: str, **values: object) -> bytes:
+        """A line about lines."""
+        line: Line = {**values, "event": event, "level": "warning"}
+        return self._encode(None, "warning", self._stamp(None, "warning", line))
+
+    def _line_of_prints(self, event: str, **values: object) -> bytes:
+        """Said in the log: whoever cannot read standard output is not told there."""
+        self._errors.put(self._line(event, stream="stdout", **values))
+        return b""
+
+
+class _Notices:
+    """`sink.Notices` of both kinds of loss: what could not be written, and what the limits dropped."""
+
+    def __init__(self, limiter: Limiter | None, line: Callable[..., bytes]) -> None:
+        self._limiter = limiter
+        self._line = line
+
+    def pending(self) -> bool:
+        return self._limiter is not None and self._limiter.dropped
+
+    def tell(self, lost: int, why: str, write: Callable[[bytes], bool]) -> bool:
+        if lost:
+            line = self._line("log.lost", lines=lost, why=why)
+            if line and not write(line):
+                return False
+        dropped = self._limiter.take_dropped() if self._limiter is not None else {}
+        if self._limiter is not None and dropped and not write(self._line("log.limited", dropped=dropped)):
+            self._limiter.give_back(dropped)
+        return True
+
+
+class _Lines:
+    """structlog's last word: it calls the method that is named as the level."""
+
+    def __init__(self, put: Callable[[bytes], None]) -> None:
+        self.debug = self.info = self.warning = self.error = self.critical = put
+
+
+@contextlib.contextmanager
+def set_up_logs(level: Level, style: Style) -> Iterator[Logs]:
+    """For the whole process, until the context is left. `auto` looks at standard error, where all lines go."""
+    logs = Logs(level, style)
+    logs.start()
+    try:
+        yield logs
+    finally:
+        logs.close()
+
+
+def complain(text: str) -> None:
+    """Say on standard error why a command gives up. If nobody can read it, the exit code says it still."""
+    if _is_journal(_STDERR):
+        text = prefixed(text.rstrip("\n").encode(errors="backslashreplace"), "error").decode() + "\n"
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+def open_missing_streams() -> None:
+    """Where a shell closed a standard stream (`2>&-`): else the next socket gets its number, and what is printed."""
+    for fd, name, mode in ((0, "stdin", "r"), (_STDOUT, "stdout", "w"), (_STDERR, "stderr", "w")):
+        try:
+            os.fstat(fd)
+        except OSError:
+            # The lowest free number, which is this one: those below it are open by now.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003 - os has no keyword for it
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(fd, mode, closefd=False))  # noqa: SIM115 - for the process's life
+
+
+def _renderer(style: Style) -> structlog.typing.Processor:
+    is_terminal = os.isatty(_STDERR)
+    if style == "console" or (style == "auto" and is_terminal):
+        return structlog.dev.ConsoleRenderer(colors=is_terminal, exception_formatter=structlog.dev.plain_traceback)
+    return structlog.processors.JSONRenderer()
+
+
+def _is_journal(fd: int) -> bool:
+    """Whether a stream goes to journald itself (systemd.exec(5), $JOURNAL_STREAM)."""
+    try:
+        status = os.fstat(fd)
+    except OSError:
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+
+
+def _printed(put: Callable[[bytes], None], for_journal: bool, level: str) -> Callable[[bytes], None]:  # noqa: FBT001
+    def put_line(line: bytes) -> None:
+        if len(line) > LINE_BYTES_MAX:
+            line = line[:LINE_BYTES_MAX] + b"... (%d bytes)" % len(line)
+        put(prefixed(line, level) if for_journal else line)
+
+    return put_line
+
+
+def _text(stream: RawStream) -> io.TextIOWrapper:
+    # Without a buffer of its own, as Python's own standard error: io's buffers wait for each other.
+    return io.TextIOWrapper(stream, encoding="utf-8", errors="backslashreplace", write_through=True)

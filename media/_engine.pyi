@@ -155,5 +155,8 @@ def capture_pjlog() -> None:
     """From now on pjlib's log lines are kept for `take_pjlog`."""
 
 def pjlog_fileno() -> int: ...
-def take_pjlog() -> tuple[list[tuple[int, str]], int]:
-    """(level, text) lines, oldest first, and how many were dropped."""
+def take_pjlog() -> tuple[list[tuple[int, bytes]], int]:
+    """(level, text) lines, oldest first, and how many were dropped: a sender may say 50 at once, and 10 a second.
+
+    A text begins with its sender, and holds at most 2,000 bytes of whatever strangers sent, UTF-8 or not.
+    """

@@ -71,7 +71,8 @@ class LiveCall(CallControl):
 
     async def live(self, plan: Plan) -> CallRecord:
         """Run the call's route until the call is over; returns its record, complete."""
-        self._log.info("call.incoming", **{"to": self.invite.to, "from": self.invite.from_, "trunk": self.invite.trunk})
+        facts = {"to": self.invite.to, "from": self.invite.from_, "trunk": self.invite.trunk}
+        self._log.info("call.incoming", **facts, always=self.invite.trunk is not None)
         self._timers = [
             self._loop.call_later(self._limits.setup_timeout_s, self._on_setup_timeout),
             self._loop.call_later(self._limits.max_duration_s, self._finish, "max-duration", Cause.NORMAL),

@@ -202,7 +202,7 @@ class Gateway:
     async def _serve(self, call: LiveCall) -> None:
         try:
             record = await call.live(self.plans.plan)
-            _log.info("call.ended", **record.as_keys())
+            _log.info("call.ended", **record.as_keys(), always=record.is_real)
         except Exception as error:  # noqa: BLE001 - the edge of a call: the task group would cancel every other one
             self._lose(call, call.record, error)
         finally:
@@ -216,7 +216,7 @@ class Gateway:
         record.cause = record.cause or "internal-error"
         record.detail = record.detail or repr(error)
         record.ended_by = record.ended_by or Side.GATEWAY.value
-        _log.info("call.ended", **record.as_keys())
+        _log.info("call.ended", **record.as_keys(), always=record.is_real)
         self._forget(lost.ref)
 
     def _forget(self, ref: CallRef) -> None:

@@ -55,6 +55,11 @@ class CallRecord:
     mos: float | None = None
     """Estimated listening quality of what the gateway heard; None when nothing came."""
 
+    @property
+    def is_real(self) -> bool:
+        """Whether it was answered or came over a trunk: no limit of the log may drop its record."""
+        return self.answered_s is not None or self.trunk is not None
+
     def add_media(self, counters: _engine.Counters) -> None:
         """Take over what the engine counted."""
         self.packets_received = counters.packets_received

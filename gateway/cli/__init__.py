@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.logs import complain, open_missing_streams
 from gateway.settings.load import PATH_VARIABLE, SYSTEM_FILE, settings_path
 from gateway.settings.problem import ConfigurationError
 
@@ -23,6 +24,7 @@ OK, FAILED = 0, 1
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. Usage errors leave through SystemExit(2), as argparse does it."""
+    open_missing_streams()
     args = parser().parse_args(arguments)
     try:
         if args.command == "version":
@@ -32,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             code = _command(args.command, settings_path(args.config), args)
         sys.stdout.flush()
     except ConfigurationError as error:
-        sys.stderr.write(f"{error}\n")
+        complain(f"{error}\n")
         return FAILED
     except BrokenPipeError:
         # The reader, as `head`, has had enough; what is left must not be tried once more at Python's exit.

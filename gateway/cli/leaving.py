@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import structlog
 import uvloop
 
+from gateway.logs import Writer
 from media import wav
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
 _log = structlog.get_logger("gateway")
 
@@ -24,8 +24,8 @@ PATIENCE_S = 1.0
 """How long what is left may take to end by itself."""
 
 
-def run_to_the_end(main: Coroutine[Any, Any, None]) -> None:
-    """Run it on uvloop; if an agent still holds a thread or a task then, end the process here, with 0.
+def run_to_the_end(main: Coroutine[Any, Any, None], at_end: Callable[[], None]) -> None:
+    """Run it on uvloop; if an agent still holds a thread or a task then, call `at_end` and end the process, with 0.
 
     Python would wait for these without end: what `asyncio.to_thread` has begun cannot be cancelled, and is joined at
     exit, also when a daemon thread of an agent began it.
@@ -39,8 +39,7 @@ def run_to_the_end(main: Coroutine[Any, Any, None]) -> None:
         left = [*runner.run(_tasks_left()), *_threads_left()]
         if left:
             _log.warning("gateway.left_behind", held=left)
-            sys.stdout.flush()
-            sys.stderr.flush()
+            at_end()
             os._exit(0)
 
 
@@ -55,7 +54,8 @@ async def _tasks_left() -> list[str]:
 
 def _threads_left() -> list[str]:
     # Daemons as well: an executor's threads are joined at exit, and are daemons if one has begun them.
-    threads = [one for one in threading.enumerate() if one is not threading.main_thread()]
+    ours = (threading.main_thread(), *(one for one in threading.enumerate() if isinstance(one, Writer)))
+    threads = [one for one in threading.enumerate() if one not in ours]
     deadline_s = time.monotonic() + PATIENCE_S
     for thread in threads:
         thread.join(max(0.0, deadline_s - time.monotonic()))

@@ -20,7 +20,7 @@ from gateway.cli.prepare import prepare
 from gateway.control.server import ControlError, ControlServer
 from gateway.control.status import status
 from gateway.dialplan.pattern import Exact
-from gateway.logs import set_up_logs
+from gateway.logs import complain, set_up_logs
 from gateway.settings import ConfigurationError, control_socket
 from gateway.sip.errors import SipStartError
 
@@ -57,22 +57,25 @@ def run(path: Path | None, _args: argparse.Namespace) -> int:
     try:
         prepared = prepare(path)
     except ConfigurationError as error:
-        sys.stderr.write(f"{error}\n")
+        complain(f"{error}\n")
         return _EX_CONFIG
-    set_up_logs(prepared.settings.log.level, prepared.settings.log.format)
-    _log_warnings(prepared.warnings)
-    _allow_files(prepared.settings.limits.calls)
-    sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    try:
-        run_to_the_end(_Service(prepared).run())
-    except BaseExceptionGroup as group:
-        refused, unforeseen = group.split((SipStartError, ControlError))
-        if unforeseen is not None:
-            raise
-        for refusal in refused.exceptions if refused is not None else ():
-            sys.stderr.write(f"offhook: {refusal}\n")
-        return 1
-    return 0
+    code = 0
+    refusals: list[Exception] = []
+    with set_up_logs(prepared.settings.log.level, prepared.settings.log.format) as logs:
+        _log_warnings(prepared.warnings)
+        _allow_files(prepared.settings.limits.calls)
+        sys.setswitchinterval(_SWITCH_INTERVAL_S)
+        try:
+            run_to_the_end(_Service(prepared).run(), logs.close)
+        except* (SipStartError, ControlError) as group:
+            refusals += group.exceptions
+        except* Exception as group:  # noqa: BLE001 - the edge of the process: it ends, and says why
+            _log.critical("gateway.crashed", exc_info=group)
+            code = 1
+    for refusal in refusals:
+        complain(f"offhook: {refusal}\n")
+        code = 1
+    return code
 
 
 class _Service:

@@ -23,6 +23,7 @@ from gateway.sip.call import SipCall, incoming, refused
 from gateway.sip.config import pjsip_config
 from gateway.sip.errors import SipStartError
 from gateway.sip.events import RegistrationAnswered, TurnedAway
+from gateway.sip.pjlog import PjLog
 from media import _engine
 
 if TYPE_CHECKING:
@@ -39,8 +40,6 @@ _TURNED_AWAY_S = 1.0
 _POLL_MS = 1000
 """How long the thread sleeps in PJSIP when nothing happens; commands and packets wake it before."""
 _INTERNAL_ERROR, _UNAVAILABLE = 500, 503
-_LOG_EVENTS = {1: "error", 2: "warning"}
-"""PJSIP's information (3) tells each call's life anew; the gateway has its own words for that."""
 _OPUS_RATE_HZ = 16000
 """What recognisers take; at 48 kHz a call costs three times the memory and work, and no agent hears the difference."""
 
@@ -97,6 +96,7 @@ class SipEndpoint:
         self._buried: list[SipCall] = []
         self._objects: weakref.WeakSet[SipCall] = weakref.WeakSet()
         self._refs = itertools.count(1)
+        self._pjlog = PjLog(self._loop)
 
     # ---- asyncio thread ------------------------------------------------------------------------------------
 
@@ -125,13 +125,12 @@ class SipEndpoint:
             SipStartError: it cannot; nothing is left running.
         """
         self._thread.start()
-        self._loop.add_reader(_engine.pjlog_fileno(), self._drain_log)
+        self._pjlog.start()
         try:
             await self._ready
         except SipStartError:
             await self._stopped
-            self._loop.remove_reader(_engine.pjlog_fileno())
-            self._drain_log()
+            self._pjlog.stop()
             raise
 
     async def stop(self) -> None:
@@ -139,8 +138,7 @@ class SipEndpoint:
         self._submit(self._end_loop)
         await self._stopped
         self._thread.join()
-        self._loop.remove_reader(_engine.pjlog_fileno())
-        self._drain_log()
+        self._pjlog.stop()
 
     def respond(self, ref: CallRef, code: int) -> None:
         """Send 180, 183 or 200."""
@@ -175,13 +173,6 @@ class SipEndpoint:
         self._commands.append(command)
         if self._wakeup is not None:
             self._wakeup.wake()
-
-    def _drain_log(self) -> None:
-        lines, dropped = _engine.take_pjlog()
-        for level, text in lines:
-            getattr(_log, _LOG_EVENTS.get(level, "debug"))("pjsip.said", text=text.strip())
-        if dropped:
-            _log.warning("pjsip.log_overflow", dropped=dropped)
 
     # ---- SIP thread ----------------------------------------------------------------------------------------
 

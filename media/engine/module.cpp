@@ -177,7 +177,8 @@ NB_MODULE(_engine, m) {
     m.def("take_pjlog", [] {
         unsigned long dropped = 0;
         nb::list lines;
-        for (const LogLine& line : take_pjlog(dropped)) lines.append(nb::make_tuple(line.level, line.text));
+        for (const LogLine& line : take_pjlog(dropped))
+            lines.append(nb::make_tuple(line.level, nb::bytes(line.text.data(), line.text.size())));
         return nb::make_tuple(lines, dropped);
     });
 }

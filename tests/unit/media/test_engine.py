@@ -83,7 +83,7 @@ class TestModule:
         pjsua2.Endpoint.instance().utilLogWrite(1, "test", "a line")
         assert select.select([_engine.pjlog_fileno()], [], [], 1)[0] != []
         lines, dropped = _engine.take_pjlog()
-        assert [level for level, text in lines if "a line" in text] == [1]
+        assert [level for level, text in lines if b"a line" in text] == [1]
         assert dropped == 0
         assert _engine.take_pjlog() == ([], 0)
 

@@ -9,7 +9,7 @@ import textwrap
 import pytest
 
 PROGRAM = """
-import asyncio, threading
+import asyncio, sys, threading
 from gateway.cli.leaving import run_to_the_end
 from media import wav
 
@@ -44,7 +44,7 @@ async def main():
             await asyncio.to_thread(begun.set)
     begun.wait()
 
-run_to_the_end(main())
+run_to_the_end(main(), sys.stdout.flush)
 print("left")
 """
 

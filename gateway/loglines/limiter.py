@@ -1,0 +1,108 @@
+"""How often a kind of line may be written: a flood is counted, and hides nothing else."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+KIND_BURST, KIND_PER_S = 200.0, 10.0
+TOTAL_BURST, TOTAL_PER_S = 1000.0, 100.0
+"""Below what journald takes from a service (10,000 lines in 30 s): beyond that, it drops without looking."""
+SELDOM_S = 1.0
+"""A kind that has said nothing for this long may speak, whatever others do."""
+KINDS_MAX = 256
+IDLE_S = 60.0
+OTHERS = "(others)"
+
+
+class _Bucket:
+    """Tokens that come back with time."""
+
+    __slots__ = ("_burst", "_per_s", "_tokens", "seen_s")
+
+    def __init__(self, burst: float, per_s: float, now_s: float) -> None:
+        self._burst, self._per_s = burst, per_s
+        self._tokens = burst
+        self.seen_s = now_s
+
+    def fill(self, now_s: float) -> bool:
+        """Whether there is a token to take."""
+        self._tokens = min(self._burst, self._tokens + (now_s - self.seen_s) * self._per_s)
+        self.seen_s = now_s
+        return self._tokens >= 1.0
+
+    def take(self) -> None:
+        self._tokens = max(self._tokens - 1.0, 0.0)
+
+
+class _Kind(_Bucket):
+    __slots__ = ("said_s",)
+
+    def __init__(self, now_s: float) -> None:
+        super().__init__(KIND_BURST, KIND_PER_S, now_s)
+        self.said_s = now_s - SELDOM_S
+
+
+class Limiter:
+    """Decides for each line; from any thread.
+
+    Each kind of line has a budget, and all have one together; a kind that speaks once a second at most needs neither.
+    """
+
+    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._now_s = now_s
+        # Reentrant: collecting garbage may log from within.
+        self._lock = threading.RLock()
+        self._kinds: dict[str, _Kind] = {}
+        self._total = _Bucket(TOTAL_BURST, TOTAL_PER_S, now_s())
+        self._dropped: Counter[str] = Counter()
+
+    def admits(self, name: str) -> bool:
+        """Whether a line of this kind may be written now; if not, it is counted."""
+        with self._lock:
+            now_s = self._now_s()
+            name, kind = self._kind(name, now_s)
+            seldom = now_s - kind.said_s >= SELDOM_S
+            if kind.fill(now_s) and (self._total.fill(now_s) or seldom):
+                kind.said_s = now_s
+                kind.take()
+                self._total.take()
+                return True
+            self._dropped[name] += 1
+            return False
+
+    @property
+    def dropped(self) -> bool:
+        """Whether lines were dropped that `take_dropped` has not told yet."""
+        return bool(self._dropped)
+
+    def take_dropped(self) -> dict[str, int]:
+        """How many lines of each kind were dropped since the last time."""
+        with self._lock:
+            taken, self._dropped = self._dropped, Counter()
+        return dict(taken)
+
+    def give_back(self, dropped: Mapping[str, int]) -> None:
+        """What `take_dropped` gave could not be told: it will be another time."""
+        with self._lock:
+            self._dropped.update(dropped)
+
+    def after_fork(self) -> None:
+        """In a child process: wait for no lock that another thread had."""
+        self._lock = threading.RLock()
+
+    def _kind(self, name: str, now_s: float) -> tuple[str, _Kind]:
+        kind = self._kinds.get(name)
+        if kind is not None:
+            return name, kind
+        if len(self._kinds) >= KINDS_MAX:
+            for idle in [known for known, one in self._kinds.items() if now_s - one.seen_s >= IDLE_S]:
+                del self._kinds[idle]
+        if len(self._kinds) >= KINDS_MAX:
+            name = OTHERS
+        return name, self._kinds.setdefault(name, _Kind(now_s))

@@ -1,0 +1,187 @@
+"""Lines on their way to standard output or error: who writes them never waits and never fails."""
+
+from __future__ import annotations
+
+import io
+import os
+import queue
+import select
+import threading
+import time
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from _typeshed import ReadableBuffer
+
+LINES_MAX = 1000
+LINE_BYTES_MAX = 40_000
+"""journald cuts at 48 KiB (LineMax=), into lines that are no JSON any more."""
+REPORT_S = 5.0
+"""How long losses are gathered before a line tells of them."""
+CLOSE_S = 2.0
+"""How long an end waits for what is still to be written."""
+
+
+class Notices(Protocol):
+    """Lines about lines that nobody will read."""
+
+    def pending(self) -> bool:
+        """Whether there is anything to tell."""
+
+    def tell(self, lost: int, why: str, write: Callable[[bytes], bool]) -> bool:
+        """Write what there is; False when that failed, and it is still to be told."""
+
+
+class Writer(threading.Thread):
+    """Writes the lines of one file descriptor. It alone waits when nobody reads, and fails when the disk is full."""
+
+    def __init__(self, fd: int, name: str, notices: Notices) -> None:
+        super().__init__(name=name, daemon=True)
+        self._fd = os.dup(fd)  # an agent that closes standard error must not make us write into a socket
+        self._notices = notices
+        # Its put may be interrupted by itself, as by a finalizer that logs; a deque under a lock may not.
+        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._lock = threading.RLock()
+        self._lost = 0
+        self._why = ""
+        self._torn = False
+        self._direct = False
+
+    # ---- any thread ----------------------------------------------------------------------------------------
+
+    def put(self, line: bytes) -> None:
+        """Have a line written, without its end. When a thousand wait already it is lost, and counted."""
+        if self._direct:
+            self._write(line)
+        elif self._lines.qsize() >= LINES_MAX:
+            self._lose(1, "nobody reads")
+        else:
+            self._lines.put(line)
+
+    def wake(self) -> None:
+        """There is something new to tell of."""
+        self._lines.put(b"")
+
+    @property
+    def waiting(self) -> bool:
+        """Whether lines are still in the queue."""
+        return not self._lines.empty()
+
+    def close(self) -> None:
+        """Write what waits, for two seconds at most, and end."""
+        self._lines.put(None)
+        self.join(CLOSE_S)
+
+    def after_fork(self) -> None:
+        """In a child process, where this thread is not: write at once, and wait for no lock that another one had."""
+        self._lock = threading.RLock()
+        self._direct = True
+
+    # ---- its own -------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Until `close`."""
+        due_s: float | None = None
+        while True:
+            line = self._next(due_s)
+            if line:
+                self._write(line)
+            if not self._lost and not self._notices.pending():
+                due_s = None
+            elif due_s is None:
+                due_s = time.monotonic() + REPORT_S
+            if due_s is not None and (line is None or time.monotonic() >= due_s):
+                self._tell()
+                due_s = None if line is None else time.monotonic() + REPORT_S
+            if line is None:
+                return
+
+    def _next(self, due_s: float | None) -> bytes | None:
+        try:
+            return self._lines.get(timeout=None if due_s is None else max(due_s - time.monotonic(), 0.0))
+        except queue.Empty:
+            return b""
+
+    def _tell(self) -> None:
+        with self._lock:
+            lost, why = self._lost, self._why
+        if self._notices.tell(lost, why, self._write_whole):
+            self._lose(-lost, "")
+
+    def _lose(self, lines: int, why: str) -> None:
+        with self._lock:
+            self._lost += lines
+            self._why = why or self._why
+
+    def _write(self, line: bytes) -> None:
+        try:
+            self._write_all(line)
+        except OSError as error:
+            self._lose(1, error.strerror or str(error))
+
+    def _write_whole(self, line: bytes) -> bool:
+        try:
+            self._write_all(line)
+        except OSError:
+            return False
+        return True
+
+    def _write_all(self, line: bytes) -> None:
+        """Raises OSError; a part may have been written then, and the next line begins on a new one."""
+        rest = memoryview((b"\n" if self._torn else b"") + line + b"\n")
+        while rest:
+            try:
+                written = os.write(self._fd, rest)
+            except BlockingIOError:  # whoever started us shares a pipe that does not block
+                _wait_writable(self._fd)
+                continue
+            rest = rest[written:]
+            self._torn = bool(rest)
+
+
+def _wait_writable(fd: int) -> None:
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+    poll.poll()
+
+
+class RawStream(io.RawIOBase):
+    """What Python and agents print, as lines for a `Writer`."""
+
+    def __init__(self, fd: int, name: str, put: Callable[[bytes], None]) -> None:
+        super().__init__()
+        self.name = name
+        self._stream_fd = fd
+        self._put = put
+        self._lock = threading.RLock()
+        self._rest = b""
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """All of it, at once."""
+        written = bytes(data)
+        with self._lock:
+            *lines, self._rest = (self._rest + written).split(b"\n")
+            if len(self._rest) > LINE_BYTES_MAX:
+                lines, self._rest = [*lines, self._rest], b""
+        for line in lines:
+            self._put(line)
+        return len(written)
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def fileno(self) -> int:
+        """Of the standard stream that it stands for."""
+        return self._stream_fd
+
+    def isatty(self) -> bool:
+        """As the standard stream."""
+        return os.isatty(self._stream_fd)
+
+    def finish(self) -> None:
+        """Let go of a line that has no end yet."""
+        if self._rest:
+            self.write(b"\n")

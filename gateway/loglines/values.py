@@ -1,0 +1,101 @@
+"""Values as a log line can hold them: short, printable, and of JSON's types, whatever they were."""
+
+from __future__ import annotations
+
+import math
+import traceback
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+Plain: TypeAlias = "bool | int | float | str | list[Plain] | dict[str, Plain] | None"
+ExceptionInfo: TypeAlias = "tuple[type[BaseException], BaseException, TracebackType | None]"
+
+_FRAMES = 40
+"""Of a traceback, the innermost: a recursion without end has a thousand."""
+_INTEGER_BITS = 64
+_DEPTH = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much of a value is kept."""
+
+    text: int = 1000
+    """Characters of a string."""
+    items: int = 50
+    """Of a list, a mapping, or of a line's keys."""
+    trace: int = 8000
+    """Characters of a traceback."""
+
+
+TIGHT = Bounds(text=100, items=50, trace=2000)
+"""For a line that is too long with the usual ones."""
+
+
+def cut(text: str, characters: int) -> str:
+    """The beginning of a text, and how long it was."""
+    if len(text) <= characters:
+        return text
+    return f"{text[:characters]}... ({len(text)} characters)"
+
+
+def printable(text: str) -> str:
+    """Without line breaks, and without what a terminal would take for a command: these are escaped as in Python."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def plain(value: object, bounds: Bounds, depth: int = _DEPTH) -> Plain:
+    """A value for JSON. Never raises: a user's object may do so when it is looked at."""
+    try:
+        return _plain(value, bounds, depth)
+    except Exception as error:  # noqa: BLE001 - whatever it raises is not worth a line
+        return f"<{type(value).__name__} raises {type(error).__name__} when it is shown>"
+
+
+def _plain(value: object, bounds: Bounds, depth: int) -> Plain:
+    below = depth - 1
+    match value:
+        case None | bool():
+            found: Plain = value
+        case str():
+            found = printable(cut(value, bounds.text))
+        case int():
+            bits = value.bit_length()
+            found = int(value) if bits <= _INTEGER_BITS else f"an integer of {bits} bits"
+        case float():
+            found = value if math.isfinite(value) else str(value)
+        case dict() if depth > 0:
+            found = {key(name, bounds): plain(one, bounds, below) for name, one in islice(value.items(), bounds.items)}
+        case list() | tuple() | set() | frozenset() if depth > 0:
+            found = [plain(one, bounds, below) for one in islice(value, bounds.items)]
+        case _:
+            found = printable(cut(repr(value), bounds.text))
+    return found
+
+
+def key(name: object, bounds: Bounds) -> str:
+    """A mapping's key."""
+    return printable(cut(name if isinstance(name, str) else str(plain(name, bounds)), bounds.text))
+
+
+def trace(info: ExceptionInfo, bounds: Bounds) -> str:
+    """A traceback with what caused it. Where it is long, its end is worth more than its beginning."""
+    try:
+        text = "".join(traceback.format_exception(*info, limit=-_FRAMES)).rstrip("\n")
+    except Exception as error:  # noqa: BLE001 - as above: an exception may be a user's object, too
+        return f"<{info[0].__name__}, of which no traceback can be made: {type(error).__name__}>"
+    if len(text) > bounds.trace:
+        # The last line alone may be a megabyte: it begins with what went wrong.
+        lines = [cut(line, bounds.text) for line in text.splitlines()]
+        text = "\n".join(lines)
+    if len(text) > bounds.trace:
+        head = bounds.trace // 4
+        beginning = f"{info[0].__name__}\n{text[:head]}"  # what it is may stand in neither part
+        text = f"{beginning}\n... ({len(text)} characters)\n{text[head - bounds.trace :]}"
+    return "\n".join(printable(line) for line in text.split("\n"))
