@@ -61,7 +61,8 @@ class Talker:
         await self._prepare(call)
         with contextlib.suppress(CallEndedError):
             while True:
-                spoken = await call.speak(_voice(call.rate_hz))
+                answer = call.utterance(call.epoch)  # it takes no notice of an interruption but by waiting
+                spoken = await answer.speak(_voice(call.rate_hz))
                 if spoken.interrupted:
                     await asyncio.sleep(AFTER_INTERRUPTION_S)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from media.bargein import (
     Action,
@@ -15,6 +16,7 @@ from media.bargein import (
     PausePlayout,
     ResumePlayout,
 )
+from media.belonging import Belonging
 from media.ear import Ear
 from media.events import (
     AgentStalledError,
@@ -23,6 +25,7 @@ from media.events import (
     Drained,
     Dtmf,
     Event,
+    EventKind,
     Interrupted,
     MarkReached,
     MediaSilent,
@@ -34,7 +37,7 @@ from media.events import (
 )
 from media.lanes import Lanes
 from media.leg import Leg, Pcm
-from media.listening import Stream, next_event
+from media.listening import Stream, next_event, next_key
 from media.playout import MAX_AHEAD_MS, Cut, Playout
 from media.utterance import Spoken, Utterance, speak
 
@@ -53,14 +56,16 @@ class Conversation:
     """The pipeline of one call and what its agent gets. It is the leg's listener until it is closed.
 
     A frame passes voice detection, floor control and the inline consumer by plain calls; no task stands in its way.
-    After an interruption nothing is played until the agent has taken note of it: by taking any later event or frame,
-    or by one `play` or `say` that returns False. So an agent that speaks and listens in turn can never play what was
-    meant for before; one that does both at once uses `speak` or `utterance`.
+    What was meant for before an interruption (or a `stop`) is refused after it, whoever says it. A task that listens
+    speaks for what it has taken last, and so do the tasks that it starts, for what it had taken then. A task that has
+    to do with no listening begins an answer by `speak` or `utterance`; what it says in pieces belongs to the answer
+    that it has begun. Everything else, such as a queue or a socket, carries an utterance, or the number of its epoch.
 
     For the asyncio thread only.
     """
 
     __slots__ = (
+        "_belonging",
         "_consumer",
         "_ear",
         "_end_awaited",
@@ -97,6 +102,7 @@ class Conversation:
         # Nothing depends on voice detection while nobody is to be interrupted and nobody takes events.
         self._ear = None if is_off else self._new_ear()
         self._lanes = Lanes()
+        self._belonging = Belonging()
         self._consumer: Callable[[Pcm], object] | None = None
         self._hang_up = hang_up
         self._hanging_up = False
@@ -133,7 +139,7 @@ class Conversation:
 
     def hear(self) -> Stream[Pcm]:
         """The caller's voice, frame by frame, until the caller hangs up; other events are passed over."""
-        return Stream(self._lanes.get_audio, self.take_note)
+        return Stream(self._lanes.get_audio, self._lanes, self._belonging)
 
     def events(self) -> Stream[Event]:
         """Everything that happens, urgent events before any audio; the last one is `Hangup`.
@@ -142,79 +148,108 @@ class Conversation:
         be the end of a cough, long before the `Interrupted` behind it.
         """
         self.listen()
-        return Stream(self._lanes.get, self.take_note)
+        return Stream(self._lanes.get, self._lanes, self._belonging)
 
-    async def next_event(self, *kinds: type[Event], timeout_s: float | None = None) -> Event | None:
+    def next_event(
+        self, *kinds: EventKind | type[Event], timeout_s: float | None = None
+    ) -> Coroutine[Any, Any, Event | None]:
         """The next event of these kinds, any but audio if none is named; None when `timeout_s` has passed first.
 
-        What is not asked for is passed over. The end of the call ends every wait, with `Hangup`. So "no key for 5 s" is
-        `await call.next_event(Dtmf, timeout_s=5) is None`.
+        A kind is an event's `kind`, as "dtmf", or its class. What is not asked for is passed over. The end of the call
+        ends every wait, with `Hangup`. While it waits for "dtmf", a key ends what the agent says.
+
+        Raises:
+            ValueError: there is no such kind of event.
         """
-        return await next_event(self.events(), kinds, timeout_s)
+        return next_event(self.events(), kinds, timeout_s, self._lanes)
+
+    def next_key(self, *, timeout_s: float | None = None) -> Coroutine[Any, Any, str | None]:
+        """The next key that the caller presses, "0" to "9", "*", "#", "A" to "D"; what else happens is passed over.
+
+        None when `timeout_s` has passed first, or the call is over. While it waits, a key ends what the agent says.
+        """
+        return next_key(self.events(), timeout_s, self._lanes)
 
     def listen(self) -> None:
         """Have the caller's speech detected from now on, also if no barge-in needs it; `events` does so itself."""
         if self._ear is None and not self.over:
             self._ear = self._new_ear()
 
-    def take_note(self) -> None:
-        """The agent has gone on listening; if it has passed an interruption by, it may speak again."""
-        if self._playout.notice and self._lanes.interruption_taken:
-            self._playout.notice = False
-
     # -- the agent speaks ---------------------------------------------------------------------------------------------
 
     def play(self, pcm: Pcm, mark: str | None = None) -> bool:
         """Queue int16 audio behind what is queued; with a mark, `MarkReached` follows when its last sample was heard.
 
-        Returns False, and queues nothing, once after an interruption that the agent has not taken note of.
+        Returns False, and queues nothing, when it belongs to before an interruption: see the class.
 
         Raises:
             PlayoutFullError: the leg's queue cannot take it; nothing was queued. `say` waits instead.
             CallEndedError: the call is over, or the agent has hung up.
             TypeError: the audio is not one-dimensional int16.
         """
-        return self._playout.play(pcm, mark)
+        return self._playout.play(pcm, mark, self._belonging.of_piece(self._playout.epoch))
 
-    async def say(self, pcm: Pcm, mark: str | None = None) -> bool:
+    def say(self, pcm: Pcm, mark: str | None = None) -> Coroutine[Any, Any, bool]:
         """As `play`, for audio of any length: waits while more than `max_ahead_ms` is queued, returns when accepted.
 
-        Returns False when an interruption came meanwhile: what was not queued yet is not to be heard.
+        Returns False when it belongs to before an interruption, also one that comes while it waits: what was not queued
+        yet is not to be heard.
 
         Raises:
             CallEndedError: the call is over, or the agent has hung up.
             TypeError: the audio is not one-dimensional int16.
         """
-        return await self._playout.say(pcm, mark)
-
-    def try_say(self, pcm: Pcm, mark: str | None = None) -> bool | None:
-        """As `say` if that need not wait; None, and nothing queued, if it must."""
-        return self._playout.try_say(pcm, mark)
+        # Not a coroutine itself, here and below: what it says belongs to the task that calls it, also when
+        # `asyncio.wait_for` or `gather` has another task wait.
+        return self._playout.say(pcm, mark, self._belonging.of_piece(self._playout.epoch))
 
     async def said(self) -> int:
         """Wait until everything queued was heard or dropped; returns the heard ms of the utterance."""
         return await self._playout.said()
 
-    async def speak(self, speech: Pcm | Iterable[Pcm] | AsyncIterable[Pcm]) -> Spoken:
+    def speak(
+        self, speech: Pcm | Iterable[Pcm] | AsyncIterable[Pcm], *, keys: bool = False
+    ) -> Coroutine[Any, Any, Spoken]:
         """Say all of it as one utterance and wait until it was heard; an interruption ends it at once.
 
-        Give it a synthesis as it streams: it is not asked for more than `max_ahead_ms` ahead, and closed when cut.
-        What happened meanwhile waits in `events`, in order, the `Interrupted` of an interruption among it.
+        With `keys`, so does a key. Give it a synthesis as it streams: it is not asked for more than `max_ahead_ms`
+        ahead, and closed when cut. What belongs to before an interruption ends at once, with nothing heard. What
+        happened meanwhile waits in `events`, in order, the `Interrupted` of an interruption among it.
         """
-        return await speak(self.utterance(), speech)
+        return speak(self.utterance(), speech, keys=keys)
 
-    def utterance(self) -> Utterance:
-        """A new answer, that an interruption from now on silences for good."""
-        return Utterance(self._playout, self._playout.new_stretch())
+    def utterance(self, epoch: int | None = None) -> Utterance:
+        """A new answer, that an interruption silences for good.
+
+        It answers what the task has heard last, or now if it does not listen; with `epoch`, what was heard when
+        `Call.epoch` was that. If an interruption has come since then, it is silent from the start.
+        """
+        if epoch is None:
+            epoch = self._belonging.of_answer(self._playout.epoch)
+        return Utterance(self._playout, self._playout.new_stretch(epoch))
 
     def stop(self) -> int:
-        """Drop what is queued, at once; returns the heard ms of the utterance. A waiting `say` returns False."""
-        cut = self._cut()
-        self._hang_up_if_heard()
+        """Drop what is queued, at once, and what others say for before; returns the heard ms of the utterance."""
+        cut = self.cut()
+        self._belonging.has_stopped(self._playout.epoch)
         return cut.heard_ms
+
+    def cut(self) -> Cut:
+        """As `stop`, on behalf of an agent in another thread."""
+        cut = self._cut()
+        self._lanes.epoch = self._playout.epoch
+        self._hang_up_if_heard()
+        return cut
 
     def confirm_interruption(self) -> bool:
         """`pause` mode: the speech that holds the agent's voice is an interruption; False if none holds it."""
+        if not self.confirm():
+            return False
+        self._belonging.has_stopped(self._playout.epoch)
+        return True
+
+    def confirm(self) -> bool:
+        """As `confirm_interruption`, on behalf of an agent in another thread."""
         actions = self._floor.confirm()
         self._act(actions)
         return bool(actions)
@@ -258,6 +293,11 @@ class Conversation:
     def wait_ms(self) -> float:
         """How long audio that is queued now waits for its first sample to be played, unless playout is paused."""
         return self._playout.wait_ms
+
+    @property
+    def epoch(self) -> int:
+        """How many interruptions and stops there were; an answer belongs to the one in which it began."""
+        return self._playout.epoch
 
     @property
     def speaking(self) -> bool:
@@ -307,9 +347,14 @@ class Conversation:
         return self._end_awaited > 0 and not self._lanes.behind
 
     @property
-    def notice(self) -> bool:
-        """Whether an interruption keeps the agent silent until it takes note of it."""
-        return self._playout.notice
+    def playout(self) -> Playout:
+        """Where an agent in a thread of its own plays; on the asyncio thread."""
+        return self._playout
+
+    @property
+    def refused_ms(self) -> int:
+        """What the agent said too late: it belonged to before an interruption."""
+        return self._playout.refused_ms
 
     def use_lanes(self, lanes: Lanes) -> None:
         """Deliver to other lanes, those of an agent in a thread of its own; before the agent starts."""
@@ -416,11 +461,10 @@ class Conversation:
             self.counters.barge_ins_rejected += 1
             self._emit(Resumed(self._playout.heard_ms))
 
-    def _interrupt(self) -> None:
+    def _interrupt(self, by: Literal["voice", "key"] = "voice") -> None:
         cut = self._cut()
         self.counters.barge_ins_confirmed += 1
-        self._playout.notice = True
-        self._emit(Interrupted(cut.heard_ms, cut.unheard_ms, cut.reached, cut.dropped))
+        self._emit(Interrupted(cut.heard_ms, cut.unheard_ms, cut.reached, cut.dropped, by, self._playout.epoch))
         self._hang_up_if_heard()
 
     def _cut(self) -> Cut:

@@ -5,8 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import ClassVar, Literal
 
 from media.leg import Pcm
+
+EventKind = Literal[
+    "audio",
+    "speech_started",
+    "speech_ended",
+    "interrupted",
+    "resumed",
+    "dtmf",
+    "mark_reached",
+    "drained",
+    "media_silent",
+    "hangup",
+]
+"""What an event's `kind` is: its class, for an agent that imports nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +40,7 @@ class CallInfo:
 class Audio:
     """The caller's voice: one frame, 20 ms as a rule, int16 at the call's rate, read-only."""
 
+    kind: ClassVar[EventKind] = "audio"
     pcm: Pcm
 
 
@@ -32,6 +48,7 @@ class Audio:
 class SpeechStarted:
     """The caller has been speaking for `speech_ms` (at least `min_speech_ms`)."""
 
+    kind: ClassVar[EventKind] = "speech_started"
     speech_ms: int
 
 
@@ -42,17 +59,20 @@ class SpeechEnded:
     That is 0 when a turn was ended for its length (`barge_in.max_turn`): the next one has begun.
     """
 
+    kind: ClassVar[EventKind] = "speech_ended"
     speech_ms: int
     silence_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """The caller spoke over the agent; what was queued is dropped and will never be heard.
+    """The caller spoke over the agent, or stopped it with a key; what was queued is dropped and will never be heard.
 
-    Every `MarkReached` of audio that was heard has been told before this.
+    Every `MarkReached` of audio that was heard has been told before this. A `SpeechEnded` follows when it was speech, a
+    `Dtmf` when it was a key.
     """
 
+    kind: ClassVar[EventKind] = "interrupted"
     heard_ms: int
     """How much of the utterance that was playing reached the wire."""
     unheard_ms: int
@@ -61,12 +81,17 @@ class Interrupted:
     """Marks since the agent began to speak that were heard, in order; the last 256."""
     marks_dropped: tuple[str, ...] = ()
     """Marks whose audio was not heard to its end, in order."""
+    by: Literal["voice", "key"] = "voice"
+    """What the caller did."""
+    epoch: int = 0
+    """`Call.epoch` from here on: what belongs to an earlier one is refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
     """What seemed an interruption was none: the agent's voice goes on exactly where it was held."""
 
+    kind: ClassVar[EventKind] = "resumed"
     heard_ms: int
 
 
@@ -74,6 +99,7 @@ class Resumed:
 class Dtmf:
     """The caller pressed and released a key."""
 
+    kind: ClassVar[EventKind] = "dtmf"
     digit: str
     duration_ms: int
 
@@ -82,6 +108,7 @@ class Dtmf:
 class MarkReached:
     """All audio up to this mark was handed to the wire."""
 
+    kind: ClassVar[EventKind] = "mark_reached"
     name: str
 
 
@@ -89,17 +116,22 @@ class MarkReached:
 class Drained:
     """Everything the agent said was handed to the wire."""
 
+    kind: ClassVar[EventKind] = "drained"
+
 
 @dataclass(frozen=True, slots=True)
 class MediaSilent:
     """No packet has come from the caller for `silent_ms`."""
 
+    kind: ClassVar[EventKind] = "media_silent"
     silent_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class Hangup:
     """The call is over; the last event of every call."""
+
+    kind: ClassVar[EventKind] = "hangup"
 
 
 UrgentEvent = SpeechStarted | SpeechEnded | Interrupted | Resumed | Dtmf | MarkReached | Drained | MediaSilent | Hangup

@@ -36,12 +36,14 @@ class Lanes:
         "_urgent",
         "_urgent_max",
         "_waiter",
+        "epoch",
+        "epoch_taken",
         "events_dropped",
         "events_unclaimed",
         "frames_dropped",
         "frames_unclaimed",
         "hearing",
-        "interruption_taken",
+        "keys_awaited",
         "listening",
         "taken",
     )
@@ -59,8 +61,12 @@ class Lanes:
         """Whether the agent has ever asked for a frame."""
         self.listening = False
         """Whether the agent has ever asked for an event."""
-        self.interruption_taken = True
-        """Whether the agent has taken the last `Interrupted` out of the lane, or there was none."""
+        self.epoch = 0
+        """How many interruptions and stops there were; whoever puts an `Interrupted`, or stops the agent, counts."""
+        self.epoch_taken = 0
+        """The epoch of what the agent has taken last: all but what waits behind an `Interrupted`."""
+        self.keys_awaited = 0
+        """How many of the agent's tasks wait for a key."""
         self.taken = 0
         """Events and frames that the agent has asked for."""
         self.frames_dropped = 0
@@ -95,9 +101,9 @@ class Lanes:
         with self._taking:
             if len(self._urgent) >= (self._urgent_max if self.listening else UNCLAIMED_EVENTS_MAX):
                 self._make_room()
-            if type(event) is Interrupted:
-                self.interruption_taken = False
             self._urgent.append(event)
+            if type(event) is Interrupted:
+                self.epoch = event.epoch  # after it: who reads the new epoch finds the event that tells of it
         if self._waiter is not None:
             self._wake()
 
@@ -127,7 +133,7 @@ class Lanes:
         self._urgent.extend(earlier._urgent)
         self._audio.extend(earlier._audio)
         self._closed = earlier._closed
-        self.interruption_taken = earlier.interruption_taken
+        self.epoch = earlier.epoch
 
     @property
     def full(self) -> bool:
@@ -145,19 +151,21 @@ class Lanes:
         self.hearing = self.listening = True
         self.taken += 1
         while True:
+            epoch = self.epoch  # read before the look at what waits: another thread may put more
             if self._urgent:
                 return self._take_urgent()
             if self._closed:
                 return None
             if self._audio:
+                self.epoch_taken = epoch
                 return Audio(self._audio.popleft().copy())
             await self._wait()
 
     def _take_urgent(self) -> UrgentEvent:
         with self._taking:
             event = self._urgent.popleft()
-            if type(event) is Interrupted:
-                self.interruption_taken = True
+            ahead = next((one.epoch for one in self._urgent if type(one) is Interrupted), None)
+            self.epoch_taken = self.epoch if ahead is None else ahead - 1
             return event
 
     async def get_audio(self) -> Pcm | None:
@@ -165,13 +173,15 @@ class Lanes:
         self.hearing = True
         self.taken += 1
         while True:
+            epoch = self.epoch  # as in `get`
             if self._urgent:
                 with self._taking:
                     self._urgent.clear()
-                    self.interruption_taken = True
+                    epoch = self.epoch
             if self._closed:
                 return None
             if self._audio:
+                self.epoch_taken = epoch
                 return self._audio.popleft().copy()
             await self._wait()
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeVar, get_args
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any, TypeVar, get_args
 
-from media.events import Event, Hangup, UrgentEvent
+from media.belonging import Belonging, current_task
+from media.events import Dtmf, Event, EventKind, Hangup
+from media.lanes import Lanes
 
 T = TypeVar("T")
 
@@ -17,31 +20,54 @@ class Stream(AsyncIterator[T]):
     A wait that is cancelled loses nothing and ends nothing: after `asyncio.wait_for(anext(stream), 5)` go on as before.
     """
 
-    __slots__ = ("_on_taken", "_take")
+    __slots__ = ("_belonging", "_lanes", "_listener", "_take")
 
-    def __init__(self, take: Callable[[], Awaitable[T | None]], on_taken: Callable[[], object]) -> None:
-        """`take` waits for the next thing, and returns None after the last one."""
+    def __init__(self, take: Callable[[], Awaitable[T | None]], lanes: Lanes, belonging: Belonging) -> None:
+        """`take` waits for the next thing in the lanes, and returns None after the last one.
+
+        Whoever makes the stream listens, also when another task waits in its place.
+        """
         self._take = take
-        self._on_taken = on_taken
+        self._lanes = lanes
+        self._belonging = belonging
+        task = current_task()
+        self._listener = None if task is None else weakref.ref(task)
 
-    async def __anext__(self) -> T:
+    def __anext__(self) -> Coroutine[Any, Any, T]:
+        self._belonging.catch_up()
+        return self._next()
+
+    async def _next(self) -> T:
         taken = await self._take()
         if taken is None:
             raise StopAsyncIteration
-        self._on_taken()
+        listener = None if self._listener is None else self._listener()
+        self._belonging.has_heard(self._lanes.epoch_taken, listener)
         return taken
 
 
 async def next_event(
-    events: AsyncIterator[Event], kinds: tuple[type[Event], ...], timeout_s: float | None
+    events: AsyncIterator[Event], kinds: tuple[EventKind | type[Event], ...], timeout_s: float | None, lanes: Lanes
 ) -> Event | None:
     """The next event of these kinds, or other than audio if none is named; see `Conversation.next_event`."""
-    wanted: tuple[type[Event], ...] = (*kinds, Hangup) if kinds else get_args(UrgentEvent)
+    wanted = {kind if isinstance(kind, str) else kind.kind for kind in kinds}
+    unknown = wanted.difference(get_args(EventKind))
+    if unknown:
+        raise ValueError(f"kind of event {min(unknown)!r} is none of {', '.join(get_args(EventKind))}")
+    lanes.keys_awaited += "dtmf" in wanted
     try:
         async with asyncio.timeout(timeout_s):
             async for event in events:
-                if isinstance(event, wanted):
+                if event.kind in wanted or event.kind == "hangup" or not (wanted or event.kind == "audio"):
                     return event
     except TimeoutError:
         return None
+    finally:
+        lanes.keys_awaited -= "dtmf" in wanted
     return Hangup()
+
+
+async def next_key(events: AsyncIterator[Event], timeout_s: float | None, lanes: Lanes) -> str | None:
+    """The next key; see `Conversation.next_key`."""
+    event = await next_event(events, ("dtmf",), timeout_s, lanes)
+    return event.digit if isinstance(event, Dtmf) else None

@@ -21,6 +21,9 @@ PIECE_MS = 500
 MARKS_MAX = 1_000
 """Outstanding marks of one leg."""
 
+REFUSED_S = 0.001
+"""How long `say` takes to refuse: whoever goes on saying what is not to be heard must not keep the loop busy."""
+
 MARKS_TOLD_MAX = 256
 """How many reached marks an interruption recalls."""
 
@@ -32,11 +35,17 @@ _IN_A_ROW = (2,)
 class Epoch:
     """The time between two cuts of a leg's playout. What was meant for one must not sound in the next."""
 
-    __slots__ = ("cut_at",)
+    __slots__ = ("cut_at", "number")
 
-    def __init__(self) -> None:
-        self.cut_at: int | None = None
+    def __init__(self, number: int, cut_at: int | None = None) -> None:
+        self.number = number
+        """How many cuts came before it."""
+        self.cut_at = cut_at
         """Samples played when it was cut; None while it lasts."""
+
+
+_OVER = Epoch(-1, 0)
+"""To which belongs what was too late when it was begun."""
 
 
 class Stretch:
@@ -54,6 +63,10 @@ class Stretch:
         if self.epoch.cut_at is not None:
             played = min(played, self.epoch.cut_at)
         return max(0, min(played, self.end) - self.start)
+
+
+Answer = Stretch | int
+"""To what audio belongs that an agent says: an utterance, or what is said without one in the epoch of this number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +107,8 @@ class Playout:
         "_waiters",
         "accepted_samples",
         "held",
-        "notice",
+        "keyed",
+        "refused_samples",
         "speaking",
     )
 
@@ -104,7 +118,7 @@ class Playout:
         self._max_ahead = leg.rate_hz * max_ahead_ms // 1_000
         self._piece = leg.rate_hz * PIECE_MS // 1_000
         self._on_started = on_started
-        self._epoch = Epoch()
+        self._epoch = Epoch(0)
         position = leg.position()
         self.accepted_samples = position.played_samples + position.queued_samples
         """All that was or will be played: where the next audio begins, as `Position.played_samples` counts."""
@@ -122,13 +136,15 @@ class Playout:
         """Whether audio is queued, as far as the leg has told."""
         self.held = False
         """Whether the leg's playout is paused."""
-        self.notice = False
-        """Whether an interruption waits for the agent to take note of it; until then nothing is played."""
+        self.keyed = 0
+        """How many answers are being spoken that a key shall end."""
+        self.refused_samples = 0
+        """What was said too late: it belonged to an epoch that was over."""
 
     # -- what the agent does ------------------------------------------------------------------------------------------
 
-    def play(self, pcm: Pcm, mark: str | None = None, stretch: Stretch | None = None) -> bool:
-        """Queue audio; False, and nothing queued, when it belongs to what was interrupted.
+    def play(self, pcm: Pcm, mark: str | None, answer: Answer) -> bool:
+        """Queue audio; False, and nothing queued, when it belongs to what was interrupted or stopped.
 
         Raises:
             PlayoutFullError: the leg's queue cannot take it; nothing was queued.
@@ -137,14 +153,10 @@ class Playout:
         """
         if self._refusal is not None:
             raise CallEndedError(self._refusal)
-        if stretch is not None:
-            if stretch.epoch is not self._epoch:
-                return False
-        elif self.notice:
-            self.notice = False
+        if self.is_cut(answer):
+            self.refused_samples += len(pcm)
             return False
-        else:
-            stretch = self._implicit
+        stretch = answer if isinstance(answer, Stretch) else self._implicit
         if pcm.__class__ is not np.ndarray or pcm.dtype is not _INT16 or pcm.strides != _IN_A_ROW:
             pcm = _checked(pcm)
         samples = len(pcm)
@@ -199,43 +211,39 @@ class Playout:
         self._next_mark = number + 1
         self._since_mark = 0
 
-    def try_say(self, pcm: Pcm, mark: str | None = None, stretch: Stretch | None = None) -> bool | None:
+    def try_say(self, pcm: Pcm, mark: str | None, answer: Answer) -> bool | None:
         """As `say` if that need not wait; None, and nothing queued, if it must."""
         if len(pcm) > self._piece or self._is_full(len(pcm)):
             return None
         try:
-            return self.play(pcm, mark, stretch)
+            return self.play(pcm, mark, answer)
         except PlayoutFullError:
             return None
 
-    async def say(self, pcm: Pcm, mark: str | None = None, stretch: Stretch | None = None) -> bool:
+    async def say(self, pcm: Pcm, mark: str | None, answer: Answer) -> bool:
         """As `play`, in pieces, waiting while more than `max_ahead_ms` is queued; True when all of it was accepted."""
-        epoch = self._epoch
         samples = len(pcm)
         if samples == 0 and mark is None:
             await asyncio.sleep(0)  # an agent that says nothing, again and again, must not hold the loop
         start = 0
         while True:
             piece = pcm[start : start + self._piece]
-            start += self._piece
-            is_last = start >= samples
-            while self._is_full(len(piece)):
+            is_last = start + self._piece >= samples
+            if self._is_full(len(piece)) and not self.is_cut(answer):
                 await self._progress()
-                if self._epoch is not epoch:
-                    if stretch is None:
-                        self.notice = False
-                    return False
+                continue
             try:
-                if not self.play(piece, mark if is_last else None, stretch):
+                if not self.play(piece, mark if is_last else None, answer):
+                    await asyncio.sleep(REFUSED_S)
                     return False
             except PlayoutFullError:
                 if not self.speaking:
                     raise
-                start -= self._piece
                 await self._progress()
                 continue
             if is_last:
                 return True
+            start += self._piece
 
     def _is_full(self, samples: int) -> bool:
         # The leg is asked only when what was ever accepted could be too much.
@@ -253,10 +261,9 @@ class Playout:
             return self._to_ms(max(0, stretch.start - start))
         return self.heard_ms_of(stretch)
 
-    def new_stretch(self) -> Stretch:
-        """A stretch of its own, that an underrun does not end; it takes note of any interruption before it."""
-        self.notice = False
-        return Stretch(self.accepted_samples, self._epoch)
+    def new_stretch(self, epoch: int) -> Stretch:
+        """A stretch of its own, that an underrun does not end; cut from the start unless this epoch lasts."""
+        return Stretch(self.accepted_samples, self._epoch if epoch == self._epoch.number else _OVER)
 
     async def until_cut(self, stretch: Stretch) -> None:
         """Wait until a cut ends what this stretch was made for.
@@ -267,11 +274,21 @@ class Playout:
         while not self.is_cut(stretch):
             await self._progress()
 
-    def is_cut(self, stretch: Stretch) -> bool:
-        """Whether a cut has ended what this stretch was made for."""
-        return stretch.epoch is not self._epoch
+    def is_cut(self, answer: Answer) -> bool:
+        """Whether a cut has ended what this was made for."""
+        return (answer.epoch.number if isinstance(answer, Stretch) else answer) != self._epoch.number
 
     # -- what is known ------------------------------------------------------------------------------------------------
+
+    @property
+    def epoch(self) -> int:
+        """How many cuts there were."""
+        return self._epoch.number
+
+    @property
+    def refused_ms(self) -> int:
+        """What was said too late: it belonged to an epoch that was over."""
+        return self._to_ms(self.refused_samples)
 
     @property
     def played_samples(self) -> int:
@@ -347,7 +364,7 @@ class Playout:
             tuple(self._reached),
             tuple(dropped),
         )
-        self._epoch = Epoch()
+        self._epoch = Epoch(self._epoch.number + 1)
         self.accepted_samples = played
         self._since_mark = 0
         self._stretches.clear()

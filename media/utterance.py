@@ -24,7 +24,8 @@ class Spoken:
 class Utterance:
     """One answer of the agent. Once interrupted it stays silent for good, whoever still holds audio for it.
 
-    Gaps in which synthesis is slower than speech do not end it. One utterance is spoken at a time.
+    Hand it to whoever has to say something for it: another task, a queue, the reader of a socket. Gaps in which
+    synthesis is slower than speech do not end it. One utterance is spoken at a time.
     """
 
     __slots__ = ("_playout", "_stretch")
@@ -35,7 +36,7 @@ class Utterance:
 
     @property
     def interrupted(self) -> bool:
-        """Whether an interruption or `stop` came after this utterance was made."""
+        """Whether an interruption or `stop` came after that to which it answers."""
         return self._playout.is_cut(self._stretch)
 
     @property
@@ -46,6 +47,10 @@ class Utterance:
     def play(self, pcm: Pcm, mark: str | None = None) -> bool:
         """As `Conversation.play`; False for good once interrupted."""
         return self._playout.play(pcm, mark, self._stretch)
+
+    async def speak(self, speech: Pcm | Iterable[Pcm] | AsyncIterable[Pcm], *, keys: bool = False) -> Spoken:
+        """As `Conversation.speak`, as a further part of this answer; `heard_ms` is of all its parts."""
+        return await speak(self, speech, keys=keys)
 
     async def say(self, pcm: Pcm, mark: str | None = None) -> bool:
         """As `Conversation.say`; False for good once interrupted."""
@@ -65,8 +70,13 @@ class Utterance:
 
     async def said(self) -> int:
         """Wait until all of it was heard or dropped; returns `heard_ms`."""
-        await self._playout.said()
+        if not self.interrupted:
+            await self._playout.said()
         return self.heard_ms
+
+    def count_keyed(self, change: int) -> None:
+        """So many more (or fewer, if negative) answers are being spoken that a key shall end."""
+        self._playout.keyed += change
 
 
 class Speakable(Protocol):
@@ -85,20 +95,31 @@ class Speakable(Protocol):
     async def said(self) -> int:
         """Wait until all of it was heard or dropped."""
 
+    def count_keyed(self, change: int) -> None:
+        """So many more (or fewer, if negative) answers are being spoken that a key shall end."""
 
-async def speak(utterance: Speakable, speech: Pcm | Iterable[Pcm] | AsyncIterable[Pcm]) -> Spoken:
-    """Say all of it and wait until it was heard or interrupted.
+
+async def speak(
+    utterance: Speakable, speech: Pcm | Iterable[Pcm] | AsyncIterable[Pcm], *, keys: bool = False
+) -> Spoken:
+    """Say all of it and wait until it was heard or interrupted, by a key as well if `keys`.
 
     However that ends, a generator is closed before the return, whoever else knows it; an asynchronous one as soon as it
     is interrupted, whatever it waits for.
     """
-    if isinstance(speech, np.ndarray):
-        await utterance.say(speech)
-    elif isinstance(speech, AsyncIterable):
-        await _say_until_cut(utterance, speech)
-    else:
-        await _say_pieces(utterance, speech)
-    heard_ms = await utterance.said()
+    if keys:
+        utterance.count_keyed(1)
+    try:
+        if isinstance(speech, np.ndarray):
+            await utterance.say(speech)
+        elif isinstance(speech, AsyncIterable):
+            await _say_until_cut(utterance, speech)
+        else:
+            await _say_pieces(utterance, speech)
+        heard_ms = await utterance.said()
+    finally:
+        if keys:
+            utterance.count_keyed(-1)
     return Spoken(heard_ms, utterance.interrupted)
 
 

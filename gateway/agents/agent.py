@@ -5,46 +5,73 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from typing import Protocol
 
-from media.events import CallInfo, Event
+from media.events import CallInfo, Event, EventKind
 from media.leg import Pcm
 from media.utterance import Spoken
 
 
 class Speech(Protocol):
-    """One answer, that an interruption silences for good. See `media.utterance.Utterance`."""
+    """One answer of the agent. Once interrupted it stays silent for good, whoever still holds audio for it.
+
+    Hand it to whoever has to say something for it: another task, a queue, the reader of a socket. Gaps in which
+    synthesis is slower than speech do not end it. One is spoken at a time.
+    """
 
     @property
     def interrupted(self) -> bool:
-        """Whether an interruption came after it was made."""
+        """Whether an interruption or `stop` came after that to which it answers."""
 
     @property
     def heard_ms(self) -> int:
         """How much of it was heard."""
 
     def play(self, pcm: Pcm, mark: str | None = None) -> bool:
-        """Queue audio; False once interrupted."""
+        """Queue audio, as `Call.play`; False for good once it is interrupted."""
 
     async def say(self, pcm: Pcm, mark: str | None = None) -> bool:
-        """Queue audio of any length, waiting for room; False once interrupted."""
+        """Queue audio of any length, as `Call.say`; False for good once it is interrupted."""
+
+    async def speak(self, speech: Pcm | Iterable[Pcm] | AsyncIterable[Pcm], *, keys: bool = False) -> Spoken:
+        """As `Call.speak`, as a further part of this answer; `heard_ms` is of all its parts."""
 
     async def said(self) -> int:
-        """Wait until all of it was heard or dropped."""
+        """Wait until all of it was heard or dropped; returns `heard_ms`."""
 
 
 class Call(Protocol):
-    """A call as its agent has it. See `media.conversation.Conversation` for every promise."""
+    """A call as its agent has it, whether it runs in a thread of its own or not.
 
-    @property
-    def rate_hz(self) -> int:
-        """Samples per second of all audio of this call."""
+    `media.conversation.Conversation` fulfils it on the gateway's loop, `gateway.agents.thread_call.ThreadCall` from a
+    thread.
+    """
 
     @property
     def info(self) -> CallInfo:
         """Who calls whom, with all headers."""
 
     @property
+    def rate_hz(self) -> int:
+        """Samples per second of all audio of this call: 8000, 16000 or 48000."""
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing can be said or heard any more."""
+
+    @property
+    def epoch(self) -> int:
+        """How many interruptions and stops there were; what is said belongs to the epoch in which it was meant."""
+
+    @property
+    def speaking(self) -> bool:
+        """Whether the agent's audio is queued."""
+
+    @property
+    def held(self) -> bool:
+        """Mode `pause`: whether the caller's voice holds the agent's, and it is not decided yet if that interrupts."""
+
+    @property
     def heard_ms(self) -> int:
-        """How much of the current utterance was heard."""
+        """How much of the current utterance was heard; an utterance begins when nothing was queued."""
 
     @property
     def queued_ms(self) -> int:
@@ -52,46 +79,92 @@ class Call(Protocol):
 
     @property
     def wait_ms(self) -> float:
-        """How long audio that is queued now waits for its first sample to be played, unless playout is paused."""
-
-    def on_audio(self, consumer: Callable[[Pcm], object] | None) -> None:
-        """Hear by a plain call for each frame; copy what you keep of it."""
+        """How long audio that is queued now waits for its first sample to be played, unless the agent is held."""
 
     def hear(self) -> AsyncIterator[Pcm]:
-        """The caller's voice, frame by frame."""
+        """The caller's voice, frame by frame (20 ms as a rule), until the call is over; other events are passed over.
 
-    def events(self) -> AsyncIterator[Event]:
-        """Everything that happens; urgent events overtake audio. What nobody waits for waits here, in order."""
-
-    async def next_event(self, *kinds: type[Event], timeout_s: float | None = None) -> Event | None:
-        """The next event of these kinds, any but audio if none is named, `Hangup` at the end; None when none came."""
-
-    def play(self, pcm: Pcm, mark: str | None = None) -> bool:
-        """Queue audio at once or not at all."""
-
-    async def say(self, pcm: Pcm, mark: str | None = None) -> bool:
-        """Queue audio of any length, waiting for room."""
-
-    async def said(self) -> int:
-        """Wait until everything queued was heard or dropped."""
-
-    async def speak(self, speech: Pcm | Iterable[Pcm] | AsyncIterable[Pcm]) -> Spoken:
-        """Say all of it as one utterance and wait until it was heard or interrupted.
-
-        What happens meanwhile waits, in order: `events` tells of it afterwards, of coughs and their ends, too.
+        The last second is kept for an agent that is slow. One task of the agent listens, by this or by `events`.
         """
 
-    def utterance(self) -> Speech:
-        """A new answer, that an interruption from now on silences for good."""
+    def events(self) -> AsyncIterator[Event]:
+        """Everything that happens, urgent events before any audio; `Hangup` is the last one.
+
+        What happens while the agent does something else, as in `speak`, waits and comes in order: a `SpeechEnded` may
+        be the end of a cough, long before the `Interrupted` behind it.
+        """
+
+    async def next_event(self, *kinds: EventKind | type[Event], timeout_s: float | None = None) -> Event | None:
+        """The next event of these kinds, any but audio if none is named; None when `timeout_s` has passed first.
+
+        A kind is an event's `kind`, as "dtmf", or its class. What is not asked for is passed over. The end of the call
+        ends every wait, with `Hangup`. While it waits for "dtmf", a key ends what the agent says.
+
+        Raises:
+            ValueError: there is no such kind of event.
+        """
+
+    async def next_key(self, *, timeout_s: float | None = None) -> str | None:
+        """The next key that the caller presses, "0" to "9", "*", "#", "A" to "D"; what else happens is passed over.
+
+        None when `timeout_s` has passed first, or the call is over. While it waits, a key ends what the agent says.
+        """
+
+    def on_audio(self, consumer: Callable[[Pcm], object] | None) -> None:
+        """Call `consumer(pcm)` for each frame instead of queueing it; None ends that. The cheapest way to hear.
+
+        It must return at once; when it raises, the agent has failed. Copy what you keep of a frame.
+        """
+
+    async def speak(self, speech: Pcm | Iterable[Pcm] | AsyncIterable[Pcm], *, keys: bool = False) -> Spoken:
+        """Say a whole answer and wait until it was heard; an interruption ends it at once, with `keys` so does a key.
+
+        Give it a synthesis as it streams: it is not asked for more than 15 s ahead, and closed when interrupted.
+        What belongs to before an interruption ends at once, with nothing heard.
+
+        Raises:
+            CallEndedError: the call is over, or the agent has hung up.
+            TypeError: the audio is not one-dimensional int16.
+        """
+
+    async def say(self, pcm: Pcm, mark: str | None = None) -> bool:
+        """Queue audio of any length, and wait while more than 15 s are queued; returns when it is accepted.
+
+        With a mark, `MarkReached` follows when its last sample was heard. False, and what was not queued yet is not to
+        be heard, when it belongs to before an interruption, also one that comes while it waits.
+
+        Raises:
+            CallEndedError: the call is over, or the agent has hung up.
+            TypeError: the audio is not one-dimensional int16.
+        """
+
+    def play(self, pcm: Pcm, mark: str | None = None) -> bool:
+        """As `say`, without waiting.
+
+        Raises:
+            PlayoutFullError: there is no room for it; nothing was queued.
+            CallEndedError: the call is over, or the agent has hung up.
+            TypeError: the audio is not one-dimensional int16.
+        """
+
+    async def said(self) -> int:
+        """Wait until everything queued was heard or dropped; returns the heard ms of the utterance."""
+
+    def utterance(self, epoch: int | None = None) -> Speech:
+        """A new answer, that an interruption silences for good; to be made when it is decided, and said later.
+
+        It answers what the task has heard last, or now if it does not listen; with `epoch`, what was heard when
+        `Call.epoch` was that. If an interruption has come since then, it is silent from the start.
+        """
 
     def stop(self) -> int:
-        """Drop what is queued, at once."""
+        """Drop what is queued, at once, and what others say for before; returns the heard ms of the utterance."""
 
     def confirm_interruption(self) -> bool:
-        """What holds the agent's voice is an interruption."""
+        """Mode `pause`: the speech that holds the agent's voice is an interruption; False if none holds it."""
 
     def reject_interruption(self) -> bool:
-        """What holds the agent's voice is none."""
+        """Mode `pause`: the speech that holds the agent's voice is none ("uh-huh"); False if none holds it."""
 
     async def until_over(self) -> None:
         """Wait for the end of the call.

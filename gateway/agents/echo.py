@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from gateway.agents.agent import Call
+from gateway.agents.agent import Call, Speech
 from media.leg import Pcm, PlayoutFullError
 
 _QUIET = 33
@@ -34,6 +34,7 @@ class EchoAgent:
         self.frames_skipped = 0
         """Frames left out to catch up."""
         self._call: Call | None = None
+        self._answer: Speech | None = None
         self._frames = 0
         self._least_wait_ms = math.inf
         self._surplus_frames = 0
@@ -42,20 +43,23 @@ class EchoAgent:
     async def run(self, call: Call) -> None:
         """Echo until the call ends."""
         self._call = call
+        self._answer = call.utterance()  # one for all: to whom a frame belongs need not be asked for each
         call.on_audio(self.on_frame)
         try:
             await call.until_over()
         finally:
             call.on_audio(None)
-            self._call = None
+            self._call = self._answer = None
 
     def on_frame(self, pcm: Pcm) -> None:
         """Play it."""
-        call = self._call
-        if call is None or (_is_quiet(pcm) and call.wait_ms < _length_ms(call, pcm)) or self._catch_up(call, pcm):
+        call, answer = self._call, self._answer
+        if call is None or answer is None:
+            return
+        if (_is_quiet(pcm) and call.wait_ms < _length_ms(call, pcm)) or self._catch_up(call, pcm):
             return
         try:
-            call.play(pcm)
+            answer.play(pcm)
         except PlayoutFullError:
             self.frames_refused += 1
 

@@ -77,11 +77,18 @@ def _raise_failure(spec: AgentSpec, call: Conversation, work: asyncio.Future[Non
     if call.failure is not None:
         error = call.failure
     came_too_late = call.hung_up or (call.ending and call.failure is None)
-    if error is None or came_too_late or isinstance(error, CallEndedError):
-        if error is not None and not isinstance(error, CallEndedError | asyncio.CancelledError):
+    if error is None or came_too_late or _is_of_the_end(error):
+        if error is not None and not _is_of_the_end(error) and not isinstance(error, asyncio.CancelledError):
             _log.warning("agent.failed_after_hangup", agent=spec.name, call_id=call.info.call_id, exc_info=error)
         return
     raise _failed(spec, call, _reason(error), error)
+
+
+def _is_of_the_end(error: BaseException) -> bool:
+    """Whether all that it tells is that the call is over, perhaps in several tasks at once."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_of_the_end(one) for one in error.exceptions)
+    return isinstance(error, CallEndedError)
 
 
 def _reason(error: BaseException) -> FailureReason:

@@ -295,6 +295,7 @@ class LiveCall(CallControl):
         record.barge_ins_rejected += counters.barge_ins_rejected
         record.turns += counters.turns
         record.unheard_ms += counters.unheard_ms
+        record.stale_ms += conversation.refused_ms
         record.agent_frames_dropped += conversation.lanes.frames_dropped
         record.agent_events_dropped += conversation.lanes.events_dropped
 

@@ -38,6 +38,8 @@ class CallRecord:
     turns: int = 0
     unheard_ms: int = 0
     """What agents said into interruptions, and nobody heard."""
+    stale_ms: int = 0
+    """What agents said after an interruption that belonged to before it: it was refused."""
     agent_frames_dropped: int = 0
     """Frames of the caller that an agent was too slow to take."""
     agent_events_dropped: int = 0

@@ -12,6 +12,7 @@ from media.conversation import Conversation
 from media.events import CallInfo
 from tests.component.fake_leg import FakeLeg
 from tests.conformance.agent import run_agent
+from tests.virtual_time import virtual
 
 
 @pytest.mark.parametrize("isolation", Isolation)
@@ -31,3 +32,19 @@ def test_the_agents_own_lines_name_its_call(isolation: Isolation) -> None:
         lines = [line for line in logs if line["event"] == event]
         assert sorted((line["agent"], line["call_id"]) for line in lines) == [("bot", "c0"), ("bot", "c1")]
     assert structlog.contextvars.get_contextvars() == {}
+
+
+@virtual
+async def test_tasks_that_find_the_call_over_are_no_fault_of_the_agent() -> None:
+    kind = PythonSettings("tests.component.user_agents:SaysInAGroup", isolation=Isolation.NONE)
+    spec = AgentSpec(AgentSettings("bot", kind))
+    leg = FakeLeg()
+    call = Conversation(leg)
+    with structlog.testing.capture_logs() as logs:
+        running = asyncio.create_task(run_agent(spec, call))
+        await asyncio.sleep(1)
+        call.caller_hung_up()
+        await running
+    assert not logs
+    call.close()
+    leg.stop_clock()

@@ -47,6 +47,8 @@ async def play_scene(mode: BargeIn, event_delay_ms: int, deeds: list[tuple[str, 
                 said += 1
                 if call.play(np.full(RATE_HZ * duration_ms // 1_000, 7, np.int16), mark=f"m{said}"):
                     accepted += RATE_HZ * duration_ms // 1_000
+                else:
+                    call.utterance()  # the next one is a new answer
             case "stop":
                 call.stop()
             case "confirm":

@@ -267,7 +267,7 @@ async def test_a_synthesis_that_fails_fails_as_itself() -> None:
 
 
 @virtual
-async def test_stale_audio_of_a_deaf_agent_is_refused_once_per_interruption() -> None:
+async def test_stale_audio_of_a_deaf_agent_is_refused_until_it_begins_an_answer() -> None:
     leg, call = start()
     answers: list[bool] = []
 
@@ -278,7 +278,8 @@ async def test_stale_audio_of_a_deaf_agent_is_refused_once_per_interruption() ->
 
     pushing = asyncio.create_task(push())
     await caller_sends(leg, np.concatenate((silence(RATE_HZ, 300), voice(RATE_HZ, 140), silence(RATE_HZ, 200))))
-    assert answers.count(False) == 1
+    assert answers == sorted(answers, reverse=True)
+    assert answers.count(False) > 1
     assert call.counters.barge_ins_confirmed == 1
     pushing.cancel()
     await asyncio.wait({pushing})
@@ -312,7 +313,8 @@ async def test_a_waiting_say_is_told_of_the_interruption() -> None:
     assert await saying is False
     assert call.queued_ms == 0
     assert await call.said() == sounding_ms(leg)
-    assert await call.say(tone(100)), "say has told of it, it does not do so twice"
+    call.utterance()
+    assert await call.say(tone(100)), "a new answer"
     call.close()
     leg.stop_clock()
 

@@ -309,6 +309,17 @@ class TwoArguments:
         pass
 
 
+class SaysInAGroup:
+    """Several tasks, each of which finds the call over."""
+
+    async def run(self, call):
+        import numpy as np
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(2):
+                tasks.create_task(call.say(np.full(call.rate_hz * 60, 7_000, np.int16)))
+
+
 class UsesEverything:
     finished = []
 
@@ -317,6 +328,7 @@ class UsesEverything:
 
         tenth = np.full(call.rate_hz // 10, 7_000, np.int16)
         assert (call.heard_ms, call.queued_ms, call.info.call_id) == (0, 0, "c7")
+        assert (call.over, call.speaking, call.held, call.epoch) == (False, False, False, 0)
         utterance = call.utterance()
         assert await utterance.say(tenth)
         assert utterance.play(tenth, mark="second")
@@ -327,7 +339,9 @@ class UsesEverything:
         assert await call.say(np.tile(tenth, 100), mark="long")
         assert call.play(tenth)
         assert call.queued_ms > 9_000
+        assert call.speaking
         assert call.stop() == call.heard_ms
+        assert (call.speaking, call.epoch) == (False, 1)
         assert not utterance.play(tenth)
         assert not await utterance.say(tenth)
         assert utterance.interrupted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Self, cast
 
 import numpy as np
 
@@ -28,6 +28,7 @@ class HandPlayedCall:
 
     rate_hz = 8000
     wait_ms = 0.0
+    epoch = 0
 
     def __init__(self) -> None:
         self.consumer: Callable[[Pcm], object] | None = None
@@ -44,6 +45,10 @@ class HandPlayedCall:
         while True:
             self.taken += 1
             yield np.zeros(160, np.int16)
+
+    def utterance(self, epoch: int | None = None) -> Self:
+        assert epoch in {None, self.epoch}
+        return self
 
     def play(self, pcm: Pcm, _mark: str | None = None) -> bool:
         if self.full:

@@ -172,8 +172,21 @@ async def test_two_consumers_are_refused() -> None:
 @virtual
 async def test_hearing_passes_over_events_and_takes_note_of_an_interruption() -> None:
     lanes = Lanes()
-    lanes.put_urgent(Interrupted(1, 2))
-    assert not lanes.interruption_taken
+    lanes.put_urgent(Interrupted(1, 2, epoch=1))
+    assert (lanes.epoch, lanes.epoch_taken) == (1, 0)
     lanes.put_audio(frame(5))
     assert await lanes.get_audio() is not None
-    assert lanes.interruption_taken
+    assert lanes.epoch_taken == 1
+
+
+@virtual
+async def test_what_comes_before_an_interruption_is_of_the_epoch_before() -> None:
+    lanes = Lanes()
+    for event in (Dtmf("1", 100), Interrupted(1, 2, epoch=1), Dtmf("2", 100), Interrupted(1, 2, epoch=2)):
+        lanes.put_urgent(event)
+    lanes.epoch = 3  # the agent has stopped itself since
+    taken = []
+    for _ in range(4):
+        await lanes.get()
+        taken.append(lanes.epoch_taken)
+    assert taken == [0, 1, 1, 3]

@@ -14,7 +14,8 @@ import pytest
 
 from gateway.agents import AgentSettings, AgentSpec
 from gateway.agents.settings import PythonSettings
-from gateway.agents.thread import ThreadCall, ThreadLanes, run_in_thread
+from gateway.agents.thread import run_in_thread
+from gateway.agents.thread_call import ThreadCall, ThreadLanes
 from media.conversation import Conversation
 from media.events import CallEndedError, Dtmf, Hangup
 from media.lanes import AUDIO_FRAMES_MAX
@@ -148,7 +149,7 @@ def test_whatever_a_consumer_raises_is_told(fault: type[BaseException]) -> None:
 
 
 def test_a_question_that_was_not_answered_in_time_is_not_done_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.agents.thread.ANSWER_DEADLINE_S", 0.01)
+    monkeypatch.setattr("gateway.agents.thread_call.ANSWER_DEADLINE_S", 0.01)
 
     async def main() -> None:
         leg = FakeLeg()
