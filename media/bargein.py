@@ -22,6 +22,16 @@ class BargeIn(enum.Enum):
     """The agent is never interrupted; it still learns when the caller speaks."""
 
 
+class Keys(enum.Enum):
+    """When a key that the caller presses ends what the agent says, whatever the mode."""
+
+    ASKED = "asked"
+    """While the agent asks for keys: it waits for one as it speaks, or says so with what it says."""
+    ALWAYS = "always"
+    NEVER = "never"
+    """Not even then."""
+
+
 @dataclass(frozen=True, slots=True)
 class BargeInSettings:
     """How speech is told from noise and when it takes the floor. All times are of audio heard."""
@@ -43,6 +53,7 @@ class BargeInSettings:
     """webrtcvad's 0 (hears most) to 3 (ignores most noise)."""
     floor_dbfs: float = -50.0
     """A frame whose peak is below this is never speech, whatever the VAD thinks of the line's noise."""
+    keys: Keys = Keys.ASKED
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot work together.

@@ -13,6 +13,7 @@ from media.bargein import (
     BargeInSettings,
     CutPlayout,
     FloorControl,
+    Keys,
     PausePlayout,
     ResumePlayout,
 )
@@ -415,8 +416,20 @@ class Conversation:
             self.fail(error)  # no cancellation of ours comes by here, an agent's must not end the gateway
 
     def on_dtmf(self, digit: str, duration_ms: int) -> None:
-        """Tell the agent of a key."""
+        """Tell the agent of a key, that may interrupt it."""
+        if self._key_interrupts():
+            self._interrupt("key")
         self._emit(Dtmf(digit, duration_ms))
+
+    def _key_interrupts(self) -> bool:
+        match self._settings.keys:
+            case Keys.NEVER:
+                return False
+            case Keys.ALWAYS:
+                asked = True
+            case Keys.ASKED:
+                asked = self._lanes.keys_awaited > 0
+        return self._playout.keyed > 0 or (asked and self._playout.speaking)
 
     def on_mark(self, mark: int) -> None:
         """Tell the agent of its mark, unless an interruption has done so already."""

@@ -15,6 +15,8 @@ async def interruption_over(call: Call) -> bool:
     interrupted = False
     async for event in call.events():
         match event:
+            case Interrupted(by="key"):
+                return True
             case Interrupted():
                 interrupted = True
             case SpeechEnded() if interrupted:

@@ -28,11 +28,13 @@ class BargeIn(Model):
     gap_ms: Milliseconds = Field(default=_DEFAULT.gap_ms, alias="gap")
     aggressiveness: Annotated[int, Field(ge=0, le=3)] = _DEFAULT.aggressiveness
     floor_dbfs: Annotated[float, Field(ge=-96, le=0)] = Field(default=_DEFAULT.floor_dbfs, alias="floor")
+    keys: Literal["asked", "always", "never"] = "asked"
+    """When a key ends what the agent says, whatever the mode."""
 
     def settings(self) -> bargein.BargeInSettings:
         """The same, as the pipeline takes it."""
-        values = self.model_dump(exclude={"mode"})
-        return bargein.BargeInSettings(mode=bargein.BargeIn(self.mode), **values)
+        values = self.model_dump(exclude={"mode", "keys"})
+        return bargein.BargeInSettings(mode=bargein.BargeIn(self.mode), keys=bargein.Keys(self.keys), **values)
 
     @model_validator(mode="after")
     def _together(self) -> Self:

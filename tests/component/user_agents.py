@@ -354,3 +354,16 @@ class UsesEverything:
         assert type(await call.next_event(timeout_s=1)).__name__ == "Hangup"
         self.finished.append("to the end")
         await call.say(tenth)  # raises CallEndedError: no failure after a hangup
+
+
+class Menu:
+    """Speaks its menu until a key is pressed, and answers that."""
+
+    async def run(self, call):
+        import numpy as np
+
+        key = None
+        while key is None and not call.over:
+            await call.speak(np.full(call.rate_hz * 9, 3_000, np.int16), keys=True)
+            key = await call.next_key(timeout_s=5)
+        await call.speak(np.full(call.rate_hz // 70 * int(key), int(key) * 1_000, np.int16))

@@ -20,7 +20,7 @@ from gateway.agents.settings import (
 )
 from gateway.settings import Settings
 from gateway.settings.shipped import DIALPLANS
-from media.bargein import BargeIn, BargeInSettings
+from media.bargein import BargeIn, BargeInSettings, Keys
 
 WAV = DIALPLANS / "sounds" / "sorry.wav"
 
@@ -57,7 +57,7 @@ def test_what_is_written_arrives() -> None:
     found = configured(
         **{"kind": "python", "class": "m:C", "directory": "/x", "options": {"a": "b"}, "isolation": "none"},
         **limits,
-        barge_in={**barge_in, "aggressiveness": "3", "floor": "-40"},
+        barge_in={**barge_in, "aggressiveness": "3", "floor": "-40", "keys": "always"},
     )
     assert found == AgentSettings(
         name="a",
@@ -70,6 +70,7 @@ def test_what_is_written_arrives() -> None:
             gap_ms=60,
             aggressiveness=3,
             floor_dbfs=-40.0,
+            keys=Keys.ALWAYS,
         ),
         max_calls=3,
         start_timeout_s=1.0,
