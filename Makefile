@@ -68,6 +68,10 @@ format: $(VENV)/dev-installed ## Bring all sources into form
 	$(BIN)/ruff check --fix-only $(PYTHON_TREES)
 	$(BIN)/clang-format -i media/engine/*.cpp media/engine/*.hpp media/engine/tests/*.cpp
 
+.PHONY: docs
+docs: $(VENV)/dev-installed ## Write the reference in docs/agents.md anew, from the code
+	$(BIN)/python -m gateway.agents.reference docs/agents.md
+
 .PHONY: check-native
 check-native: $(VENV)/dev-installed ## The engine's own tests under ThreadSanitizer and AddressSanitizer
 	@$(PACKAGES) media/engine/tests/packages.txt

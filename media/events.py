@@ -29,11 +29,17 @@ class CallInfo:
     """The facts of a call as its INVITE told them."""
 
     call_id: str = ""
+    """As the gateway's log has it."""
     to: str = ""
+    """The called number or name, without `sip:` and host."""
     from_: str = ""
+    """The caller's number or name; empty when it has none, `anonymous` when it is withheld."""
     trunk: str = ""
+    """The trunk it came over; empty when it came over none."""
     headers: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    """Every header: values in order of appearance, by the name in lower case, short names written out."""
     codec: str = ""
+    """Of the caller's voice."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

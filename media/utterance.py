@@ -18,7 +18,9 @@ class Spoken:
     """How an utterance ended."""
 
     heard_ms: int
+    """How much of it was heard."""
     interrupted: bool
+    """Whether the caller, or `stop`, ended it; also when that was before it began."""
 
 
 class Utterance:

@@ -42,6 +42,7 @@ class Bot:
 
     async def __call__(self, caller: ServerConnection) -> None:
         self.connections += 1
+        assert json.loads(await caller.recv()) == {"rate_hz": RATE_HZ}
         async for message in caller:
             if isinstance(message, str):
                 self.interruptions.append(json.loads(message))

@@ -1,0 +1,107 @@
+"""The reference in `docs/agents.md`, from the code: `python -m gateway.agents.reference docs/agents.md` renews it."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+from gateway.agents.agent import Agent, Call, Speech
+from media.events import CallEndedError, CallInfo, Event
+from media.leg import PlayoutFullError
+from media.utterance import Spoken
+
+BEGIN = "<!-- reference: begin; written by `make docs` -->"
+END = "<!-- reference: end -->"
+
+_WIDTH = 118
+
+
+def renewed(text: str) -> str:
+    """The document with the reference as the code has it; what is outside of the two marks stays."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n\n{reference()}\n{END}{after}"
+
+
+def reference() -> str:
+    """All that an agent has, as Markdown."""
+    sections = [
+        ("An agent", _methods(Agent, "agent")),
+        ("The call", [*_properties(Call, "call"), *_methods(Call, "call")]),
+        ("An utterance", [_doc(Speech), *_properties(Speech, "utterance"), *_methods(Speech, "utterance")]),
+        ("Events", [_data(one, f' · `event.kind == "{one.kind}"`') for one in get_args(Event)]),
+        ("Facts and results", [_data(CallInfo), _data(Spoken)]),
+        ("Errors", [f"**`{one.__name__}`**: {_doc(one)}" for one in (CallEndedError, PlayoutFullError)]),
+    ]
+    return "\n".join(f"### {title}\n\n" + "\n\n".join(parts) + "\n" for title, parts in sections)
+
+
+def _public(of: type) -> Iterator[tuple[str, Any]]:
+    return ((name, member) for name, member in vars(of).items() if not name.startswith("_"))
+
+
+def _properties(of: type, owner: str) -> Iterator[str]:
+    for name, member in _public(of):
+        if isinstance(member, property):
+            kind = inspect.signature(_getter(member)).return_annotation
+            yield _filled(f"**`{owner}.{name}`** (`{kind}`): {_doc(member)}")
+
+
+def _getter(member: property) -> Callable[[Any], Any]:
+    if member.fget is None:
+        raise TypeError("a property that cannot be read")
+    return member.fget
+
+
+def _methods(of: type, owner: str) -> Iterator[str]:
+    for name, member in _public(of):
+        if inspect.isfunction(member):
+            waits = "await " if inspect.iscoroutinefunction(member) else ""
+            signature = re.sub(r"\(self(, )?", "(", str(inspect.signature(member)).replace("'", ""))
+            yield f"**`{waits}{owner}.{name}{signature}`**\n\n{_doc(member)}"
+
+
+def _data(of: type, more: str = "") -> str:
+    first, *others = _doc(of).split("\n\n")
+    fields = "\n".join(_item(field) for field in _fields(of))
+    return "\n\n".join([_filled(f"**`{of.__name__}`**{more}: {first}"), *others, *([fields] if fields else [])])
+
+
+def _fields(of: type) -> Iterator[str]:
+    """Each field of a dataclass, with the words below it in the source."""
+    (body,) = ast.parse(textwrap.dedent(inspect.getsource(of))).body
+    if not isinstance(body, ast.ClassDef):
+        raise TypeError(f"{of.__name__} is no class")
+    for statement, below in zip(body.body, [*body.body[1:], None], strict=True):
+        if isinstance(statement, ast.AnnAssign) and not ast.unparse(statement.annotation).startswith("ClassVar"):
+            words = below.value.value if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) else ""
+            about = f": {' '.join(str(words).split())}" if words else ""
+            yield f"`{ast.unparse(statement.target)}` (`{ast.unparse(statement.annotation)}`){about}"
+
+
+def _doc(of: object) -> str:
+    text, _, raises = inspect.cleandoc(of.__doc__ or "").partition("\n\nRaises:\n")
+    faults = re.split(r"\n(?=\S)", textwrap.dedent(raises)) if raises else []
+    paragraphs = [_filled(paragraph) for paragraph in text.split("\n\n")]
+    items = [_item(re.sub(r"^(\w+)", r"Raises `\1`", fault)) for fault in faults]
+    return "\n\n".join([*paragraphs, *(["\n".join(items)] if items else [])])
+
+
+def _filled(text: str) -> str:
+    return textwrap.fill(" ".join(text.split()), _WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def _item(text: str) -> str:
+    filled = textwrap.fill(" ".join(text.split()), _WIDTH - 2, break_long_words=False, break_on_hyphens=False)
+    return "- " + filled.replace("\n", "\n  ")
+
+
+if __name__ == "__main__":
+    document = Path(sys.argv[1])
+    document.write_text(renewed(document.read_text()))
