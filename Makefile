@@ -91,6 +91,12 @@ test-systemd: wheels $(VENV)/dev-installed ## Install, start, call and stop the 
 	@$(PACKAGES) --asleep tests/packages.txt
 	$(SUDO) env "PATH=$$PATH" $(PYTEST) tests/systemd
 
+# Too long for every change: PJSIP is compiled twice. After a change of what a first `make` does.
+.PHONY: test-cold
+test-cold: $(VENV)/dev-installed ## The first commands of a newcomer, in a fresh Debian 12 and 13 (needs root; 20 minutes)
+	@$(PACKAGES) --asleep tests/packages.txt
+	$(SUDO) env "PATH=$$PATH" $(BIN)/pytest -q -s tests/cold
+
 .PHONY: wheels
 wheels: $(VENV)/installed ## Offhook and all that it needs as wheels, in build/wheels
 	@pjsip=$$($(PYTHON) media/pjsip/build.py) && rm -rf build/wheels && mkdir -p build/wheels && \

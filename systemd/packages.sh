@@ -16,10 +16,12 @@ for word; do
         *) names="$names $word" ;;
     esac
 done
+# A newer Debian may have what a name stands for in a package of another name, which provides it.
+installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}, ${Provides}\n' | sed -n 's/^installed //p' |
+    sed 's/([^)]*)//g' | tr -d ' ' | tr ',' '\n')
 missing=
 for name in $names; do
-    status=$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null) || status=absent
-    [ "$status" = installed ] || missing="$missing $name"
+    printf '%s\n' "$installed" | grep -Fqx "$name" || missing="$missing $name"
 done
 [ -n "$missing" ] || exit 0
 

@@ -141,7 +141,8 @@ def _unpack(layout: Layout, tarball: Path | None) -> None:
 def _check_packages() -> None:
     lines = PACKAGES.read_text().splitlines()
     wanted = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    missing = [name for name in wanted if not _is_installed(name)]
+    installed = _installed()
+    missing = [name for name in wanted if name not in installed]
     if missing:
         raise BuildError(
             "these Debian packages are missing; install them as root, with\n\n"
@@ -149,11 +150,11 @@ def _check_packages() -> None:
         )
 
 
-def _is_installed(package: str) -> bool:
-    try:
-        return "installed" in output(["dpkg-query", "-W", "-f", "${db:Status-Status} ", package]).split()
-    except BuildError:
-        return False
+def _installed() -> set[str]:
+    """The packages that are installed, and what they provide: a newer Debian may have another name for one."""
+    listing = output(["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}, ${Provides}\\n"])
+    lines = [line.removeprefix("installed ") for line in listing.splitlines() if line.startswith("installed ")]
+    return {name.partition("(")[0].strip() for line in lines for name in line.split(",")}
 
 
 def _check_cache(cache: Path) -> None:

@@ -1,4 +1,4 @@
-"""A minimal Debian 12 as an archive: made once by debootstrap, then kept in the cache."""
+"""A minimal Debian as an archive: made once by debootstrap, then kept in the cache."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from media.pjsip.recipe.layout import find_layout
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 SUITE = "bookworm"
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -17,31 +21,42 @@ BASE_PACKAGES = ("dbus", "iproute2", "procps", "systemd", "systemd-sysv")
 
 
 def rootfs_archive() -> Path:
-    """The archive of the file system, made first if it is not in the cache.
-
-    It is keyed by its packages: a change of systemd/packages.txt makes a new one and removes the old.
+    """The archive of a Debian 12 in which Offhook can be installed. A change of systemd/packages.txt makes a new one.
 
     Raises:
         RuntimeError: debootstrap failed; the message has the end of its log.
     """
     lines = (REPOSITORY / "systemd" / "packages.txt").read_text().splitlines()
-    packages = sorted({*BASE_PACKAGES, *(line for line in lines if line and not line.startswith("#"))})
-    key = hashlib.sha256("\n".join([SUITE, *packages]).encode()).hexdigest()[:16]
+    return archive_of(
+        SUITE, {*BASE_PACKAGES, *(line for line in lines if line and not line.startswith("#"))}, "service"
+    )
+
+
+def archive_of(suite: str, packages: Collection[str], use: str) -> Path:
+    """The archive of a suite's minimal system and these packages, made first if it is not in the cache.
+
+    A new one takes the place of the old one of the same suite and use.
+
+    Raises:
+        RuntimeError: debootstrap failed; the message has the end of its log.
+    """
+    key = hashlib.sha256("\n".join([suite, *sorted(packages)]).encode()).hexdigest()[:16]
     cache = find_layout(None).cache.with_name("rootfs")  # beside PJSIP's
-    archive = cache / f"{SUITE}-{key}.tar.zst"
+    archive = cache / f"{suite}-{use}-{key}.tar.zst"
     if not archive.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        for stale in cache.glob(f"{SUITE}-*.tar.zst"):
+        for stale in cache.glob(f"{suite}-{use}-*.tar.zst"):
             stale.unlink()
-        _debootstrap(packages, archive)
+        _debootstrap(suite, packages, archive)
     return archive
 
 
-def _debootstrap(packages: list[str], archive: Path) -> None:
+def _debootstrap(suite: str, packages: Collection[str], archive: Path) -> None:
     # The file system must be able to hold devices and owners, as the cache's may; /tmp often is mounted nodev.
     with tempfile.TemporaryDirectory(dir=archive.parent, prefix="making-") as directory:
         root = Path(directory) / "root"
-        command = ["debootstrap", "--variant=minbase", f"--include={','.join(packages)}", SUITE, str(root), _mirror()]
+        include = f"--include={','.join(sorted(packages))}"
+        command = ["debootstrap", "--variant=minbase", include, suite, str(root), mirror()]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"debootstrap failed:\n{(done.stdout + done.stderr)[-3000:]}")
@@ -53,7 +68,7 @@ def _debootstrap(packages: list[str], archive: Path) -> None:
         packed.rename(archive)
 
 
-def _mirror() -> str:
+def mirror() -> str:
     """The mirror from which this machine's own apt takes Debian 12."""
     query = ["apt-get", "indextargets", "--format", "$(REPO_URI)"]
     filters = ["Identifier: Packages", f"Codename: {SUITE}", "Label: Debian", "Component: main"]

@@ -122,8 +122,12 @@ def test_a_patch_that_neither_applies_nor_is_there_stops_the_build(
 
 
 def test_missing_packages_are_named_with_the_command_that_installs_them(tmp_path: Path) -> None:
+    packages = [name for name in (RECIPE / "packages.txt").read_text().splitlines() if not name.startswith("#")]
+    status = {name: f"installed {name}, " for name in packages}
+    status["pkg-config"] = "installed pkgconf, pkg-config (= 2), pkgconf-bin"  # under another name
+    status["swig"] = "config-files swig, "
     fake = tmp_path / "dpkg-query"
-    fake.write_text('#!/bin/sh\nfor package; do :; done\n[ "$package" = swig ] || echo installed\n')
+    fake.write_text("#!/bin/sh\ncat <<.\n" + "\n".join(status.values()) + "\n.\n")
     fake.chmod(0o755)
     done = _build(OFFHOOK_CACHE=str(tmp_path / "cache"), PATH=f"{tmp_path}:{os.environ['PATH']}")
     assert done.returncode == 1
