@@ -78,7 +78,8 @@ def output(argv: Sequence[str | Path], *, cwd: Path | None = None) -> str:
             env={**os.environ, "LC_ALL": "C.UTF-8"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="surrogateescape",  # as Python's own for file names
             check=False,
         )
     except FileNotFoundError as error:

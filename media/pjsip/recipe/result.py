@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import sys
 import zipfile
@@ -106,7 +107,9 @@ def _limits(layout: Layout, stage: Path) -> dict[str, int]:
 
 def pkg_config(stage: Path, *flags: str) -> list[str]:
     """What pkg-config says of the library installed under `stage`."""
-    return output(["pkg-config", *flags, stage / "lib/pkgconfig/libpjproject.pc"]).split()
+    # It quotes for a shell, byte by byte: until that is undone, a letter beyond ASCII is no UTF-8.
+    words = shlex.split(output(["pkg-config", *flags, stage / "lib/pkgconfig/libpjproject.pc"]))
+    return [word.encode(errors="surrogateescape").decode() for word in words]
 
 
 def _try(layout: Layout, wheel: Path) -> dict[str, object]:

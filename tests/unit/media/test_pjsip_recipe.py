@@ -118,6 +118,18 @@ def test_a_patch_that_neither_applies_nor_is_there_stops_the_build(
         patching.apply_patches(tmp_path)
 
 
+# The result
+
+
+def test_pkg_config_is_understood_wherever_the_result_lies(load: Load, tmp_path: Path) -> None:
+    stage = tmp_path / "Jörgs"
+    (stage / "lib/pkgconfig").mkdir(parents=True)
+    (stage / "lib/pkgconfig/libpjproject.pc").write_text(
+        f"prefix={stage}\nName: a\nDescription: b\nVersion: 1\nCflags: -DA=1 -I${{prefix}}/include\n"
+    )
+    assert load("recipe.result").pkg_config(stage, "--cflags") == ["-DA=1", f"-I{stage}/include"]
+
+
 # Failures
 
 
