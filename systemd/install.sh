@@ -44,8 +44,15 @@ check_configuration() {
     [ -z "$root" ] && [ -e "$configuration/gateway.yaml" ] || return 0
     home=/var/lib/offhook
     [ -d "$home" ] || home=/
-    (cd "$home" && setpriv --reuid=offhook --regid=offhook --init-groups --reset-env \
-        "$new/bin/offhook" check --config "$configuration/gateway.yaml") ||
+    # What it tells to type is for the place where the program is going to be.
+    if said=$(cd "$home" && setpriv --reuid=offhook --regid=offhook --init-groups --reset-env \
+        "$new/bin/offhook" check --config "$configuration/gateway.yaml" 2>&1); then
+        found=
+    else
+        found=faults
+    fi
+    printf '%s\n' "$said" | sed "s|$new|$program|g" >&2
+    [ -z "$found" ] ||
         fail "the new program does not take the configuration, see above; the old one stays." \
             "Mend it, and run this again. What agents import belongs beside them:" \
             "$program/bin/python -m pip install --target $configuration/agents LIBRARY" \

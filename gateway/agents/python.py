@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -48,12 +50,32 @@ def _import(agent: str, module_name: str, settings: PythonSettings) -> ModuleTyp
     try:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:  # a script that ends itself would end the gateway, and look like success
+        if (library := _missing_library(error, module_name)) is not None:
+            raise AgentSetupError(agent, "class", _install(module_name, library, settings.directory)) from error
         where = settings.directory or "the installed packages (set 'directory' to where your module is)"
         message = f"cannot import {module_name!r} from {where}: {type(error).__name__}: {error}"
         raise AgentSetupError(agent, "class", message) from error
     if settings.directory is not None:
         _check_origin(agent, module_name, module, settings.directory)
     return module
+
+
+def _missing_library(error: BaseException, module_name: str) -> str | None:
+    """What the module imports and is not installed; None when something else went wrong."""
+    if not isinstance(error, ModuleNotFoundError) or error.name is None:
+        return None
+    library = error.name.partition(".")[0]
+    return None if library in {module_name.partition(".")[0], *sys.modules} else library
+
+
+def _install(module_name: str, library: str, directory: Path | None) -> str:
+    target = "" if directory is None else f" --target {shlex.quote(str(directory))}"
+    sudo = "" if os.access(directory or sys.prefix, os.W_OK) else "sudo "
+    command = f"{sudo}{shlex.quote(sys.executable)} -m pip install{target} {library}"
+    return (
+        f"{module_name!r} imports {library!r}, which is not installed: {command} "
+        "(or whatever the package is called that brings it)"
+    )
 
 
 def _check_origin(agent: str, module_name: str, module: ModuleType, directory: Path) -> None:

@@ -1,10 +1,11 @@
-"""`offhook check`: every fault in settings, dialplans and agents, without a network."""
+"""`offhook check`: every fault in settings, dialplans and agents, without a network; and whether the ports are free."""
 
 from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING
 
+from gateway.cli.ports import unavailable
 from gateway.cli.prepare import prepare
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ def check(path: Path | None, args: argparse.Namespace) -> int:
     """
     del args
     prepared = prepare(path, offline=True)
-    for warning in prepared.warnings:
+    taken = unavailable(prepared.settings, prepared.document, prepared.source)
+    for warning in (*prepared.warnings, *taken):
         sys.stderr.write(f"{warning}\n")
     settings = prepared.settings
     counts = ", ".join(

@@ -33,6 +33,7 @@ class Prepared:
     settings: Settings
     source: Path | None
     """The settings file; None for the embedded default."""
+    document: Document
     agents: AgentRegistry
     plans: PlanStore
     warnings: tuple[Problem, ...]
@@ -65,7 +66,7 @@ def prepare(path: Path | None, *, offline: bool = False) -> Prepared:
     warnings = [*loaded.warnings, *plans.warnings]
     if offline and loaded.source is not None and is_system(loaded.source):
         warnings += _unseen_sounds(plans.plan)
-    return Prepared(settings, loaded.source, agents, plans, tuple(warnings))
+    return Prepared(settings, loaded.source, loaded.document, agents, plans, tuple(warnings))
 
 
 def _unseen_sounds(plan: Plan) -> Iterator[Problem]:

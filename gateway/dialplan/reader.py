@@ -11,7 +11,7 @@ from gateway.dialplan.model import STEPS, Match, Route
 from gateway.dialplan.pattern import PATTERN
 from gateway.dialplan.written import Named, WrittenPattern, WrittenRoute, WrittenStep
 from gateway.settings.document import Plain, dotted
-from gateway.settings.problem import Problem, choice, shown
+from gateway.settings.problem import Problem, nearest, shown
 from gateway.settings.values import Model, Name, is_name
 from gateway.settings.verdict import fault, problems
 
@@ -187,7 +187,9 @@ class FileReader:
         path = (*path, word)
         at = (*route, *path)
         if word not in STEPS:
-            self._complain(at, "there is no such step", choice(STEPS, word))
+            meant = nearest(STEPS, word)
+            mend = "" if meant is None else f'did you mean "{meant}"? '
+            self._complain(at, "there is no such step", f"{mend}use one of {', '.join(STEPS)}")
             return WrittenStep(path, None)
         model = STEPS[word]
         if content is None and self.document.hides(at):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from gateway.dialplan.covered import covered
 from gateway.dialplan.model import Agent, Ring
 from gateway.dialplan.pattern import Exact, doubt
 from gateway.settings.problem import choice, nearest
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _ENDS = {"goto", "hangup", "reject"}
 _TAKES_TIME = {"play", "pause", "agent"}
+_FAILS = {"play", "agent"}
+"""What may lead to the fallback."""
 
 
 def review(
@@ -36,12 +39,12 @@ def review(
         if not illegible.names:
             problems += _unknown_routes(written, route_names)
         problems += _order(written, written.steps)
-        problems += _order(written, written.fallback)
+        problems += _order(written, written.fallback, answered=_answered_by_the_fallback(written))
         problems += _no_fallback(written)
     problems += _loops(routes)
     if not illegible.gotos:
         problems += _unreached(routes, illegible.texts)
-    return problems, [*_shadowed(routes), *_doubtful(routes)]
+    return problems, [*_shadowed(routes), *_refused_late(routes), *_doubtful(routes)]
 
 
 def _twice(routes: Iterable[WrittenRoute]) -> Iterator[Problem]:
@@ -88,9 +91,9 @@ def _gotos(written: WrittenRoute) -> Iterator[Named]:
         yield from step.routes
 
 
-def _order(written: WrittenRoute, steps: Iterable[WrittenStep]) -> Iterator[Problem]:
-    """Steps that never run, or that come too late to do anything."""
-    answered = early = False
+def _order(written: WrittenRoute, steps: Iterable[WrittenStep], *, answered: bool = False) -> Iterator[Problem]:
+    """Steps that never run, or that come too late to do anything. `answered`: as the call is when they begin."""
+    early = False
     before: str | None = None
     for step in steps:
         if before in _ENDS:
@@ -102,6 +105,20 @@ def _order(written: WrittenRoute, steps: Iterable[WrittenStep]) -> Iterator[Prob
         early = early or _may_be_early(step)
         answered = answered or _answers(step, early=early)
         before = step.word
+
+
+def _answered_by_the_fallback(written: WrittenRoute) -> bool:
+    """Whether the call surely is answered wherever the steps can lead to the fallback."""
+    answered = early = False
+    for step in written.steps:
+        if step.word is None:
+            return False  # it may be any step
+        early = early or _may_be_early(step)
+        if step.word in _FAILS:
+            # A sound that fails to play has been answered for; an agent that is busy leaves the call as it was.
+            return answered or (step.word == "play" and not early)
+        answered = answered or _answers(step, early=early)
+    return False
 
 
 def _may_be_early(written: WrittenStep) -> bool:
@@ -195,6 +212,31 @@ def _shadowed(routes: Sequence[WrittenRoute]) -> Iterator[Problem]:
             yield written.problem(("name",), message, f'move it above "{taker.name}"', written.route.name)
         if taker is None and written.route.match.any:
             taker = written.route
+    by_route = {id(written.route): written for written in routes}
+    for route, earlier in covered([written.route for written in routes]):
+        if route.name not in targets:
+            message = f'warning: no call reaches it, "{earlier.name}" before it takes all that it asks for'
+            mend = f'move it above "{earlier.name}", or remove it'
+            yield by_route[id(route)].problem(("match",), message, mend)
+
+
+def _refused_late(routes: Sequence[WrittenRoute]) -> Iterator[Problem]:
+    """Gotos of an answered call to a route that does nothing but refuse it."""
+    refusing = {written.route.name for written in routes if _refuses(written)}
+    for written in routes:
+        answered = early = False
+        for step in written.steps:
+            target = next(iter(step.routes), None) if step.word == "goto" else None
+            if answered and target is not None and target.name in refusing:
+                message = "warning: the call is answered by then, and hung up where that route refuses it"
+                yield written.problem(target.path, message, "use hangup", target.name)
+            early = early or _may_be_early(step)
+            answered = answered or _answers(step, early=early)
+
+
+def _refuses(written: WrittenRoute) -> bool:
+    first = next((step.word for step in written.steps if step.word not in {"ring", "pause"}), None)
+    return first == "reject"
 
 
 def _doubtful(routes: Iterable[WrittenRoute]) -> Iterator[Problem]:

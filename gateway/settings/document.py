@@ -11,6 +11,7 @@ aliases are expanded. Not supported, and said so: tags, merge keys, several docu
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -228,7 +229,7 @@ class _Composer:
             case yaml.AliasEvent():
                 return self._alias(event, place)
             case yaml.ScalarEvent():
-                content = _scalar(event)
+                content = self._straight(_scalar(event), place)
                 self._tag(event, place)
                 self._anchor(event.anchor, node := Node(place, content))
                 return self._add(node)
@@ -272,6 +273,14 @@ class _Composer:
     def _anchor(self, anchor: str | None, node: Node) -> None:
         if anchor is not None:
             self._anchors[anchor] = node
+
+    def _straight(self, content: Plain | str | None, place: Place) -> Plain | str | None:
+        """What was meant to be in quotes: to YAML, typographic ones are letters of the value."""
+        if not isinstance(content, Plain) or not _is_quote(content[0]):
+            return content
+        meant = content[1:-1] if _is_quote(content[-1]) else content[1:]
+        self.complain(place, "typographic quotes belong to the text", f'write "{meant}"', shown(content))
+        return meant
 
     def _tag(self, event: yaml.NodeEvent, place: Place) -> None:
         tag = getattr(event, "tag", None)
@@ -340,6 +349,10 @@ def dotted(path: Sequence[Step]) -> str:
         else:
             text += f".{step}" if text else step
     return text
+
+
+def _is_quote(letter: str) -> bool:
+    return "QUOTATION MARK" in unicodedata.name(letter, "")
 
 
 def _scalar(event: yaml.ScalarEvent) -> Plain | str | None:

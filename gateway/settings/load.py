@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from gateway.settings.document import Document, parse, read_text
-from gateway.settings.model import Control, Settings
+from gateway.settings.model import ANY_ADDRESS, Control, Listen, Settings
 from gateway.settings.problem import Problem, SettingsError
 from gateway.settings.reading import Reading
 from gateway.settings.remains import remains
@@ -162,6 +162,7 @@ def control_socket(control: Control, environment: Mapping[str, str] = os.environ
 def _contradictions(loaded: Loaded) -> Iterator[Problem]:
     """What is right by itself, and cannot work together."""
     settings = loaded.settings
+    yield from _overlapping(loaded)
     spoken = {one.transport for one in settings.sip.listen}
     for name, trunk in settings.trunks.items():
         if trunk.transport not in spoken and (trunk.register_ or trunk.proxy):
@@ -172,9 +173,19 @@ def _contradictions(loaded: Loaded) -> Iterator[Problem]:
             )
 
 
+def _overlapping(loaded: Loaded) -> Iterator[Problem]:
+    """An address to listen on that another one holds already, since it stands for all of the machine."""
+    listen = loaded.settings.sip.listen
+    for index, one in enumerate(listen):
+        wide = Listen(transport=one.transport, address=ANY_ADDRESS, port=one.port)
+        if one != wide and wide in listen:
+            yield loaded.problem(("sip", "listen", index), f"{wide} holds this address already", "remove one of them")
+
+
 def _warnings(loaded: Loaded) -> Iterator[Problem]:
     """What works, and will hardly be meant so."""
     settings = loaded.settings
+    yield from _rtp_over_sip(loaded)
     ports, calls = settings.media.rtp_ports, settings.limits.calls
     if ports.calls < calls:
         yield loaded.problem(
@@ -187,6 +198,17 @@ def _warnings(loaded: Loaded) -> Iterator[Problem]:
     for name, trunk in settings.trunks.items():
         if trunk.password is None:
             yield from _no_password(loaded, name, trunk)
+
+
+def _rtp_over_sip(loaded: Loaded) -> Iterator[Problem]:
+    """A range for RTP that holds a port for SIP."""
+    sip, media = loaded.settings.sip, loaded.settings.media
+    rtp = media.rtp_address or sip.listen[0].address
+    for one in sip.listen:
+        same = ANY_ADDRESS in {rtp, one.address} or rtp == one.address
+        if one.transport == "udp" and same and media.rtp_ports.first <= one.port <= media.rtp_ports.last:
+            message = f"warning: {media.rtp_ports} holds {one.port}, where SIP is taken"
+            yield loaded.problem(("media", "rtp_ports"), message, "choose a range without it, as 20000-39999")
 
 
 def _far(trunk: Trunk) -> Iterator[tuple[str, str]]:

@@ -33,6 +33,7 @@ MAX_TRUNKS = 63
 """As many accounts as PJSIP is compiled for, but the one for calls over no trunk."""
 
 LOOPBACK = IPv4Address("127.0.0.1")
+ANY_ADDRESS = IPv4Address("0.0.0.0")  # noqa: S104 - it is compared with, not listened on
 CODECS = ("opus", "G722", "PCMU", "PCMA", "speex")
 Codec: TypeAlias = Literal["opus", "G722", "PCMU", "PCMA", "speex"]
 

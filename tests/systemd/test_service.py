@@ -208,8 +208,8 @@ def test_upgrade_that_does_not_take_the_configuration_leaves_the_old_program(ser
         run(*pip, LIBRARY)
         run("offhook", "check")
         said = refused_upgrade(service)
-        assert "No module named 'library'" in said
-        assert "pip install --target /etc/offhook/agents" in said
+        install = "sudo /opt/offhook/bin/python -m pip install --target /etc/offhook/agents library"
+        assert f"'own' imports 'library', which is not installed: {install}" in said
         service.container.write(SETTINGS, settings.replace("drain_timeout", "drain_timout"))
         assert 'did you mean "drain_timeout"?' in refused_upgrade(service)
         assert service.main_pid == pid

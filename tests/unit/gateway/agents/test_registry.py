@@ -79,12 +79,28 @@ def test_a_class_that_cannot_work_is_named(
 def test_a_module_from_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [*sys.path])
     (tmp_path / "own_agent_module.py").write_text("class Own:\n    async def run(self, call):\n        pass\n")
-    (tmp_path / "broken_agent_module.py").write_text("import nothing_of_the_kind\n")
+    (tmp_path / "broken_agent_module.py").write_text("import json.nothing_of_the_kind\n")
     assert AgentSpec(AgentSettings("own", PythonSettings("own_agent_module:Own", directory=tmp_path)))
     with pytest.raises(AgentSetupError, match=f"cannot import 'broken_agent_module' from {tmp_path}: ModuleNotFound"):
         AgentSpec(AgentSettings("own", PythonSettings("broken_agent_module:Own", directory=tmp_path)))
     with pytest.raises(AgentSetupError, match="is not a directory"):
         AgentSpec(AgentSettings("own", PythonSettings("own_agent_module:Own", directory=tmp_path / "none")))
+
+
+def test_a_missing_library_is_told_with_the_command_that_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    place = tmp_path / "my agents"
+    place.mkdir()
+    (place / "needy_agent_module.py").write_text("import nothing_of_the_kind.below\n")
+    with pytest.raises(AgentSetupError) as caught:
+        AgentSpec(AgentSettings("own", PythonSettings("needy_agent_module:Own", directory=place)))
+    assert caught.value.message == (
+        "'needy_agent_module' imports 'nothing_of_the_kind', which is not installed: "
+        f"{sys.executable} -m pip install --target '{place}' nothing_of_the_kind "
+        "(or whatever the package is called that brings it)"
+    )
 
 
 @pytest.mark.parametrize("status", ["", "0", "'no model'"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -45,7 +46,41 @@ def usage_error(*arguments: str) -> None:
 class TestCheck:
     def test_the_embedded_default_has_no_faults(self, capsys: Output) -> None:
         assert main(["check"]) == 0
-        assert capsys.readouterr() == ("embedded default: no faults (0 trunks, 3 agents, 4 routes)\n", "")
+        assert capsys.readouterr().out == "embedded default: no faults (0 trunks, 3 agents, 4 routes)\n"
+
+    @pytest.mark.parametrize("transport", ["udp", "tcp"])
+    def test_a_port_that_another_program_has_is_a_warning(self, transport: str, tmp_path: Path, capsys: Output) -> None:
+        path, control = tmp_path / "g.yaml", tmp_path / "control.sock"
+        kind = {"udp": socket.SOCK_DGRAM, "tcp": socket.SOCK_STREAM}[transport]
+        with socket.socket(socket.AF_INET, kind) as other, socket.socket(socket.AF_UNIX) as running:
+            other.bind(("127.0.0.1", 0))
+            if transport == "tcp":
+                other.listen()
+            port = other.getsockname()[1]
+            path.write_text(
+                f"sip: {{listen: [{transport}:127.0.0.1:{port}]}}\n"
+                "media: {rtp_address: 127.0.0.2}\n"  # the port may be one of those for RTP
+                f"control: {{socket: {control}}}"
+            )
+            assert main(["check", "--config", str(path)]) == 0
+            assert capsys.readouterr().err == (
+                f"{path}:1:16: sip.listen[0]: warning: another program has {transport}:127.0.0.1:{port}; "
+                f"sudo ss -ln{transport[0]}p 'sport = :{port}' tells which; stop it, or choose another port\n"
+            )
+            # The gateway of these settings is no other program.
+            running.bind(str(control))
+            running.listen()
+            assert main(["check", "--config", str(path)]) == 0
+            assert capsys.readouterr().err == ""
+        control.unlink()
+        assert main(["check", "--config", str(path)]) == 0
+        assert capsys.readouterr().err == ""
+
+    def test_an_address_that_is_not_this_machines_is_a_warning(self, tmp_path: Path, capsys: Output) -> None:
+        path = tmp_path / "g.yaml"
+        path.write_text(f"sip: {{listen: [udp:192.0.2.1]}}\ncontrol: {{socket: {tmp_path}/control.sock}}")
+        assert main(["check", "--config", str(path)]) == 0
+        assert "sip.listen[0]: warning: this machine has no address 192.0.2.1; ip address" in capsys.readouterr().err
 
     def test_a_good_file(self, tmp_path: Path, capsys: Output) -> None:
         path = tmp_path / "g.yaml"

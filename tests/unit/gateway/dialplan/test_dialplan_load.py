@@ -113,7 +113,8 @@ routes:
         "d.yaml:6:13: routes[0].steps[0].play.file: the key is missing; add it",
         ("d.yaml:6:19: routes[0].steps[1]: a step is a map of one key, got a mapping; "
         "write - play: {file: hello.wav}, one dash for each step"),
-        'd.yaml:6:49: routes[0].steps[2].plai: there is no such step; did you mean "play"?',
+        ('d.yaml:6:49: routes[0].steps[2].plai: there is no such step; did you mean "play"? '
+        "use one of answer, ring, play, pause, agent, reject, hangup, goto"),
         'd.yaml:6:59: routes[0].steps[3].answer: answer takes no value of its own, got "5"; write answer: {}',
         'd.yaml:6:78: routes[0].steps[4].agent.name: there is no such agent, got "ekko"; use one of echo',
         "d.yaml:8:5: routes[1].match: any: true stands beside other keys; remove one or the other",
@@ -184,6 +185,13 @@ routes:
         (
             "[{play: sounds/sorry.wav}, {reject: 404}]",
             "routes[0].steps[1].reject: the call is answered by then; use hangup",
+        ),
+        (
+            "[dial: 1]",
+            (
+                "routes[0].steps[0].dial: there is no such step; "
+                "use one of answer, ring, play, pause, agent, reject, hangup, goto"
+            ),
         ),
         ("[{agent: echo}, {reject: 404}]", "routes[0].steps[1].reject: the call is answered by then; use hangup"),
         (
@@ -486,6 +494,90 @@ def test_a_trunk_must_exist(trunk: str, mend: str) -> None:
     text = f"routes: [{{name: a, match: {{trunk: '{trunk}'}}, steps: [hangup]}}]"
     assert faults(text) == [f'd.yaml:1:35: routes[0].match.trunk: there is no such trunk, got "{trunk}"; {mend}']
     assert load(text, trunks=None).plan.routes
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        "[answer, agent: echo]",
+        "[play: sounds/sorry.wav]",
+        "[pause: 1s, answer, play: sounds/sorry.wav, agent: echo]",
+    ],
+)
+def test_a_fallback_of_an_answered_call_cannot_refuse_it(steps: str) -> None:
+    (fault,) = steps_faults(steps, "[{reject: 404}]")
+    assert fault == "routes[0].fallback[0].reject: the call is answered by then; use hangup"
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        "[agent: echo]",
+        "[ring: {early: true}, play: sounds/sorry.wav]",
+        "[agent: {name: echo, on_busy: next}, answer, agent: echo]",
+        "[pause: 1s, agent: echo, answer]",
+    ],
+)
+def test_a_fallback_of_a_call_that_may_not_be_answered_may_refuse_it(steps: str) -> None:
+    load(f"routes: [{{name: a, match: {{any: true}}, fallback: [{{reject: 404}}], steps: {steps}}}]")
+
+
+def test_an_answered_call_that_goes_to_a_route_that_refuses_it_is_a_warning() -> None:
+    loaded = load(
+        "routes:\n"
+        " - {name: early, match: {to: 1}, steps: [goto: no]}\n"
+        " - {name: late, match: {to: 2}, steps: [answer, goto: no]}\n"
+        " - {name: no, steps: [reject: 404]}\n"
+    )
+    assert [str(warning).removeprefix(f"{DIALPLANS}/") for warning in loaded.warnings] == [
+        'd.yaml:3:55: routes[1].steps[1].goto.route: warning: the call is answered by then, and hung up where that route refuses it, got "no"; use hangup'
+    ]
+
+
+WIDE_AND_NARROW = [
+    ("{to: 600}", '{to: "600"}'),
+    ("{to: [600, 601]}", "{to: 601}"),
+    ('{to: "+49*"}', '{to: ["+4930*", "+4940"]}'),
+    ('{to: "*"}', "{to: 600, from: 1}"),
+    ("{from: 1}", "{to: 600, from: 1}"),
+    ("{from: 1}", '{to: "regex:6..", from: 1}'),
+    ('{to: "regex:6.."}', '{to: "regex:6.."}'),
+    ('{to: "regex:6.."}', "{to: 600}"),
+    ("{trunk: carrier}", "{trunk: carrier, to: 5}"),
+    ("{header: {X-A: a}}", "{header: {x-a: a, X-B: b}}"),
+]
+
+
+def _in_order(first: str, second: str) -> list[str]:
+    text = f"routes: [{{name: a, match: {first}, steps: [hangup]}}, {{name: b, match: {second}, steps: [hangup]}}]"
+    return [str(warning).partition(": ")[2] for warning in load(text).warnings]
+
+
+@pytest.mark.parametrize(("wide", "narrow"), WIDE_AND_NARROW)
+def test_a_route_that_asks_for_what_an_earlier_one_takes_is_a_warning(wide: str, narrow: str) -> None:
+    assert _in_order(wide, narrow) == [
+        'routes[1].match: warning: no call reaches it, "a" before it takes all that it asks for; move it above "a", or remove it'
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        *((narrow, wide) for wide, narrow in WIDE_AND_NARROW[1:6]),
+        ("{to: 600}", "{to: 601}"),
+        ("{to: 600, from: 1}", "{to: 600}"),
+        ("{to: 600, from: 1}", "{to: 600, from: 2}"),
+        ('{to: "+4930*"}', '{to: ["+4930*", "+4940"]}'),
+        ("{header: {X-A: a}}", "{header: {X-A: [a, b]}}"),
+    ],
+)
+def test_a_route_that_takes_what_an_earlier_one_leaves_is_none(first: str, second: str) -> None:
+    assert _in_order(first, second) == []
+
+
+def test_a_large_plan_is_looked_through_in_bounded_time() -> None:
+    routes = "\n".join(f'  - {{name: r{n}, match: {{to: "regex:{n}."}}, steps: [hangup]}}' for n in range(3_000))
+    assert load(f"routes:\n{routes}").warnings == ()
 
 
 def test_a_route_behind_one_that_takes_all_is_a_warning() -> None:

@@ -36,6 +36,20 @@ def test_scalars_stay_as_written() -> None:
     }
 
 
+@pytest.mark.parametrize("written", ["“600”", "„600“", "‘600’", "«600»", "”600”", "“600"])  # noqa: RUF001
+def test_typographic_quotes_are_a_fault_and_no_part_of_the_value(written: str) -> None:
+    document = parse(f"a: {{to: [{written}], “b”: c}}", "f.yaml")
+    assert [str(problem) for problem in document.problems] == [
+        f'f.yaml:1:10: a.to[0]: typographic quotes belong to the text, got "{written}"; write "600"',
+        f'f.yaml:1:{len(written) + 13}: a: typographic quotes belong to the text, got "“b”"; write "b"',
+    ]
+    assert document.data() == {"a": {"to": ["600"], "b": "c"}}
+
+
+def test_typographic_quotes_in_straight_ones_are_meant() -> None:
+    assert parse("{a: '“Hello”', b: it’s, c: say “no”}", "f.yaml").problems == ()  # noqa: RUF001
+
+
 def test_typed_follows_the_core_schema_and_leaves_quoted_text_alone() -> None:
     data = parse(
         "{a: 5, b: -0.5, c: true, d: '5', e: yes, f: 1e3, g: [1, {h: null}], i: 0x10, j: .5, k: 1_0}", "f"

@@ -178,6 +178,7 @@ trunk: 5
         ("trunks: {a: {registrar: h, user: u, domain: a b}}", 'g.yaml:1:45: trunks.a.domain: not a host name, got "a b"; write a name or address, as sip.example.com or 192.0.2.1'),
         ("trunks: {a: {registrar: '[2001:db8::1]', user: u}}", 'g.yaml:1:25: trunks.a.registrar: IPv6 is not spoken yet, got "[2001:db8::1]"; use the peer\'s name, or its IPv4 address'),
         ("trunks: {a: {registrar: h, user: u, proxy: '2001:db8::1'}}", 'g.yaml:1:44: trunks.a.proxy: IPv6 is not spoken yet, got "2001:db8::1"; use the peer\'s name, or its IPv4 address'),
+        ("sip: {listen: [udp:127.0.0.1, udp:0.0.0.0, tcp:127.0.0.1]}", "g.yaml:1:16: sip.listen[0]: udp:0.0.0.0:5060 holds this address already; remove one of them"),
         ("sip: {listen: [udp:0.0.0.0]}\ntrunks: {a: {registrar: h, user: u, transport: tcp}}", "g.yaml:2:48: trunks.a.transport: tcp is not spoken, sip.listen has no address for it; add tcp:0.0.0.0:5060 to listen of sip, or change the trunk's transport"),
         ("sip: {listen: [tcp:0.0.0.0]}\ntrunks: {a: {registrar: h, user: u}}", "g.yaml:2:13: trunks.a.transport: udp is not spoken, sip.listen has no address for it; add udp:0.0.0.0:5060 to listen of sip, or change the trunk's transport"),
         ("trunks: {" + ", ".join(f"t{number}: {{register: false, sources: [h]}}" for number in range(64)) + "}", "g.yaml:1:9: trunks: 64 trunks are more than 63; let another gateway have some of them"),
@@ -400,6 +401,24 @@ class TestWarnings:
                 "add listen: [udp:0.0.0.0:5060] to sip"
             ),
         ]
+
+
+@pytest.mark.parametrize(
+    ("listen", "media", "warned"),
+    [
+        ("udp:0.0.0.0:5060", "rtp_ports: 5000-9999", True),
+        ("udp:192.0.2.1:5060", "{rtp_address: 0.0.0.0, rtp_ports: 5060-9999}", True),
+        ("udp:192.0.2.1:5060", "{rtp_address: 192.0.2.2, rtp_ports: 5000-9999}", False),
+        ("tcp:0.0.0.0:5060", "rtp_ports: 5000-9999", False),
+        ("udp:0.0.0.0:5060", "rtp_ports: 5062-9999", False),
+    ],
+)
+def test_ports_for_rtp_where_sip_is_taken(listen: str, media: str, warned: bool) -> None:
+    media = media if media.startswith("{") else f"{{{media}}}"
+    loaded = load_text(f"sip: {{listen: [{listen}]}}\nmedia: {media}", "g.yaml", Reading())
+    warnings = [str(one) for one in loaded.warnings if "where SIP is taken" in str(one)]
+    assert len(warnings) == warned
+    assert all("media.rtp_ports: warning: " in one for one in warnings)
 
 
 class TestSample:

@@ -1,0 +1,61 @@
+"""Whether the addresses to listen on can be had now, on this machine."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import TYPE_CHECKING
+
+from gateway.settings import service_socket
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from gateway.settings.document import Document
+    from gateway.settings.model import Listen, Settings
+    from gateway.settings.problem import Problem
+
+_KINDS = {"udp": socket.SOCK_DGRAM, "tcp": socket.SOCK_STREAM}
+_SS = {"udp": "-lnup", "tcp": "-lntp"}
+
+
+def unavailable(settings: Settings, document: Document, path: Path | None) -> Iterator[Problem]:
+    """Warn of addresses that another program has, or that are not this machine's.
+
+    Nothing is said while the gateway of these settings runs: then it is the one that has them.
+    """
+    if _answers(service_socket(path, settings.control)):
+        return
+    for index, one in enumerate(settings.sip.listen):
+        found = _obstacle(one)
+        if found is not None:
+            message, mend = found
+            yield document.problem(("sip", "listen", index), f"warning: {message}", mend)
+
+
+def _obstacle(one: Listen) -> tuple[str, str] | None:
+    with socket.socket(socket.AF_INET, _KINDS[one.transport]) as probe:
+        if one.transport == "tcp":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of the past are no obstacle
+        try:
+            probe.bind((str(one.address), one.port))
+        except OSError as error:
+            match error.errno:
+                case errno.EADDRINUSE:
+                    who = f"sudo ss {_SS[one.transport]} 'sport = :{one.port}'"
+                    return f"another program has {one}", f"{who} tells which; stop it, or choose another port"
+                case errno.EADDRNOTAVAIL:
+                    return f"this machine has no address {one.address}", "ip address shows those that it has"
+    return None
+
+
+def _answers(control: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(control))
+        except PermissionError:
+            return True  # others may not ask it
+        except OSError:
+            return False
+    return True
