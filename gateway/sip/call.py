@@ -20,8 +20,8 @@ from gateway.sip.events import (
     Side,
     SipEvent,
 )
-from gateway.sip.headers import parse_headers, request_uri
-from gateway.sip.sdp import at_rate
+from gateway.sip.headers import body, has_description, parse_headers, request_uri
+from gateway.sip.sdp import at_rate, wants_srtp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _P = ParamSpec("_P")
 
 DECLINE = 603
+_NOT_ACCEPTABLE = 488
 _BY_THE_CALLER = {200, 487}
 """BYE, CANCEL. Anything else is PJSIP's own verdict: 408 when our 200 was never acknowledged, ..."""
 
@@ -196,15 +197,26 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
 def incoming(ref: CallRef, leg: EngineLeg, rx: pj.SipRxData) -> Incoming:
     """The event for an INVITE as it was received."""
     headers = parse_headers(rx.wholeMsg)
-    has_offer = any(name in headers for name in ("content-type", "c"))
     return Incoming(
-        ref, leg, Invite(_sip_call_id(headers), request_uri(rx.wholeMsg), rx.srcAddress, headers, has_offer)
+        ref,
+        leg,
+        Invite(
+            _sip_call_id(headers),
+            request_uri(rx.wholeMsg),
+            rx.srcAddress,
+            headers,
+            has_description(rx.wholeMsg, headers),
+        ),
     )
 
 
 def refused(prm: pj.OnRejectedIncomingCallParam) -> Refused:
     """The event for an INVITE that PJSIP has refused; it does not always say which."""
-    return Refused(_sip_call_id(parse_headers(prm.rdata.wholeMsg)), prm.rdata.srcAddress, prm.statusCode, prm.reason)
+    message = prm.rdata.wholeMsg
+    reason = prm.reason
+    if prm.statusCode == _NOT_ACCEPTABLE and wants_srtp(body(message)):
+        reason = f"{reason}: the offer wants SRTP, which is not supported; let the caller offer RTP/AVP"
+    return Refused(_sip_call_id(parse_headers(message)), prm.rdata.srcAddress, prm.statusCode, reason)
 
 
 def _sip_call_id(headers: Mapping[str, tuple[str, ...]]) -> str:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 _MAX_HEADERS = 200
 _LINE_END = re.compile(r"\r?\n")
 """SIP's own, and no other: str.splitlines() would let a display name with U+2028 in it begin a header of its own."""
+_BODY = re.compile(r"\r?\n\r?\n")
+_DESCRIPTION = "application/sdp"
+_PART = re.compile(rf"^(?:content-type|c)[ \t]*:[ \t]*{_DESCRIPTION}[ \t]*(?:;|\r?$)", re.MULTILINE | re.IGNORECASE)
 _TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")
 """RFC 3261 section 25.1. Letters that only look alike, or fold to one of these, make no header that we know."""
 
@@ -25,7 +28,7 @@ def parse_headers(message: str) -> Mapping[str, tuple[str, ...]]:
     Folded lines are joined (RFC 3261 section 7.3.1). Lists in one field are not split: only some headers allow it.
     No more than 200 fields are read.
     """
-    head = re.split(r"\r?\n\r?\n", message, maxsplit=1)[0]
+    head = _BODY.split(message, maxsplit=1)[0]
     lines = _LINE_END.split(re.sub(r"\r?\n[ \t]+", " ", head))[1:]
     headers: dict[str, list[str]] = {}
     for line in lines[:_MAX_HEADERS]:
@@ -38,8 +41,23 @@ def parse_headers(message: str) -> Mapping[str, tuple[str, ...]]:
 
 def request_uri(message: str) -> str:
     """The Request-URI of a SIP request, or "" when the first line is none."""
-    words = message.split("\r\n", 1)[0].split(" ")
+    words = _LINE_END.split(message, maxsplit=1)[0].split(" ")
     return words[1] if len(words) == 3 else ""  # method, Request-URI, version
+
+
+def has_description(message: str, headers: Mapping[str, tuple[str, ...]]) -> bool:
+    """Whether a SIP message brings a session description, by itself or as a part of its body (RFC 5621)."""
+    content = body(message)
+    if not content.strip():
+        return False
+    content_type = (headers.get("content-type") or headers.get("c") or ("",))[0]
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind == _DESCRIPTION or (kind.startswith("multipart/") and _PART.search(content) is not None)
+
+
+def body(message: str) -> str:
+    """What follows the header fields of a SIP message."""
+    return "".join(_BODY.split(message, maxsplit=1)[1:])
 
 
 def retry_after_s(headers: Mapping[str, tuple[str, ...]]) -> int | None:

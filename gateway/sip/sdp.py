@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _AUDIO = re.compile(r"^(m=audio \d+(?:/\d+)? \S+)((?: \d+)+)", re.MULTILINE)
+_PROFILE = re.compile(r"^m=audio [1-9]\d*(?:/\d+)? (\S+)", re.MULTILINE)
 _RTPMAP = re.compile(r"^a=rtpmap:(\d+) ([^/\s]+)/(\d+)", re.MULTILINE)
 _ATTRIBUTE = re.compile(r"^a=(?:rtpmap|fmtp):(\d+) .*\r?\n", re.MULTILINE)
 
@@ -15,6 +16,12 @@ _OWN_HZ = {"g722": 16000, "opus": 16000}
 """Codecs whose sound has another rate here than their RTP clock: RFC 3551 section 4.5.2; RFC 7587 section 4.1."""
 
 _ANY_RATE = "telephone-event"
+
+
+def wants_srtp(sdp: str) -> bool:
+    """Whether every audio line of an offer that is in use demands SRTP (RFC 4568, RFC 5764)."""
+    profiles = _PROFILE.findall(sdp)
+    return bool(profiles) and all("SAVP" in profile.upper() for profile in profiles)
 
 
 def at_rate(sdp: str, rate_hz: int) -> str:

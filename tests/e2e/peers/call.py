@@ -37,11 +37,14 @@ class Manner:
     """The user in From and Contact."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Added to the INVITE."""
+    contact: str | None = None
+    """The whole Contact of every request, instead of our own address; "" for none."""
     codecs: Sequence[int] = (0, 101)
     """Payload types offered; only PCMU is spoken."""
     direction: str = "sendrecv"
     sdp: str | None = None
-    """The whole body of the INVITE, instead of the offer made from the above."""
+    """The whole body of the INVITE, instead of the offer made from the above; in it, `$ADDRESS` and `$PORT` stand for
+    where the caller hears."""
     late_offer: bool = False
     """The INVITE has no offer: the answer to the offer in the 200 comes with the ACK (RFC 3261 section 13.2.1)."""
     answer_late: bool = True
@@ -101,7 +104,9 @@ class Call:
 
     def invite(self) -> None:
         """Send the first INVITE."""
-        body = "" if self.manner.late_offer else self.manner.sdp or self.offer(self.manner.direction)
+        host, port = self.stream.address
+        sdp = (self.manner.sdp or "").replace("$ADDRESS", host).replace("$PORT", str(port))
+        body = "" if self.manner.late_offer else sdp or self.offer(self.manner.direction)
         message = self._request("INVITE", self.manner.headers, body)
         for _ in range(self.manner.invites):
             self._put(message)
@@ -334,7 +339,9 @@ class Call:
             if method != "ACK":
                 self._branches[number] = branch
             headers = [("Via", self._via(branch)), *self._dialog_headers(number, method)]
-            headers += [("Contact", f"<{self._own_uri}>"), ("User-Agent", "Caller"), *extra.items()]
+            contact = f"<{self._own_uri}>" if self.manner.contact is None else self.manner.contact
+            headers += [("Contact", contact)] if contact else []
+            headers += [("User-Agent", "Caller"), *extra.items()]
             return compose(f"{method} {self._target} SIP/2.0", headers, body, time.monotonic())
 
     def _dialog_headers(self, number: int, method: str, *, tagged: bool = True) -> list[tuple[str, str]]:

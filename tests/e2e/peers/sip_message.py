@@ -84,9 +84,9 @@ class SipMessage:
 
 
 def compose(start_line: str, headers: Iterable[tuple[str, str]], body: str, time_s: float) -> SipMessage:
-    """A message to send; Content-Length is added, and Content-Type where there is a body (SDP)."""
+    """A message to send; Content-Length is added, and Content-Type where there is a body (SDP) and no type."""
     lines = [start_line, *(f"{name}: {value}" for name, value in headers)]
-    if body:
+    if body and not any(line.startswith("Content-Type:") for line in lines):
         lines.append("Content-Type: application/sdp")
     length = len(body.replace("\n", "\r\n").encode())
     return SipMessage(sent=True, text="\n".join([*lines, f"Content-Length: {length}", "", body]), time_s=time_s)

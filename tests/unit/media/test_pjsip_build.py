@@ -248,6 +248,14 @@ FAULTY = (
         ("pjsip/src/pjsip/sip_msg.c", "pjsip/src/pjsip/sip_multipart.c"),
     ),
     Fault("10-transaction-reference", "transaction_reference"),
+    Fault("35-lenient-sdp", "sdp_lenient_parser", ("pjmedia/src/pjmedia/sdp.c",)),
+    Fault("36-needed-attributes", "sdp_attribute_rank", ("pjmedia/src/pjmedia/sdp.c",)),
+    Fault(
+        "37-static-codec-by-name",
+        "sdp_static_codec",
+        ("pjmedia/src/pjmedia/sdp_neg.c", "pjmedia/src/pjmedia/stream_info.c"),
+    ),
+    Fault("38-maxptime", "sdp_maxptime", ("pjmedia/src/pjmedia/stream_info.c",)),
 )
 
 SANITIZE = ("-fsanitize=address,bounds,null", "-fno-sanitize-recover=all")

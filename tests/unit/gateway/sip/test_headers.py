@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.sip.headers import parse_headers, request_uri, retry_after_s
+from gateway.sip.headers import has_description, parse_headers, request_uri, retry_after_s
 
 INVITE = (
     "INVITE sip:+15550100@192.0.2.1;line=ab SIP/2.0\r\n"
@@ -52,6 +52,29 @@ def test_the_body_is_not_read() -> None:
 def test_the_request_uri() -> None:
     assert request_uri(INVITE) == "sip:+15550100@192.0.2.1;line=ab"
     assert request_uri("SIP/2.0 200") == ""
+    assert request_uri("INVITE sip:600@192.0.2.1 SIP/2.0\nTo: b\n\n") == "sip:600@192.0.2.1"
+
+
+SDP = "v=0\r\ns=-\r\n"
+ISUP = "--x\r\nContent-Type: application/isup;version=itu-t92+\r\n\r\n\x01\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "content", "is_offer"),
+    [
+        ("Content-Type: application/sdp", SDP, True),
+        ("c:Application/SDP ; charset=utf-8", SDP, True),
+        ("Content-Type: application/sdp", "", False),
+        ("Content-Type: application/sdp", "\r\n", False),
+        ("Subject: none", "", False),
+        ("Content-Type: application/isup", "\x01\x02", False),
+        ("Content-Type: multipart/mixed;boundary=x", ISUP + "--x--\r\n", False),
+        ("Content-Type: multipart/mixed;boundary=x", f"{ISUP}--x\r\nc: application/sdp\r\n\r\n{SDP}--x--", True),
+    ],
+)
+def test_a_description_is_a_body_and_not_only_announced(head: str, content: str, *, is_offer: bool) -> None:
+    message = f"INVITE sip:x SIP/2.0\r\n{head}\r\n\r\n{content}"
+    assert has_description(message, parse_headers(message)) is is_offer
 
 
 def test_retry_after() -> None:
@@ -66,3 +89,4 @@ def test_no_text_breaks_the_reader(text: str) -> None:
     assert sum(len(values) for values in headers.values()) <= 200
     retry_after_s(headers)
     request_uri(text)
+    has_description(text, headers)

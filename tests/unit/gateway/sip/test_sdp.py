@@ -1,4 +1,6 @@
-from gateway.sip.sdp import at_rate
+import pytest
+
+from gateway.sip.sdp import at_rate, wants_srtp
 
 HEAD = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
 OFFER = (
@@ -31,3 +33,19 @@ def test_static_payload_types_need_no_rtpmap() -> None:
 def test_what_would_leave_nothing_is_left_alone() -> None:
     assert at_rate(OFFER, 48000) == OFFER
     assert at_rate("v=0\r\n", 8000) == "v=0\r\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "wanted"),
+    [
+        ("m=audio 4000 RTP/SAVP 0\r\n", True),
+        ("m=audio 4000 UDP/TLS/RTP/SAVPF 111\r\nm=video 4002 RTP/AVP 96\r\n", True),
+        ("m=audio 4000 RTP/SAVP 0\r\nm=audio 4000 RTP/AVP 0\r\n", False),
+        ("m=audio 4000 RTP/SAVP 0\r\nm=audio 0 RTP/AVP 0\r\n", True),
+        ("m=audio 4000/2 RTP/AVP 0\r\n", False),
+        ("m=video 4002 RTP/SAVP 96\r\n", False),
+        ("", False),
+    ],
+)
+def test_an_offer_wants_srtp_when_no_line_goes_without(lines: str, *, wanted: bool) -> None:
+    assert wants_srtp(HEAD + lines) is wanted
