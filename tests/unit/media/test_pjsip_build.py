@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -380,19 +381,36 @@ class Caller:
         self._to = f"<sip:phone@{self._phone}>"
         self._cseq = 0
 
-    def request(self, method: str, body: str = "") -> int | None:
-        """The final status of a request in our one dialog; None if there is none."""
+    def request(self, method: str, body: str = "", *extra: str) -> int | None:
+        """The final status of a request in our one dialog; None if there is none. `extra`: more header lines."""
         self._cseq += 1
-        self._send(method, body)
+        self._send(method, body, extra)
         status = self._final()
         if method == "INVITE" and status:
             self._send("ACK", "")
         return status
 
+    def refuse(self, *answer: str) -> tuple[str, float] | None:
+        """Method of the phone's next request, and when it came; it is answered by a status line and header lines."""
+        deadline = time.monotonic() + 8
+        while time.monotonic() < deadline:
+            try:
+                text = self._socket.recv(65535).decode()
+            except TimeoutError:
+                continue
+            method = text.split(" ", 1)[0]
+            if method in {"SIP/2.0", "ACK"}:
+                continue
+            echoed = re.findall(r"^(?:Via|From|To|Call-ID|CSeq): .+?$", text, re.MULTILINE)
+            head = (f"SIP/2.0 {answer[0]}", *(line.strip() for line in echoed), *answer[1:], "Content-Length: 0")
+            self._socket.send("\r\n".join((*head, "", "")).encode())
+            return method, time.monotonic()
+        return None
+
     def close(self) -> None:
         self._socket.close()
 
-    def _send(self, method: str, body: str) -> None:
+    def _send(self, method: str, body: str, extra: tuple[str, ...] = ()) -> None:
         head = (
             f"{method} sip:phone@{self._phone} SIP/2.0",
             f"Via: SIP/2.0/UDP {self._me};rport;branch=z9hG4bK{method}{self._cseq}",
@@ -402,6 +420,7 @@ class Caller:
             f"Call-ID: {self._me}",
             f"CSeq: {self._cseq} {method}",
             f"Contact: <sip:caller@{self._me}>",
+            *extra,
             *(("Content-Type: application/sdp",) if body else ()),
             f"Content-Length: {len(body)}",
         )
@@ -472,3 +491,63 @@ def test_a_named_media_address_is_refused(build: Path, answering_phone: Path, tm
     for offer in offers:
         with _phone(unpatched) as (_, caller):
             assert caller.request("INVITE", offer) == 200
+
+
+# Refreshes that are refused
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """How a peer answers a refresh, and what must follow when."""
+
+    name: str
+    allow: str
+    answer: tuple[str, ...]
+    methods: tuple[str, ...]
+    at_most_s: float
+
+
+REFUSALS = (
+    Refusal("update_pending", "INVITE, ACK, BYE, UPDATE", ("491 Request Pending",), ("UPDATE", "UPDATE", "UPDATE"), 2),
+    Refusal("invite_pending", "INVITE, ACK, BYE", ("491 Request Pending",), ("INVITE", "INVITE"), 2),
+    Refusal("no_update", "INVITE, ACK, BYE, UPDATE", ("405 Method Not Allowed",), ("UPDATE", "INVITE"), 0),
+    Refusal("busy", "INVITE, ACK, BYE", ("500 Server Error", "Retry-After: 1"), ("INVITE", "INVITE"), 1),
+)
+SLACK_S = 4.0
+"""What a loaded machine may add; without the patch nothing comes for 45 s."""
+
+
+def _refreshes(phone: Path, refusal: Refusal) -> tuple[list[str], float]:
+    """The requests for a refresh when each is refused, and the longest time between two."""
+    methods, times = [], []
+    with _phone(phone) as (_, caller):
+        timer = ("Supported: timer", "Session-Expires: 90;refresher=uas", f"Allow: {refusal.allow}")
+        assert caller.request("INVITE", _sdp(CONNECTION, "t=0 0", AUDIO), *timer) == 200
+        for _ in refusal.methods:
+            came = caller.refuse(*refusal.answer)
+            if came is None:
+                break
+            methods.append(came[0])
+            times.append(came[1])
+    return methods, max((later - earlier for earlier, later in itertools.pairwise(times)), default=0)
+
+
+@pytest.fixture(scope="session")
+def refreshing_phone(build: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The phone on the libraries as they were built."""
+    return _compile(build, build / "src", "refreshing_phone", (), tmp_path_factory.mktemp("phone"))
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.name)
+def test_a_refused_refresh_is_tried_again(refreshing_phone: Path, refusal: Refusal) -> None:
+    methods, longest_s = _refreshes(refreshing_phone, refusal)
+    assert methods == list(refusal.methods)
+    assert longest_s < refusal.at_most_s + SLACK_S
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.name)
+def test_a_refused_refresh_is_the_last_without_the_patch(build: Path, tmp_path: Path, refusal: Refusal) -> None:
+    sources = _without(build, "39-refresh-again", tmp_path)
+    phone = _compile(build, sources, "refreshing_phone", ("pjsip/src/pjsip-ua/sip_inv.c",), tmp_path)
+    methods, _ = _refreshes(phone, refusal)
+    assert methods != list(refusal.methods)

@@ -32,6 +32,9 @@ int main(void)
     config.max_calls = 4;
     config.cb.on_incoming_call = &answer;
     config.cb.on_call_tx_offer = &offer;
+#ifdef ON_CALL_STATE
+    config.cb.on_call_state = &ON_CALL_STATE;
+#endif
     logging.level = logging.console_level = 0;
     media.thread_cnt = 0;
     transport.bound_addr = pj_str("127.0.0.1");
