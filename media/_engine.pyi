@@ -92,6 +92,12 @@ class Slot:
     def counters(self) -> Counters: ...
     def sent(self, samples: int) -> npt.NDArray[np.int16]:
         """The last samples that went to the wire, newest last; as many are kept as were ever asked for."""
+    def press(self, digit: str, duration_ms: int) -> None:
+        """SIP thread. A key that the peer told by signalling; not told again if it comes by RTP as well, or has come.
+
+        Raises:
+            ValueError: not one sign.
+        """
     def detach(self) -> None:
         """SIP thread. Returns when no media thread is inside the stream any more. Idempotent."""
 

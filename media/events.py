@@ -107,7 +107,9 @@ class Dtmf:
 
     kind: ClassVar[EventKind] = "dtmf"
     digit: str
+    """One of 0 to 9, *, #, A to D."""
     duration_ms: int
+    """0 for a key by SIP INFO that came without it."""
 
 
 @dataclass(frozen=True, slots=True)

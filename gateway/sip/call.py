@@ -176,6 +176,12 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
         self.thread.tell(MediaStarted(self.ref, self._codec, stream.remoteRtpAddress))
 
     @guarded
+    def onDtmfEvent(self, prm: pj.OnDtmfEventParam) -> None:
+        """PJSIP: a key by INFO. Those by RTP are the engine's, which knows a press that is told in both ways."""
+        if prm.method == pj.PJSUA_DTMF_METHOD_SIP_INFO:
+            self.leg.slot.press(prm.digit, prm.duration)
+
+    @guarded
     def onCallState(self, _prm: pj.OnCallStateParam) -> None:
         """PJSIP: the INVITE session went on (RFC 3261 section 13)."""
         info = self.getInfo()

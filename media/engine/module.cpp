@@ -121,6 +121,13 @@ void bind_slot(nb::module_& m) {
         .def("position", &Slot::position)
         .def("counters", &Slot::counters)
         .def("sent", &sent, "samples"_a)
+        .def(
+            "press",
+            [](Slot& slot, const std::string& digit, unsigned duration_ms) {
+                if (digit.size() != 1) throw std::invalid_argument("a key is one sign");
+                slot.press(digit[0], duration_ms);
+            },
+            "digit"_a, "duration_ms"_a, nb::call_guard<nb::gil_scoped_release>())
         .def("detach", &Slot::detach, nb::call_guard<nb::gil_scoped_release>());
 }
 

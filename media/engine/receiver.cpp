@@ -13,6 +13,7 @@ constexpr std::int64_t kDigitEnd_ns = 150 * kMillisecond_ns;  // all three end p
 // next one begins up to a packet after what was said last, and some packets get lost.
 constexpr unsigned kSegment_ms = 1200;
 constexpr unsigned kSegmentSlack_ms = 60;
+constexpr char kFlash = 'R';            // what pjmedia makes of event 16: no key (RFC 4733 section 3.2)
 constexpr unsigned kOpusRecovers = 12;  // packets in a row, then pjmedia gives single frames of silence (MAX_PLC_MSEC)
 
 }  // namespace
@@ -198,6 +199,7 @@ std::uint32_t Receiver::missing_entries() {
 // One press has one timestamp in all its packets (RFC 4733 section 2.2.2), in those too that the network held up, or
 // that follow a re-INVITE. One that lasts longer than a packet can say goes on in a next segment (section 2.5.1.3).
 void Receiver::on_digit(const pjmedia_stream_dtmf_event& event) {
+    if (event.digit == kFlash) return end_digit();
     const bool update = (event.flags & PJMEDIA_STREAM_DTMF_IS_UPDATE) != 0;
     const unsigned segment_ms = digit_.ms - digit_.earlier_ms;
     const bool segment =
@@ -207,7 +209,7 @@ void Receiver::on_digit(const pjmedia_stream_dtmf_event& event) {
     if (same && !digit_.pressed) return;
     if (!same) {
         end_digit();
-        digit_ = {static_cast<char>(event.digit), true, event.timestamp, 0, 0, 0};
+        digit_ = {static_cast<char>(event.digit), true, event.timestamp, 0, 0, monotonic_ns(), 0};
     } else if (!update && event.timestamp != digit_.timestamp_ms) {
         digit_.earlier_ms = digit_.ms;
     }
@@ -219,7 +221,16 @@ void Receiver::on_digit(const pjmedia_stream_dtmf_event& event) {
 
 void Receiver::end_digit() {
     if (!std::exchange(digit_.pressed, false)) return;
-    if (!inbox_.put_dtmf(id_, backlog_, digit_.code, digit_.ms)) ++counters_.frames_overrun;
+    if (keys_.is_new(Keys::Way::Rtp, digit_.code, digit_.began_ns, monotonic_ns())) put_digit(digit_.code, digit_.ms);
+}
+
+void Receiver::on_key(char digit, unsigned ms) {
+    const std::int64_t now_ns = monotonic_ns();
+    if (keys_.is_new(Keys::Way::Info, digit, now_ns, now_ns)) put_digit(digit, ms);
+}
+
+void Receiver::put_digit(char digit, unsigned ms) {
+    if (!inbox_.put_dtmf(id_, backlog_, digit, ms)) ++counters_.frames_overrun;
 }
 
 }  // namespace offhook

@@ -3,6 +3,7 @@
 
 #include "counters.hpp"
 #include "inbox.hpp"
+#include "keys.hpp"
 #include "stream.hpp"
 #include "tuning.hpp"
 
@@ -20,6 +21,9 @@ public:
     void begin(pjmedia_stream_common* stream, const StreamFormat& format);
     void end();
 
+    // A key that the peer told by signalling; at any time.
+    void on_key(char digit, unsigned ms);
+
     // Between begin() and end(). `late`: the packet's turn was over.
     void on_packet(std::int64_t now_ns, bool late);
     void on_digit(const pjmedia_stream_dtmf_event& event);
@@ -35,6 +39,7 @@ private:
         unsigned timestamp_ms = 0;  // of this segment
         unsigned ms = 0;
         unsigned earlier_ms = 0;  // in segments before this one
+        std::int64_t began_ns = 0;
         std::int64_t heard_ns = 0;
     };
 
@@ -49,6 +54,7 @@ private:
     void conceal(unsigned first_sample, unsigned samples);
     std::uint32_t missing_entries();
     void end_digit();
+    void put_digit(char digit, unsigned ms);
 
     const SlotId id_;
     Inbox& inbox_;
@@ -73,6 +79,7 @@ private:
     std::int64_t decoded_ahead_samples_ = 0;  // left in the decoder of a codec whose packets exceed a frame
     std::int64_t filled_samples_ = 0;         // delivered in place of packets that did not come
     Digit digit_;
+    Keys keys_;
 };
 
 }  // namespace offhook

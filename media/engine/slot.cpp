@@ -72,6 +72,11 @@ void Slot::detach() {
     pj_grp_lock_dec_ref(stream->grp_lock);
 }
 
+void Slot::press(char digit, unsigned ms) {
+    std::lock_guard lock(receive_);
+    receiver_.on_key(digit, ms);
+}
+
 void Slot::on_stream_destroyed(void* keep_alive) { delete static_cast<std::shared_ptr<Slot>*>(keep_alive); }
 
 // ---- what the agent asks for ---------------------------------------------------------------------------

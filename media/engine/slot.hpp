@@ -43,6 +43,9 @@ public:
     void attach(pjmedia_stream* stream);
     void detach();
 
+    // SIP thread: a key that the peer told by signalling. If it tells the same press by RTP as well, that is not told.
+    void press(char digit, unsigned ms);
+
     // asyncio thread. After flush() no sample that was queued before it reaches the wire.
     bool play(std::vector<std::int16_t> pcm, std::optional<Mark> mark);
     Flushed flush();

@@ -164,6 +164,46 @@ TEST_F(DtmfTest, IgnoresEventsThatAreNoDigits) {
     EXPECT_TRUE(heard(0).empty());
 }
 
+TEST_F(DtmfTest, DropsAFlash) {
+    press(16, 100);
+    press(5, 100);
+    EXPECT_EQ(heard(1), (std::vector<Press>{{'5', 100}}));
+}
+
+TEST_F(DtmfTest, EndsAKeyWhenAFlashFollows) {
+    event(5, 20, false, true);
+    pass(40);
+    press(16, 100);
+    EXPECT_EQ(heard(1), (std::vector<Press>{{'5', 20}}));
+}
+
+TEST_F(DtmfTest, TellsAKeyThatOnlySignallingTells) {
+    slot->press('5', 250);
+    slot->press('5', 250);
+    EXPECT_EQ(heard(2), (std::vector<Press>{{'5', 250}, {'5', 250}}));
+}
+
+TEST_F(DtmfTest, TellsAKeyOnceThatSignallingTellsFirst) {
+    slot->press('5', 250);
+    press(5, 100);
+    EXPECT_EQ(heard(1), (std::vector<Press>{{'5', 250}}));
+}
+
+TEST_F(DtmfTest, TellsAKeyOnceThatRtpTellsFirst) {
+    press(5, 100);
+    ear->until([&] { return ear->count(Kind::Dtmf) >= 1; }, 1000);
+    slot->press('5', 250);
+    EXPECT_EQ(heard(1), (std::vector<Press>{{'5', 100}}));
+}
+
+TEST_F(DtmfTest, TellsAKeyOnceThatSignallingTellsWhileItIsPressed) {
+    event(5, 20, false, true);
+    ear->listen(50);
+    slot->press('5', 250);
+    event(5, 40, true);
+    EXPECT_EQ(heard(1), (std::vector<Press>{{'5', 250}}));
+}
+
 TEST_F(DtmfTest, TellsADigitThatIsPressedWhenTheCallEnds) {
     event(5, 20, false, true);
     ear->listen(50);
