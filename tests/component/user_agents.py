@@ -336,6 +336,9 @@ class UsesEverything:
         assert not utterance.interrupted
         spoken = await call.speak([tenth, tenth])
         assert (spoken.heard_ms, spoken.interrupted) == (200, False)
+        assert (await call.speak(tenth, keys=True)).heard_ms == 100
+        assert await call.utterance(call.epoch).say(tenth)
+        assert not await call.utterance(call.epoch - 1).say(tenth)
         assert await call.say(np.tile(tenth, 100), mark="long")
         assert call.play(tenth)
         assert call.queued_ms > 9_000
@@ -352,6 +355,8 @@ class UsesEverything:
         assert [type(event).__name__ for event in events][-2:] == ["Dtmf", "Hangup"], events
         assert [event.name for event in events if type(event).__name__ == "MarkReached"] == ["second"], events
         assert type(await call.next_event(timeout_s=1)).__name__ == "Hangup"
+        assert await call.next_key() is None
+        assert call.over
         self.finished.append("to the end")
         await call.say(tenth)  # raises CallEndedError: no failure after a hangup
 
