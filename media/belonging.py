@@ -27,13 +27,13 @@ class Belonging:
 
     def __init__(self) -> None:
         self._heard: weakref.WeakKeyDictionary[AnyTask, int] = weakref.WeakKeyDictionary()
-        """Of those whose stream was read by another task, as `asyncio.wait_for` makes one."""
+        """Of those for whom another task took something, as `asyncio.wait_for` makes one."""
         self._answered: weakref.WeakKeyDictionary[AnyTask, int] = weakref.WeakKeyDictionary()
         """When those that do not listen began the answer that they say in pieces."""
         self._answered_by_callbacks: int | None = None
 
     def has_heard(self, epoch: int, listener: AnyTask | None) -> None:
-        """The current task has taken something of this epoch from a stream that `listener` has made."""
+        """The current task has taken something of this epoch, for `listener` if that is another one."""
         known = _heard.get()
         if known is None or known[0] is not self or known[1] < epoch:
             _heard.set((self, epoch))

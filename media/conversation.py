@@ -162,14 +162,14 @@ class Conversation:
         Raises:
             ValueError: there is no such kind of event.
         """
-        return next_event(self.events(), kinds, timeout_s, self._lanes)
+        return next_event(self.events().for_this_task(), kinds, timeout_s, self._lanes)
 
     def next_key(self, *, timeout_s: float | None = None) -> Coroutine[Any, Any, str | None]:
         """The next key that the caller presses, "0" to "9", "*", "#", "A" to "D"; what else happens is passed over.
 
         None when `timeout_s` has passed first, or the call is over. While it waits, a key ends what the agent says.
         """
-        return next_key(self.events(), timeout_s, self._lanes)
+        return next_key(self.events().for_this_task(), timeout_s, self._lanes)
 
     def listen(self) -> None:
         """Have the caller's speech detected from now on, also if no barge-in needs it; `events` does so itself."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from typing import Any, TypeVar, get_args
+from typing import Any, Self, TypeVar, get_args
 
-from media.belonging import Belonging, current_task
+from media.belonging import AnyTask, Belonging, current_task
 from media.events import Dtmf, Event, EventKind, Hangup
 from media.lanes import Lanes
 
@@ -23,25 +22,26 @@ class Stream(AsyncIterator[T]):
     __slots__ = ("_belonging", "_lanes", "_listener", "_take")
 
     def __init__(self, take: Callable[[], Awaitable[T | None]], lanes: Lanes, belonging: Belonging) -> None:
-        """`take` waits for the next thing in the lanes, and returns None after the last one.
-
-        Whoever makes the stream listens, also when another task waits in its place.
-        """
+        """`take` waits for the next thing in the lanes, and returns None after the last one."""
         self._take = take
         self._lanes = lanes
         self._belonging = belonging
-        task = current_task()
-        self._listener = None if task is None else weakref.ref(task)
+        self._listener: AnyTask | None = None
+
+    def for_this_task(self) -> Self:
+        """Have the current task be the one that listens, whoever asks for the next thing."""
+        self._listener = current_task()
+        return self
 
     def __anext__(self) -> Coroutine[Any, Any, T]:
+        # No coroutine itself: the task that asks listens, also when `asyncio.wait_for` has another one wait.
         self._belonging.catch_up()
-        return self._next()
+        return self._next(self._listener or current_task())
 
-    async def _next(self) -> T:
+    async def _next(self, listener: AnyTask | None) -> T:
         taken = await self._take()
         if taken is None:
             raise StopAsyncIteration
-        listener = None if self._listener is None else self._listener()
         self._belonging.has_heard(self._lanes.epoch_taken, listener)
         return taken
 

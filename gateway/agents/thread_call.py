@@ -301,11 +301,11 @@ class ThreadCall:
         self, *kinds: EventKind | type[Event], timeout_s: float | None = None
     ) -> Coroutine[Any, Any, Event | None]:
         """As `Conversation.next_event`."""
-        return next_event(self.events(), kinds, timeout_s, self._lanes)
+        return next_event(self.events().for_this_task(), kinds, timeout_s, self._lanes)
 
     def next_key(self, *, timeout_s: float | None = None) -> Coroutine[Any, Any, str | None]:
         """As `Conversation.next_key`."""
-        return next_key(self.events(), timeout_s, self._lanes)
+        return next_key(self.events().for_this_task(), timeout_s, self._lanes)
 
     def play(self, pcm: Pcm, mark: str | None = None) -> bool:
         """As `Conversation.play`."""

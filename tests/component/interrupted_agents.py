@@ -112,6 +112,37 @@ class TwoTasksHearing(TwoTasks):
         saying.cancel()
 
 
+class HandsItsStreamOn:
+    """The task that says has made the stream that another one reads."""
+
+    async def run(self, call):
+        hearing = asyncio.create_task(self.hear(call, call.events()))
+        async for piece in as_synthesized(old(call)):
+            await call.say(piece)
+        await hearing
+
+    async def hear(self, call, events):
+        async for event in events:
+            if event.kind == "speech_ended":
+                for piece in new(call):
+                    await call.say(piece)
+
+
+class WaitsInTime(HandsItsStreamOn):
+    """One task, whose every wait is limited by `asyncio`."""
+
+    async def run(self, call):
+        await call.next_event("speech_started", timeout_s=0.1)
+        for piece in old(call):
+            await asyncio.wait_for(call.say(piece), 5)
+        while True:
+            event = await asyncio.wait_for(call.next_event("speech_ended"), 30)
+            if event.kind == "hangup":
+                return
+            for piece in new(call):
+                await asyncio.wait_for(call.say(piece), 5)
+
+
 class SpeaksFromAQueue:
     """The task that says knows of nothing but its queue of answers."""
 

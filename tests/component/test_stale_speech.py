@@ -24,6 +24,8 @@ SHAPES = (
     "WaitsInAnotherTask",
     "TwoTasks",
     "TwoTasksHearing",
+    "HandsItsStreamOn",
+    "WaitsInTime",
     "SpeaksFromAQueue",
     "GreetsAndSpeaksFromAQueue",
     "SentencesInAQueue",
