@@ -391,12 +391,12 @@ class Conversation:
     def _end(self, reason: str) -> None:
         if self.over:
             return
-        self.agent_ended()
         self._playout.end(reason)
+        self.ended.set_result(None)
         if self._ear is not None:
             self._ear.close()
             self._ear = None  # it knows us
-        self.ended.set_result(None)
+        self.agent_ended()  # last: who takes `Hangup`, in whatever thread, finds the call over
 
     # -- the leg tells ------------------------------------------------------------------------------------------------
 
