@@ -1,5 +1,7 @@
 """The native media engine: pjmedia streams read as packets arrive, written on a media clock. See media/engine/."""
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -156,6 +158,14 @@ def close_door(closed: bool) -> None:
 
 def take_turned_away() -> tuple[int, list[tuple[bytes, str]]]:
     """SIP thread: how many calls the door refused since the last time; Call-ID and "address:port" of the first few."""
+
+def judge_challenges(may_answer: Callable[[int, str, str, str, str, bool, bool], bool]) -> None:
+    """SIP thread, after libInit: answer a 401 or 407 (RFC 3261 section 22) only where `may_answer` says so.
+
+    It is called on the SIP thread with PJSUA's id of the account, the challenged request's method, the realm, the
+    address that the challenge came from, the one that the request went to, whether the request held an answer for that
+    realm already, and whether that is said to be stale. A challenge that may not be answered is as if not made.
+    """
 
 def capture_pjlog() -> None:
     """From now on pjlib's log lines are kept for `take_pjlog`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from typing import TYPE_CHECKING, Literal, assert_never
 
@@ -10,7 +11,9 @@ import structlog
 
 from gateway.calls.call import LiveCall
 from gateway.calls.configured import endpoint_config, tuning
+from gateway.calls.installation import installation_key
 from gateway.calls.record import CallRecord
+from gateway.calls.resolving import SystemResolver
 from gateway.calls.trunks import Trunks
 from gateway.dialplan import invite
 from gateway.garbage import GarbagePolicy
@@ -50,9 +53,10 @@ class Gateway:
         self.settings = settings
         self.agents = agents
         self.plans = plans
-        self.trunks = Trunks(settings.trunks)
+        self.trunks = Trunks(settings.trunks, installation_key(os.environ), SystemResolver())
         self.sip = SipEndpoint(
             endpoint_config(settings, self.trunks.accounts(), user_agent),
+            self.trunks.recognition(),
             lambda: MediaPlane(tuning(settings), clock_threads=settings.media.clock_threads),
             self._on_sip_event,
         )
@@ -78,9 +82,7 @@ class Gateway:
         self._tasks = tasks
         await self.sip.start()
         self.sip.plane.start()
-        resolving = self.trunks.start(self.sip.register, tasks)
-        if resolving is not None:
-            self._background.append(resolving)
+        self._background += self.trunks.start(self.sip.register, self.sip.recognise_with, tasks)
         self.started = True
 
     @property
@@ -161,13 +163,11 @@ class Gateway:
             self._refuse(event, "draining" if self.draining else "full")
             return
         received = event.invite
-        to = (received.headers.get("to") or received.headers.get("t") or ("",))[0]
-        trunk = self.trunks.recognise(received.request_uri, received.source.rpartition(":")[0].strip("[]"), to)
-        facts = self.trunks.settings(trunk) if trunk is not None else None
+        facts = self.trunks.settings(event.trunk) if event.trunk is not None else None
         called = invite(
             received.request_uri,
             received.headers,
-            trunk=trunk,
+            trunk=event.trunk,
             account=facts.user if facts is not None else None,
             called_number=facts.called_number if facts is not None else "auto",
             trust_identity=facts.trust_identity if facts is not None else False,

@@ -1,18 +1,18 @@
-"""The trunks of a running gateway: their registrations, and which call came over which."""
+"""The trunks of a running gateway: their registrations, and the hosts whose calls are theirs."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import ipaddress
-import re
-import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from gateway.dialplan import user_part
+from gateway.calls.names import NameWatch
+from gateway.calls.recognition import Recognition, known
+from gateway.calls.resolving import Name, Network, Resolver
 from gateway.sip.account import TrunkAccount
 from gateway.sip.events import ConnectionLost, RegistrationAnswered
 from gateway.sip.registration import (
@@ -27,20 +27,14 @@ from gateway.sip.registration import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from gateway.settings import Trunk
     from gateway.settings.values import HostPort
 
 _log = structlog.get_logger("trunks")
 
-_RESOLVE_EVERY_S = 300.0
-_RESOLVE_AGAIN_S = 2.0
-"""After a failed look-up, doubled each time: a trunk whose sources are not known yet takes no calls."""
 _UNREGISTER_S = 3.0
-_LINE = re.compile(r";line=([0-9a-f]+)")
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Register(Protocol):
@@ -57,8 +51,10 @@ class _Line:
     settings: Trunk
     token: str
     registration: Registration
-    addresses: dict[str, frozenset[Network]] = field(default_factory=dict)
-    """What its names were resolved to last."""
+    literal: frozenset[Network]
+    """The hosts that the settings give by address."""
+    answered: dict[Network, float] = field(default_factory=dict)
+    """Who granted a registration, and until when, in the loop's time."""
     attempt: asyncio.TimerHandle | None = None
     """The next REGISTER, when it is not under way."""
     end: asyncio.TimerHandle | None = None
@@ -71,22 +67,23 @@ class _Line:
         retry = self.settings.retry
         return Patience(retry.first_s, retry.max_s)
 
-    def has(self, source: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-        """Whether calls from there are the trunk's."""
-        known = (_literal(_hosts(self.settings)), *self.addresses.values())
-        return any(source in network for networks in known for network in networks)
-
 
 class Trunks:
     """All trunks. For the asyncio thread only."""
 
-    def __init__(self, settings: Mapping[str, Trunk]) -> None:
+    def __init__(self, settings: Mapping[str, Trunk], key: bytes, resolve: Resolver) -> None:
+        """`key` is this installation's own secret, `resolve` looks up the names of hosts."""
         self._lines = {
             name: _Line(
-                trunk, _token(name, trunk), REGISTERING if trunk.register_ else Registration(State.UNREGISTERED)
+                trunk,
+                _token(name, key),
+                REGISTERING if trunk.register_ else Registration(State.UNREGISTERED),
+                frozenset(_literal(trunk)),
             )
             for name, trunk in settings.items()
         }
+        self._names = NameWatch({name: _names(trunk) for name, trunk in settings.items()}, resolve, self._recognise)
+        self._recognise_with: Callable[[Recognition], None] | None = None
         self._register: Register | None = None
         self._leaving = False
         self._settled = asyncio.Event()
@@ -95,18 +92,33 @@ class Trunks:
         """What the SIP endpoint must know of them."""
         return tuple(_account(name, line) for name, line in self._lines.items())
 
-    def start(self, register: Register, tasks: asyncio.TaskGroup) -> asyncio.Task[None] | None:
-        """Register all that want it, and keep looking up those whose sources are names.
+    def recognition(self) -> Recognition:
+        """Whose hosts are whose, as far as is known now."""
+        return Recognition(
+            known(
+                name, line.settings.user, line.token, line.literal | self._names.networks(name) | line.answered.keys()
+            )
+            for name, line in self._lines.items()
+        )
 
-        Returns the task that looks names up, if there are any.
+    def _recognise(self) -> None:
+        if self._recognise_with is not None:
+            self._recognise_with(self.recognition())
+
+    def start(
+        self, register: Register, recognise_with: Callable[[Recognition], None], tasks: asyncio.TaskGroup
+    ) -> list[asyncio.Task[None]]:
+        """Register all that want it, and keep looking up the hosts that are named.
+
+        `recognise_with` is called whenever a host has become a trunk's, or is none of its any more. Returns the tasks
+        that look names up.
         """
         self._register = register
+        self._recognise_with = recognise_with
         for name, line in self._lines.items():
             if line.settings.register_:
                 register(name, wanted=True)
-        if any(_names(_hosts(line.settings)) for line in self._lines.values()):
-            return tasks.create_task(self._keep_resolving(), name="trunks-resolve")
-        return None
+        return self._names.start(tasks)
 
     def on_event(self, event: RegistrationAnswered | ConnectionLost) -> None:
         """Note it, and register again when that is due: at once, to renew, or to try once more."""
@@ -124,6 +136,7 @@ class Trunks:
             line.registration,
             code=event.code,
             reason=event.reason,
+            unanswerable=event.unanswerable,
             expires_s=event.expires_s,
             retry_after_s=event.retry_after_s,
             patience=line.patience,
@@ -135,11 +148,22 @@ class Trunks:
                 line.end.cancel()
             line.end = loop.call_later(now.expires_s, self._on_end, event.trunk)
             line.since = loop.time()
+            self._note_host(line, event.source_ip, now.expires_s)
         self._enter(event.trunk, now)
         if self._leaving:
             self._settled.set()
             if now.state is State.REGISTERED and self._register is not None:
                 self._register(event.trunk, wanted=False)  # a renewal was under way when we began to leave
+
+    def _note_host(self, line: _Line, ip: str, expires_s: int) -> None:
+        """Who grants a registration sends the calls for it, whatever DNS says of it now."""
+        now = asyncio.get_running_loop().time()
+        before = line.answered.keys()
+        line.answered = {network: until for network, until in line.answered.items() if until > now}
+        if ip:
+            line.answered[ipaddress.ip_network(ip)] = now + expires_s
+        if line.answered.keys() != before:
+            self._recognise()
 
     def _on_end(self, name: str) -> None:
         line = self._lines[name]
@@ -193,26 +217,6 @@ class Trunks:
         except TimeoutError:
             _log.warning("trunk.unregister_unanswered", trunks=sorted(registered))
 
-    def recognise(self, request_uri: str, source_ip: str, to: str = "") -> str | None:
-        """The trunk that a call came over: the one whose Contact it was sent to, else the one it was sent from.
-
-        A registrar that keeps the Request-URI as registered shows the `line` that we put there, which only it and we
-        know; others are known by their address. Of several trunks at one carrier it is the one whose user is called,
-        in the Request-URI or else in the header To; else the first.
-        """
-        match = _LINE.search(request_uri)
-        if match is not None:
-            for name, line in self._lines.items():
-                if line.token == match.group(1):
-                    return name
-        source = ipaddress.ip_address(source_ip)
-        there = {name: line.settings.user for name, line in self._lines.items() if line.has(source)}
-        for called in (user_part(request_uri), user_part(to)):
-            for name, user in there.items():
-                if user == called:
-                    return name
-        return next(iter(there), None)
-
     def settings(self, name: str) -> Trunk:
         """A trunk's settings."""
         return self._lines[name].settings
@@ -229,32 +233,6 @@ class Trunks:
             )
             for name, line in self._lines.items()
         }
-
-    async def _keep_resolving(self) -> None:
-        again = Patience(_RESOLVE_AGAIN_S, _RESOLVE_EVERY_S)
-        missing: set[tuple[str, str]] = set()
-        failures = 0
-        while True:
-            before, missing = missing, await self._resolve_all()
-            for trunk, source in sorted(missing - before):
-                keeps = sorted(map(str, self._lines[trunk].addresses.get(source, ())))
-                _log.warning("trunk.source_unresolved", trunk=trunk, source=source, keeps=keeps)
-            for trunk, source in sorted(before - missing):
-                _log.info("trunk.source_resolved", trunk=trunk, source=source)
-            failures = failures + 1 if missing else 0
-            await asyncio.sleep(again.backoff_s(failures) if missing else _RESOLVE_EVERY_S)
-
-    async def _resolve_all(self) -> set[tuple[str, str]]:
-        """Look up every name; returns those that were not found, each with its trunk."""
-        missing = set()
-        for trunk, line in self._lines.items():
-            for name in _names(_hosts(line.settings)):
-                found = await asyncio.to_thread(_resolve, name)
-                if found:  # a name server that is away for a while must not make strangers of our trunks
-                    line.addresses[name] = found
-                else:
-                    missing.add((trunk, name))
-        return missing
 
 
 def _account(name: str, line: _Line) -> TrunkAccount:
@@ -277,41 +255,34 @@ def _uri(host: HostPort, transport: str) -> str:
     return f"sip:{host};transport={transport}"
 
 
-def _token(name: str, trunk: Trunk) -> str:
-    """A word that a stranger cannot guess and that a restart does not change."""
-    secret = trunk.password.get_secret_value() if trunk.password is not None else ""
-    return hashlib.blake2s(name.encode(), key=hashlib.blake2s(secret.encode()).digest(), digest_size=8).hexdigest()
+def _token(name: str, key: bytes) -> str:
+    """Tells the trunk's own Contact among those at its carrier.
+
+    The same after a restart, or the registrar would ring the last process's Contact as well until its time is over.
+    """
+    return hashlib.blake2s(name.encode(), key=key, digest_size=8).hexdigest()
 
 
-def _hosts(trunk: Trunk) -> tuple[Network | str, ...]:
-    peers = [peer.host for peer in (trunk.registrar, trunk.proxy) if peer is not None]
-    return (*trunk.sources, *peers)
+def _hosts(trunk: Trunk) -> Iterator[Network | Name]:
+    """Whose calls are the trunk's, by address where the settings give one."""
+    for source in trunk.sources:
+        yield _network(source) or Name(source) if isinstance(source, str) else source
+    for peer in (trunk.registrar, trunk.proxy):
+        if peer is not None:
+            yield _network(peer.host) or Name(peer.host, trunk.transport if peer.port is None else None)
 
 
-def _literal(hosts: Iterable[Network | str]) -> Iterable[Network]:
-    for host in hosts:
-        if not isinstance(host, str):
-            yield host
-            continue
-        try:
-            yield ipaddress.ip_network(host)
-        except ValueError:
-            continue
+def _literal(trunk: Trunk) -> Iterator[Network]:
+    return (host for host in _hosts(trunk) if not isinstance(host, Name))
 
 
-def _names(hosts: Iterable[Network | str]) -> tuple[str, ...]:
-    names = []
-    for host in hosts:
-        if isinstance(host, str):
-            try:
-                ipaddress.ip_network(host)
-            except ValueError:
-                names.append(host)
-    return tuple(names)
+def _names(trunk: Trunk) -> frozenset[Name]:
+    return frozenset(host for host in _hosts(trunk) if isinstance(host, Name))
 
 
-def _resolve(name: str) -> frozenset[Network]:
+def _network(host: str) -> Network | None:
+    """The network of one address, None for a name."""
     try:
-        return frozenset(ipaddress.ip_network(info[4][0]) for info in socket.getaddrinfo(name, None))
-    except OSError:
-        return frozenset()
+        return ipaddress.ip_network(host)
+    except ValueError:
+        return None

@@ -43,7 +43,7 @@ class Trunk(Model):
     auth_user: Text | None = None
     """The digest's user name when it is not `user`."""
     realm: Text = "*"
-    """The only realm that gets the password; `*` is any."""
+    """The only realm that gets the password; `*` is what the first registration is made with."""
     password: SecretStr | None = None
     password_file: AnyPath | None = None
     password_env: Text | None = None
@@ -52,7 +52,7 @@ class Trunk(Model):
     expires_s: PositiveSeconds = Field(default=300.0, alias="expires")
     retry: Retry = Retry()
     sources: tuple[Source, ...] = ()
-    """Whose INVITEs belong to this trunk, besides the registrar and the proxy."""
+    """Whose INVITEs belong to this trunk, besides those of the registrar and the proxy."""
     called_number: Literal["auto", "request-uri", "to"] = "auto"
     """Where the dialled number stands; `auto`: in To when the Request-URI only names our own account."""
     trust_identity: bool = True

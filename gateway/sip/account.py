@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import pjsua2 as pj
 
+from gateway.sip.challenge import REGISTER, Challenge, Hosts, Realms, may_answer, unanswerable
 from gateway.sip.events import ConnectionLost, RegistrationAnswered
-from gateway.sip.headers import parse_headers, retry_after_s
+from gateway.sip.headers import host_of, parse_headers, retry_after_s
 from media import _engine
 
 if TYPE_CHECKING:
     from gateway.sip.endpoint import SipEndpoint
+
+
+_MAX_ANSWERS = 2
+"""To a registrar that says of the first that its nonce was too old. With a third it gets the patience of a refusal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +45,28 @@ class TrunkAccount:
     realm: str
     expires_s: int
     line: str
-    """Marks the trunk's Contact: an INVITE whose Request-URI carries it came to this registration."""
+    """Marks the trunk's Contact: of the calls from its hosts, those whose Request-URI carries it came to it."""
+
+
+class Recogniser(Hosts, Protocol):
+    """Tells the trunks' calls from strangers'. Asked on the SIP thread, for the account of every INVITE."""
+
+    def trunk_of(self, source_ip: str, request_uri: str, to: str) -> str | None:
+        """The trunk that an INVITE came over, None when it came over none."""
 
 
 class Account(pj.Account):  # type: ignore[misc]  # pjsua2 has no type stubs
     """An address of ours that calls come to."""
 
-    def __init__(self, endpoint: SipEndpoint, trunk: str | None) -> None:
+    def __init__(self, endpoint: SipEndpoint, trunk: TrunkAccount | None) -> None:
         super().__init__()
         self._endpoint = endpoint
-        self._trunk = trunk
+        self.trunk = trunk.name if trunk is not None else None
+        """Whose it is; None is the account for strangers."""
+        self._has_password = trunk is not None and trunk.password is not None
+        self._realms = Realms(trunk.realm, trunk.registrar_uri is not None) if trunk is not None else None
+        self._answered: list[str] = []
+        """Realms that were answered for the REGISTER under way, each as often as it was."""
         self._connection: int | None = None
         """The transport that the registration holds on, by its address."""
 
@@ -63,25 +80,45 @@ class Account(pj.Account):  # type: ignore[misc]  # pjsua2 has no type stubs
     def onRegState(self, prm: pj.OnRegStateParam) -> None:
         """PJSIP: a REGISTER was answered, or its transaction has failed."""
         try:
-            if self._trunk is not None:
-                answer = _answer(self._trunk, prm)
+            if self.trunk is not None and self._realms is not None:
+                answer = self._registration_answered(self.trunk, self._realms, prm)
                 self._connection = _engine.transport_of(int(prm.rdata.pjRxData)) if answer.expires_s > 0 else None
                 self._endpoint.tell(answer)
         except Exception as error:  # noqa: BLE001 - as above
             self._endpoint.report("onRegState", error)
 
+    def may_answer(self, challenge: Challenge, hosts: Hosts) -> bool:
+        """Whether PJSIP may answer a challenge with this account's password."""
+        if self.trunk is None or self._realms is None or not may_answer(challenge, self._realms, self.trunk, hosts):
+            return False
+        if challenge.method == REGISTER:
+            if self._answered.count(challenge.realm) >= _MAX_ANSWERS:
+                return False
+            self._answered.append(challenge.realm)
+        return True
+
+    def _registration_answered(self, trunk: str, realms: Realms, prm: pj.OnRegStateParam) -> RegistrationAnswered:
+        headers = parse_headers(prm.rdata.wholeMsg)
+        success = prm.code // 100 == 2
+        expires_s = prm.expiration if success and 0 < prm.expiration < 0xFFFFFFFF else 0
+        if expires_s > 0:
+            self._realms = realms.registered_with(frozenset(self._answered))
+        self._answered.clear()
+        return RegistrationAnswered(
+            trunk,
+            prm.code,
+            prm.reason,
+            expires_s,
+            retry_after_s=retry_after_s(headers),
+            source_ip=host_of(prm.rdata.srcAddress),
+            unanswerable=unanswerable(headers, realms, has_password=self._has_password),
+        )
+
     def on_disconnected(self, connection: int) -> None:
         """A TCP connection is gone, by the address of its transport: tell it if the registration held on it."""
-        if self._trunk is not None and connection == self._connection:
+        if self.trunk is not None and connection == self._connection:
             self._connection = None
-            self._endpoint.tell(ConnectionLost(self._trunk))
-
-
-def _answer(trunk: str, prm: pj.OnRegStateParam) -> RegistrationAnswered:
-    headers = parse_headers(prm.rdata.wholeMsg)
-    success = prm.code // 100 == 2
-    expires_s = prm.expiration if success and 0 < prm.expiration < 0xFFFFFFFF else 0
-    return RegistrationAnswered(trunk, prm.code, prm.reason, expires_s, retry_after_s(headers))
+            self._endpoint.tell(ConnectionLost(self.trunk))
 
 
 def local_config(address: str, rtp: Rtp) -> pj.AccountConfig:

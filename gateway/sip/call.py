@@ -200,20 +200,12 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
         return Side.CALLER if code in _BY_THE_CALLER else Side.NETWORK
 
 
-def incoming(ref: CallRef, leg: EngineLeg, rx: pj.SipRxData) -> Incoming:
+def incoming(ref: CallRef, leg: EngineLeg, rx: pj.SipRxData, trunk: str | None) -> Incoming:
     """The event for an INVITE as it was received."""
     headers = parse_headers(rx.wholeMsg)
-    return Incoming(
-        ref,
-        leg,
-        Invite(
-            _sip_call_id(headers),
-            request_uri(rx.wholeMsg),
-            rx.srcAddress,
-            headers,
-            has_description(rx.wholeMsg, headers),
-        ),
-    )
+    described = has_description(rx.wholeMsg, headers)
+    invite = Invite(_sip_call_id(headers), request_uri(rx.wholeMsg), rx.srcAddress, headers, described)
+    return Incoming(ref, leg, invite, trunk)
 
 
 def refused(prm: pj.OnRejectedIncomingCallParam) -> Refused:

@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING
 import pjsua2 as pj
 import structlog
 
-from gateway.sip.account import Account, Rtp, local_config, trunk_config
+from gateway.sip.account import Account, Recogniser, Rtp, TrunkAccount, local_config, trunk_config
 from gateway.sip.call import SipCall, incoming, refused
+from gateway.sip.challenge import Challenge
 from gateway.sip.config import pjsip_config
 from gateway.sip.errors import SipStartError
 from gateway.sip.events import RegistrationAnswered, TurnedAway
+from gateway.sip.headers import host_of, parse_headers, request_uri
 from gateway.sip.pjlog import PjLog
 from media import _engine
 
@@ -59,6 +61,10 @@ class _Endpoint(pj.Endpoint):  # type: ignore[misc]  # pjsua2 has no type stubs
         except Exception as error:  # noqa: BLE001 - the edge of the SIP thread: C++ would end the process
             self._owner.report("onTransportState", error)
 
+    def onSelectAccount(self, prm: pj.OnSelectAccountParam) -> None:
+        """PJSIP: an INVITE has come. Its own choice goes by what the caller wrote into Request-URI and To."""
+        prm.accountIndex = self._owner.select_account(prm.rdata)
+
     def onRejectedIncomingCall(self, prm: pj.OnRejectedIncomingCallParam) -> None:
         """PJSIP: it has refused a call itself; nobody else heard of it."""
         try:
@@ -73,11 +79,13 @@ class SipEndpoint:
     def __init__(
         self,
         config: EndpointConfig,
+        recogniser: Recogniser,
         make_plane: Callable[[], MediaPlane],
         on_event: Callable[[SipEvent], None],
     ) -> None:
         """`make_plane` is called on the SIP thread once pjlib runs; `on_event` on the asyncio thread."""
         self._config = config
+        self._recogniser = recogniser
         self._make_plane = make_plane
         self._on_event = on_event
         self._loop = asyncio.get_running_loop()
@@ -140,6 +148,10 @@ class SipEndpoint:
         self._thread.join()
         self._pjlog.stop()
 
+    def recognise_with(self, recogniser: Recogniser) -> None:
+        """Whose the next calls are. It is asked on the SIP thread: it must not change any more."""
+        self._recogniser = recogniser
+
     def respond(self, ref: CallRef, code: int) -> None:
         """Send 180, 183 or 200."""
         self._on_call(ref, lambda call: call.respond(code))
@@ -193,12 +205,29 @@ class SipEndpoint:
         self._buried.append(call)
         _engine.close_door(len(self._calls) >= self._config.calls)
 
+    def select_account(self, rx: pj.SipRxData) -> int:
+        """PJSUA's id of the account that a new INVITE belongs to: what a stranger is shown must not be a trunk's."""
+        account = self._accounts[None]
+        try:
+            headers = parse_headers(rx.wholeMsg)
+            to = (headers.get("to") or headers.get("t") or ("",))[0]
+            trunk = self._recogniser.trunk_of(host_of(rx.srcAddress), request_uri(rx.wholeMsg), to)
+            account = self._accounts.get(trunk, account)
+        except Exception as error:  # noqa: BLE001 - the edge of the SIP thread: C++ would end the process
+            self.report("onSelectAccount", error)
+        return int(account.getId())
+
+    def _may_answer(self, account: int, challenge: Challenge) -> bool:
+        return any(
+            own.may_answer(challenge, self._recogniser) for own in self._accounts.values() if own.getId() == account
+        )
+
     def on_incoming(self, account: Account, prm: pj.OnIncomingCallParam) -> None:
         """A new INVITE: an object for the call, a leg for its media, an event for the gateway."""
         ref = next(self._refs)
         leg: EngineLeg = self.plane.open()
         try:
-            event = incoming(ref, leg, prm.rdata)
+            event = incoming(ref, leg, prm.rdata, account.trunk)
             call = SipCall(self, account, prm.callId, event)
         except Exception:
             leg.close()  # pjsua2 answers 500 to what has no object
@@ -261,6 +290,7 @@ class SipEndpoint:
         _engine.capture_pjlog()  # libInit has put its own writer in place
         _engine.refuse_other_requests()
         _engine.install_door(config.retry_after_s)
+        _engine.judge_challenges(lambda account, *facts: self._may_answer(account, Challenge(*facts)))
         self._check_capacity()
         self._check_rtp_address()
         self._wakeup = _engine.Wakeup()
@@ -338,12 +368,12 @@ class SipEndpoint:
         host = f"[{first.address}]" if ":" in first.address else first.address
         self._add_account(None, local_config(f"{host}:{first.port}", rtp), default=True)
         for trunk in config.trunks:
-            self._add_account(trunk.name, trunk_config(trunk, rtp))
+            self._add_account(trunk, trunk_config(trunk, rtp))
 
-    def _add_account(self, trunk: str | None, config: pj.AccountConfig, *, default: bool = False) -> None:
+    def _add_account(self, trunk: TrunkAccount | None, config: pj.AccountConfig, *, default: bool = False) -> None:
         account = Account(self, trunk)
         account.create(config, default)
-        self._accounts[trunk] = account
+        self._accounts[account.trunk] = account
 
     def _set_registration(self, trunk: str, *, wanted: bool) -> None:
         try:

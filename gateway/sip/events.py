@@ -38,6 +38,8 @@ class Incoming:
     leg: EngineLeg
     """The call's media, from the first `MediaStarted` on. The receiver closes it after `Disconnected`."""
     invite: Invite
+    trunk: str | None = None
+    """The trunk that it came over, None when it came over none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,10 @@ class RegistrationAnswered:
     expires_s: int
     """What the registrar granted; 0 when it did not register us."""
     retry_after_s: int | None = field(default=None)
+    source_ip: str = ""
+    """Who answered; empty when nobody did."""
+    unanswerable: str = ""
+    """Why a challenge for the password was not answered, and what to do; empty when it was, or there was none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,11 @@ def body(message: str) -> str:
     return "".join(_BODY.split(message, maxsplit=1)[1:])
 
 
+def host_of(address: str) -> str:
+    """The IP address of "192.0.2.1:5060" or "[2001:db8::1]:5060"."""
+    return address.rpartition(":")[0].strip("[]")
+
+
 def retry_after_s(headers: Mapping[str, tuple[str, ...]]) -> int | None:
     """Seconds of a Retry-After header (RFC 3261 section 20.33), or None."""
     for value in headers.get("retry-after", ()):

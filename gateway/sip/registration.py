@@ -82,11 +82,13 @@ def answered(  # noqa: PLR0913 - the facts of one answer
     expires_s: int,
     retry_after_s: int | None,
     patience: Patience,
+    unanswerable: str = "",
     wanted: bool = True,
 ) -> Registration:
     """The registration after an answer to REGISTER, or after none came (408) or none could be sent (503).
 
     A success that grants no time is one only when the registration was to be taken back, and not `wanted`.
+    `unanswerable` says why a challenge got no answer, in place of the commonest cause of a refusal.
     """
     granted = code // 100 == 2
     if granted and expires_s <= 0 and not wanted:
@@ -96,7 +98,7 @@ def answered(  # noqa: PLR0913 - the facts of one answer
         renew_in_s = expires_s - min(_RENEW_BEFORE_S, expires_s / 2)
         return Registration(State.REGISTERED, expires_s=expires_s, losses=losses, next_in_s=renew_in_s)
     failures = before.failures + 1
-    mend = _NOTHING_GRANTED if granted else _MENDS.get(code, "the registrar refused")
+    mend = _NOTHING_GRANTED if granted else unanswerable or _MENDS.get(code, "the registrar refused")
     if retry_after_s is not None and retry_after_s > _MAX_RETRY_AFTER_S:
         mend += f"; it asked for {retry_after_s} s of patience and gets an hour"
     return Registration(

@@ -1,4 +1,5 @@
 // media._engine: the engine for Python. media/_engine.pyi states what each function promises.
+#include "challenges.hpp"
 #include "door.hpp"
 #include "engine.hpp"
 #include "other_requests.hpp"
@@ -65,6 +66,25 @@ nb::object attach(Engine& engine, const std::shared_ptr<Slot>& slot, std::uintpt
     if (type == nullptr) throw std::runtime_error("pjsua2 must be imported before a stream is attached");
     engine.attach(slot, reinterpret_cast<pjmedia_stream*>(stream));
     return nb::steal(SWIG_NewPointerObj(make_tap_port(kBridgeRate_hz), type, 0));
+}
+
+// Bytes of the wire, as pjsua2 makes them text.
+nb::object text(const std::string& bytes) {
+    return nb::steal(PyUnicode_DecodeUTF8(bytes.data(), static_cast<Py_ssize_t>(bytes.size()), "surrogateescape"));
+}
+
+void ask_judge(nb::callable may_answer) {
+    judge_challenges([may_answer = std::move(may_answer)](const Challenge& one) {
+        nb::gil_scoped_acquire held;
+        try {
+            return nb::cast<bool>(may_answer(one.account, text(one.method), text(one.realm), text(one.source),
+                                             text(one.sent_to), one.answered, one.stale));
+        } catch (nb::python_error& error) {
+            error.discard_as_unraisable("judge_challenges");
+        } catch (const nb::cast_error&) {
+        }
+        return false;
+    });
 }
 
 void bind_values(nb::module_& m) {
@@ -179,6 +199,7 @@ NB_MODULE(_engine, m) {
             told.append(nb::make_tuple(nb::bytes(one.sip_call_id.data(), one.sip_call_id.size()), one.source));
         return nb::make_tuple(count, told);
     });
+    m.def("judge_challenges", &ask_judge, "may_answer"_a);
     m.def("capture_pjlog", &capture_pjlog);
     m.def("pjlog_fileno", &pjlog_fd);
     m.def("take_pjlog", [] {

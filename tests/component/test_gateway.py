@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import pytest
 import structlog
@@ -28,13 +28,18 @@ if TYPE_CHECKING:
 class FakeEndpoint(DeafSip):
     """Starts at once, and can tell of anything."""
 
-    def __init__(self, _config: object, _make_plane: object, on_event: Callable[[SipEvent], None]) -> None:
+    def __init__(
+        self, _config: object, _recogniser: object, _make_plane: object, on_event: Callable[[SipEvent], None]
+    ) -> None:
         super().__init__()
         self.tell = on_event
         self.plane = SimpleNamespace(start=lambda: None, stop=lambda: None)
 
     def register(self, trunk: str, *, wanted: bool) -> None:
         """There is no trunk."""
+
+    def recognise_with(self, recogniser: object) -> None:
+        """Nobody comes over one."""
 
     async def start(self) -> None:
         """Nothing to bind."""
@@ -46,7 +51,7 @@ class FakeEndpoint(DeafSip):
 class Unreadable(dict[str, tuple[str, ...]]):
     """Headers that nobody foresaw."""
 
-    def get(self, key: str, default: object = None) -> tuple[str, ...]:
+    def items(self) -> NoReturn:
         raise RuntimeError("nobody foresaw this")
 
 

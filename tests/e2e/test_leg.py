@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 import numpy as np
 import pytest
 
+from gateway.calls.recognition import Recognition
 from gateway.sip.config import EndpointConfig, Transport
 from gateway.sip.endpoint import SipEndpoint
 from gateway.sip.events import Confirmed, Incoming, SipEvent
@@ -28,7 +29,7 @@ class Answering:
 
     def __init__(self) -> None:
         self.port = free_port(LOOPBACK)
-        self.sip = SipEndpoint(_config(self.port), _plane, self._on_event)
+        self.sip = SipEndpoint(_config(self.port), Recognition(()), _plane, self._on_event)
         self._legs: dict[int, EngineLeg] = {}
         self.confirmed: asyncio.Queue[EngineLeg] = asyncio.Queue()
 

@@ -45,6 +45,8 @@ class Manner:
     sdp: str | None = None
     """The whole body of the INVITE, instead of the offer made from the above; in it, `$ADDRESS` and `$PORT` stand for
     where the caller hears."""
+    challenge: str | None = None
+    """Answer 407 to what comes in the call without an answer to this Proxy-Authenticate."""
     late_offer: bool = False
     """The INVITE has no offer: the answer to the offer in the 200 comes with the ACK (RFC 3261 section 13.2.1)."""
     answer_late: bool = True
@@ -288,14 +290,21 @@ class Call:
     def _on_request(self, request: SipMessage) -> None:
         if request.method == "ACK":
             return
+        copied = [("Via", via) for via in request.headers("Via")]
+        copied += [(name, request.header(name) or "") for name in ("From", "To", "Call-ID", "CSeq")]
+        if self.manner.challenge is not None and request.header("Proxy-Authorization") is None:
+            copied.append(("Proxy-Authenticate", self.manner.challenge))
+            self._put(compose("SIP/2.0 407 Proxy Authentication Required", copied, "", time.monotonic()))
+            if request.method == "BYE":
+                self.ended_by = self.ended_by or "them"
+                self.stream.halt()
+            return
         if request.method == "BYE":
             if self.manner.crossing_bye and self.ended_by is None:
                 self._put(self._request("BYE", {}, ""))
             self.ended_by = self.ended_by or "them"
             self.stream.halt()
-        headers = [("Via", via) for via in request.headers("Via")]
-        headers += [(name, request.header(name) or "") for name in ("From", "To", "Call-ID", "CSeq")]
-        body = ""
+        headers, body = copied, ""
         if request.method in {"INVITE", "UPDATE"}:
             headers.append(("Contact", f"<{self._own_uri}>"))
             self._learn_media(request)

@@ -39,7 +39,8 @@ class Caller:
         self._socket.bind((host, port or free_port(host)))
         self._socket.settimeout(POLL_S)
         self._calls: dict[str, Call] = {}
-        self._others: list[SipMessage] = []
+        self.others: list[SipMessage] = []
+        """What came and was of no call."""
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._receive, name="sip receive", daemon=True)
         self._thread.start()
@@ -50,9 +51,9 @@ class Caller:
         host, port = self._socket.getsockname()
         return host, port
 
-    def dial(self, number: str, manner: Manner | None = None) -> Call:
-        """Call `sip:number@gateway`; returns as soon as the INVITE has left."""
-        call = Call(self._transmit, self._uri(number), self.address, manner or Manner())
+    def dial(self, number: str, manner: Manner | None = None, uri: str | None = None) -> Call:
+        """Call `sip:number@gateway`, or any `uri` there; returns as soon as the INVITE has left."""
+        call = Call(self._transmit, uri or self._uri(number), self.address, manner or Manner())
         self._calls[call.call_id] = call
         call.invite()
         return call
@@ -75,11 +76,19 @@ class Caller:
         ]
         self._transmit(compose(f"{method} {self._uri(number)} SIP/2.0", lines, "", time.monotonic()))
         found = wait_until(
-            lambda: [message for message in self._others if message.header("Call-ID") == call_id],
+            lambda: [message for message in self.others if message.header("Call-ID") == call_id],
             f"an answer to {method}",
             deadline_s,
         )
         return found[0]
+
+    def wait_other(self, method: str, deadline_s: float = 10.0) -> SipMessage:
+        """The first request with this method that is of no call."""
+        return wait_until(
+            lambda: [message for message in self.others if message.start_line.startswith(f"{method} ")],
+            f"{method} of no call",
+            deadline_s,
+        )[0]
 
     def send_raw(self, datagram: bytes) -> None:
         """Send any bytes from the SIP port."""
@@ -113,7 +122,7 @@ class Caller:
             message = SipMessage.from_wire(data, time.monotonic())
             call = self._calls.get(message.header("Call-ID") or "")
             if call is None:
-                self._others.append(message)
+                self.others.append(message)
             else:
                 call.on_message(message)
 

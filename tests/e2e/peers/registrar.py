@@ -1,4 +1,4 @@
-"""A registrar without a password that does what no proper one does: falls silent, and closes connections."""
+"""A registrar that does what no proper one does: falls silent, closes connections, challenges as it likes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from .process import LOOPBACK
 from .sip_message import SipMessage, compose
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
 POLL_S = 0.1
@@ -19,15 +20,35 @@ POLL_S = 0.1
 class Registrar:
     """One loopback port, over UDP or TCP. `with Registrar("tcp", expires_s=300) as registrar:` listens."""
 
-    def __init__(self, transport: str, expires_s: int, *, close_after_s: float | None = None) -> None:
-        """`close_after_s`: how long a TCP connection stays open after the first answer; None is as long as it likes."""
+    def __init__(
+        self,
+        transport: str,
+        expires_s: int,
+        *,
+        close_after_s: float | None = None,
+        host: str = LOOPBACK,
+        answers_from: str | None = None,
+        challenge: Callable[[SipMessage], Sequence[tuple[str, str]]] | None = None,
+    ) -> None:
+        """`close_after_s`: how long a TCP connection stays open after the first answer; None is as long as it likes.
+
+        `answers_from`: another address of the registrar's, from which it answers over UDP. `challenge`: the headers
+        with which a REGISTER is answered 401; none where it is to be accepted.
+        """
+        self.requests: list[SipMessage] = []
+        """Every REGISTER that came, those sent again too."""
         self.asked: list[float] = []
         """When each REGISTER came, CLOCK_MONOTONIC; over UDP without those sent again."""
         self.silent = False
         self._expires_s = expires_s
         self._close_after_s = close_after_s
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM if transport == "tcp" else socket.SOCK_DGRAM)
-        self._socket.bind((LOOPBACK, 0))
+        self._challenge = challenge
+        self._answering = self._socket
+        if answers_from is not None:
+            self._answering = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self._answering.bind((answers_from, 0))
+        self._socket.bind((host, 0))
         self._socket.settimeout(POLL_S)
         self._call_sequences: set[str] = set()
         self._stopped = threading.Event()
@@ -47,7 +68,7 @@ class Registrar:
                 continue
             answer = self._answer(data)
             if answer is not None:
-                self._socket.sendto(answer, source)
+                self._answering.sendto(answer, source)
 
     def _accept(self) -> None:
         self._socket.listen()
@@ -83,13 +104,18 @@ class Registrar:
         if sequence not in self._call_sequences:
             self._call_sequences.add(sequence)
             self.asked.append(request.time_s)
+        self.requests.append(request)
         if self.silent:
             return None
         copied = [("Via", via) for via in request.headers("Via")]
         copied += [(name, request.header(name) or "") for name in ("From", "Call-ID", "CSeq")]
         expires_s = min(int(request.header("Expires") or 0), self._expires_s)
         granted = [("Contact", f"{request.header('Contact')};expires={expires_s}")] if expires_s else []
-        headers = [*copied, ("To", f"{request.header('To')};tag=registrar"), *granted]
+        to = ("To", f"{request.header('To')};tag=registrar")
+        challenges = self._challenge(request) if self._challenge is not None else ()
+        if challenges:
+            return compose("SIP/2.0 401 Unauthorized", [*copied, to, *challenges], "", time.monotonic()).wire()
+        headers = [*copied, to, *granted]
         return compose("SIP/2.0 200 OK", headers, "", time.monotonic()).wire()
 
     def __enter__(self) -> Self:
@@ -101,4 +127,5 @@ class Registrar:
     ) -> None:
         self._stopped.set()
         self._thread.join()
+        self._answering.close()
         self._socket.close()

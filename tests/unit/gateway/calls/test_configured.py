@@ -8,6 +8,7 @@ import pytest
 
 from gateway.calls import configured
 from gateway.calls.configured import endpoint_config
+from gateway.calls.resolving import SystemResolver
 from gateway.calls.trunks import Trunks
 from gateway.settings import Settings
 from tests.virtual_time import virtual
@@ -34,7 +35,8 @@ def config(registrar: str, **trunk: str) -> EndpointConfig:
     @virtual
     async def main() -> None:
         settings = Settings.model_validate({"trunks": {"a": {"registrar": registrar, "user": "u", **trunk}}})
-        found.append(endpoint_config(settings, Trunks(settings.trunks).accounts(), "Offhook"))
+        accounts = Trunks(settings.trunks, bytes(32), SystemResolver()).accounts()
+        found.append(endpoint_config(settings, accounts, "Offhook"))
 
     main()
     return found[0]

@@ -1,10 +1,9 @@
 import asyncio
+import ipaddress
 from collections.abc import Awaitable, Callable
-from itertools import pairwise
 
-import pytest
-from structlog.testing import capture_logs
-
+from gateway.calls.recognition import Recognition
+from gateway.calls.resolving import Found, Name, NameLookupError
 from gateway.calls.trunks import Trunks
 from gateway.settings import Settings
 from gateway.sip.events import ConnectionLost, RegistrationAnswered
@@ -30,18 +29,35 @@ class Registrar:
     def __init__(self) -> None:
         self.asked: list[tuple[str, bool]] = []
         self.changed = asyncio.Event()
+        self.recognition = Recognition(())
+
+    def recognise_with(self, recognition: Recognition) -> None:
+        self.recognition = recognition
 
     def __call__(self, trunk: str, *, wanted: bool) -> None:
         self.asked.append((trunk, wanted))
         self.changed.set()
 
 
+TRUNKS = Settings.model_validate(SETTINGS).trunks
+KEY = b"x" * 32
+
+
+async def nowhere(name: Name) -> Found:
+    raise NameLookupError(f"{name.host} is not to be looked up")
+
+
+def heard_from(registrar: Registrar, source: str) -> str | None:
+    return registrar.recognition.trunk_of(source, "sip:600@192.0.2.1", "")
+
+
 def run(scenario: Callable[[Trunks, Registrar], Awaitable[None]]) -> None:
     @virtual
     async def main() -> None:
-        trunks, registrar = Trunks(Settings.model_validate(SETTINGS).trunks), Registrar()
+        trunks, registrar = Trunks(TRUNKS, KEY, nowhere), Registrar()
+        registrar.recognise_with(trunks.recognition())
         async with asyncio.TaskGroup() as tasks:
-            assert trunks.start(registrar, tasks) is None  # no names to look up
+            assert trunks.start(registrar, registrar.recognise_with, tasks) == []  # no names to look up
             await scenario(trunks, registrar)
 
     main()
@@ -123,122 +139,66 @@ def test_leaving_while_a_renewal_is_under_way_takes_that_back_too() -> None:
     run(scenario)
 
 
-def test_a_call_is_known_by_the_line_it_was_sent_to() -> None:
-    async def scenario(trunks: Trunks, _registrar: Registrar) -> None:
-        carrier, peer = trunks.accounts()
-        assert carrier.line != peer.line
-        uri = f"sip:alice@192.0.2.1:5060;line={carrier.line};ob"
-        assert trunks.recognise(uri, "203.0.113.1") == "carrier"
-        assert trunks.recognise("sip:alice@192.0.2.1;line=0123456789abcdef", "203.0.113.1") is None
+def test_the_line_is_the_installations_own_and_outlives_the_process() -> None:
+    def lines(key: bytes) -> list[str]:
+        return [account.line for account in Trunks(TRUNKS, key, nowhere).accounts()]
 
-    run(scenario)
-
-
-@pytest.mark.parametrize(
-    ("source", "trunk"),
-    [("198.51.100.77", "peer"), ("2001:db8::1", "peer"), ("192.0.2.10", "carrier"), ("192.0.2.11", None)],
-)
-def test_a_call_is_known_by_where_it_came_from(source: str, trunk: str | None) -> None:
-    async def scenario(trunks: Trunks, _registrar: Registrar) -> None:
-        assert trunks.recognise("sip:600@192.0.2.1", source) == trunk
-
-    run(scenario)
-
-
-@pytest.mark.parametrize(
-    ("request_uri", "to", "trunk"),
-    [
-        ("sip:bob@192.0.2.1", "<sip:alice@192.0.2.1>", "second"),
-        ("sip:+15550100@192.0.2.1", "<sip:bob@192.0.2.1>", "second"),
-        ("sip:alice@192.0.2.1", "<sip:+15550100@192.0.2.1>", "first"),
-        ("sip:+15550100@192.0.2.1", "<sip:+15550100@192.0.2.1>", "first"),
-        ("sip:192.0.2.1", "", "first"),
-    ],
-)
-def test_of_two_trunks_at_one_carrier_it_is_the_one_whose_user_is_called(request_uri: str, to: str, trunk: str) -> None:
     @virtual
     async def main() -> None:
-        both = {
-            "first": {"registrar": "192.0.2.10", "user": "alice"},
-            "second": {"registrar": "192.0.2.10", "user": "bob"},
-        }
-        trunks = Trunks(Settings.model_validate({"trunks": both}).trunks)
-        assert trunks.recognise(request_uri, "192.0.2.10", to) == trunk
+        assert len({*lines(KEY), *lines(bytes(32))}) == 4
+        assert lines(KEY) == lines(KEY)
 
     main()
 
 
-def test_a_name_that_does_not_resolve_keeps_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = {"a.example": "192.0.2.1", "b.example": "192.0.2.2"}
+def test_who_grants_a_registration_is_the_trunks_while_it_lasts() -> None:
+    async def scenario(trunks: Trunks, registrar: Registrar) -> None:
+        assert heard_from(registrar, "203.0.113.5") is None
+        trunks.on_event(RegistrationAnswered("carrier", 401, "Unauthorized", 0, source_ip="203.0.113.5"))
+        assert heard_from(registrar, "203.0.113.5") is None
+        trunks.on_event(RegistrationAnswered("carrier", 200, "OK", 300, source_ip="203.0.113.5"))
+        assert heard_from(registrar, "203.0.113.5") == "carrier"
+        await asyncio.sleep(240)
+        trunks.on_event(RegistrationAnswered("carrier", 200, "OK", 300, source_ip="203.0.113.6"))
+        assert {heard_from(registrar, f"203.0.113.{last}") for last in (5, 6)} == {"carrier"}
+        await asyncio.sleep(240)
+        trunks.on_event(RegistrationAnswered("carrier", 200, "OK", 300, source_ip="203.0.113.6"))
+        assert [heard_from(registrar, f"203.0.113.{last}") for last in (5, 6)] == [None, "carrier"]
+        assert heard_from(registrar, "192.0.2.10") == "carrier", "as its settings say"
 
-    def look_up(name: str, _port: None) -> list[tuple[int, int, int, str, tuple[str, int]]]:
-        if name not in known:
-            raise OSError("no such name")
-        return [(2, 1, 0, "", (known[name], 0))]
+    run(scenario)
 
-    monkeypatch.setattr("gateway.calls.trunks.socket.getaddrinfo", look_up)
+
+def test_the_names_of_hosts_are_the_trunks() -> None:
+    asked: list[Name] = []
+
+    async def resolve(name: Name) -> Found:
+        asked.append(name)
+        return Found(frozenset({ipaddress.ip_network(f"203.0.113.{len(asked)}")}), 3600)
+
+    named = {
+        "a": {"registrar": "sip.example", "user": "u", "transport": "tcp", "proxy": "sbc.example:5070"},
+        "b": {"register": False, "sources": ["peer.example", "198.51.100.1"]},
+    }
 
     @virtual
     async def main() -> None:
-        peer = {"peer": {"register": False, "sources": ["a.example", "b.example"]}}
-        trunks = Trunks(Settings.model_validate({"trunks": peer}).trunks)
+        trunks, registrar = Trunks(Settings.model_validate({"trunks": named}).trunks, KEY, resolve), Registrar()
         async with asyncio.TaskGroup() as tasks:
-            resolving = trunks.start(Registrar(), tasks)
-            assert resolving is not None
+            looking_up = trunks.start(registrar, registrar.recognise_with, tasks)
             await asyncio.sleep(1)
-            known["b.example"] = "192.0.2.3"
-            del known["a.example"]
-            await asyncio.sleep(301)
-            found = [trunks.recognise("sip:x@y", f"192.0.2.{last}") for last in (1, 2, 3)]
-            assert found == ["peer", None, "peer"]
-            resolving.cancel()
+            assert set(asked) == {Name("sip.example", "tcp"), Name("sbc.example"), Name("peer.example")}
+            found = {name: heard_from(registrar, f"203.0.113.{1 + asked.index(name)}") for name in asked}
+            assert {name.host: trunk for name, trunk in found.items()} == {
+                "sip.example": "a",
+                "sbc.example": "a",
+                "peer.example": "b",
+            }
+            assert heard_from(registrar, "198.51.100.1") == "b"
+            for task in looking_up:
+                task.cancel()
 
     main()
-
-
-def test_a_name_that_was_not_found_is_looked_up_again_soon_and_told_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    known: dict[str, str] = {}
-    looked_up: list[float] = []
-
-    def look_up(name: str, _port: None) -> list[tuple[int, int, int, str, tuple[str, int]]]:
-        looked_up.append(loop.time())
-        if name not in known:
-            raise OSError("no such name")
-        return [(2, 1, 0, "", (known[name], 0))]
-
-    monkeypatch.setattr("gateway.calls.trunks.socket.getaddrinfo", look_up)
-    loop: asyncio.AbstractEventLoop
-
-    @virtual
-    async def main() -> None:
-        nonlocal loop
-        loop = asyncio.get_running_loop()
-        peer = {"peer": {"register": False, "sources": ["a.example"]}}
-        trunks = Trunks(Settings.model_validate({"trunks": peer}).trunks)
-        async with asyncio.TaskGroup() as tasks:
-            resolving = trunks.start(Registrar(), tasks)
-            assert resolving is not None
-            await asyncio.sleep(20)
-            assert looked_up == pytest.approx([0, 2, 6, 14], abs=0.5)
-            known["a.example"] = "192.0.2.1"
-            await asyncio.sleep(20)
-            assert trunks.recognise("sip:x@y", "192.0.2.1") == "peer"
-            await asyncio.sleep(300)
-            assert looked_up[4:] == pytest.approx([30, 330], abs=0.5)
-            del known["a.example"]
-            await asyncio.sleep(3000)
-            assert trunks.recognise("sip:x@y", "192.0.2.1") == "peer"
-            assert max(later - before for before, later in pairwise(looked_up)) < 301
-            resolving.cancel()
-
-    with capture_logs() as logs:
-        main()
-    told = [(line["log_level"], line["event"], line.get("keeps")) for line in logs]
-    assert told == [
-        ("warning", "trunk.source_unresolved", []),
-        ("info", "trunk.source_resolved", None),
-        ("warning", "trunk.source_unresolved", ["192.0.2.1/32"]),
-    ]
 
 
 def test_leaving_takes_back_what_was_registered() -> None:

@@ -1,0 +1,81 @@
+"""Which calls are a trunk's own: a pure core, asked on the SIP thread and replaced whole by asyncio."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from gateway.dialplan import user_part
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_LINE = re.compile(r";line=([0-9a-f]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of one trunk."""
+
+    name: str
+    user: str | None
+    line: str
+    """What its Contact carries."""
+    addresses: frozenset[Address]
+    networks: tuple[Network, ...] = ()
+
+    def has(self, address: Address) -> bool:
+        """Whether the address is the trunk's."""
+        return address in self.addresses or any(address in network for network in self.networks)
+
+
+class Recognition:
+    """All trunks by their hosts, at one moment. Immutable."""
+
+    def __init__(self, trunks: Iterable[Known]) -> None:
+        self._trunks = tuple(trunks)
+        self._by_name = {trunk.name: trunk for trunk in self._trunks}
+
+    def trunk_of(self, source_ip: str, request_uri: str, to: str) -> str | None:
+        """The trunk that an INVITE came over: one of those whose hosts it came from, or none.
+
+        All else in it is the caller's to write. Of several trunks at one carrier it is the one whose Contact it was
+        sent to, which `line` tells where the registrar keeps the Request-URI as registered; else the one whose user is
+        called, in the Request-URI or in the header To; else the first.
+        """
+        address = _address(source_ip)
+        there = [trunk for trunk in self._trunks if address is not None and trunk.has(address)]
+        if len(there) > 1:
+            line = _LINE.search(request_uri)
+            for trunk in there:
+                if line is not None and trunk.line == line[1]:
+                    return trunk.name
+            for called in (user_part(request_uri), user_part(to)):
+                for trunk in there:
+                    if trunk.user == called:
+                        return trunk.name
+        return there[0].name if there else None
+
+    def is_host(self, trunk: str, ip: str) -> bool:
+        """Whether this address is one of the trunk's hosts."""
+        address, known = _address(ip), self._by_name.get(trunk)
+        return address is not None and known is not None and known.has(address)
+
+
+def known(name: str, user: str | None, line: str, hosts: Iterable[Network]) -> Known:
+    """A trunk whose hosts are these networks, of which most are single addresses."""
+    networks = tuple(hosts)
+    single = frozenset(network.network_address for network in networks if network.num_addresses == 1)
+    return Known(name, user, line, single, tuple(network for network in networks if network.num_addresses > 1))
+
+
+def _address(ip: str) -> Address | None:
+    try:
+        return ipaddress.ip_address(ip)
+    except ValueError:
+        return None
