@@ -24,7 +24,11 @@ SPACE := $(subst ,, )
 export PIP_CONSTRAINT := file://$(subst $(SPACE),%20,$(subst %,%25,$(CURDIR)))/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+# An environment for a Python that an upgrade of Debian took away, or from before this directory was moved, works no more.
+STALE := $(shell test -d $(VENV)/lib/$(notdir $(realpath $(PYTHON))) && grep -qF '$(CURDIR)/$(VENV)' $(VENV)/pyvenv.cfg || echo stale)
+
 PACKAGES := systemd/packages.sh
+FIRST_SUITE := bookworm
 
 .NOTPARALLEL:
 
@@ -36,7 +40,11 @@ help: ## List the targets
 run: $(VENV)/installed ## Start the gateway (CONFIG=file.yaml; without it, on loopback with agents that need no key)
 	@exec $(BIN)/offhook run $(if $(CONFIG),--config $(CONFIG))
 
-$(VENV)/installed: pyproject.toml constraints.txt $(ENGINE_SOURCES) $(PJSIP_SOURCES)
+.PHONY: stale
+stale:
+	@rm -rf $(VENV)
+
+$(VENV)/installed: $(STALE) pyproject.toml constraints.txt $(ENGINE_SOURCES) $(PJSIP_SOURCES)
 	@$(PACKAGES) $(BASE_PACKAGES) media/pjsip/packages.txt systemd/packages.txt
 	@test -x $(BIN)/pip || { $(PYTHON) -m venv $(VENV) && $(BIN)/pip install -q -U pip; }
 	@rm -f build/cp3*/CMakeCache.txt  # it names the PJSIP of the last time
@@ -87,11 +95,12 @@ test-e2e: $(VENV)/dev-installed ## Real calls against Kamailio, SIPp and baresip
 	$(PYTEST) tests/e2e
 
 .PHONY: test-systemd
-test-systemd: wheels $(VENV)/dev-installed ## Install, start, call and stop the service in a Debian booted for it (needs root)
+test-systemd: wheels $(VENV)/dev-installed ## The service in a Debian booted for it, and a first build in a fresh one (needs root)
 	@$(PACKAGES) --asleep tests/packages.txt
 	$(SUDO) env "PATH=$$PATH" $(PYTEST) tests/systemd
+	$(SUDO) env "PATH=$$PATH" $(BIN)/pytest -q tests/cold -k $(FIRST_SUITE)
 
-# Too long for every change: PJSIP is compiled twice. After a change of what a first `make` does.
+# Longer than every change can wait: PJSIP is compiled in each.
 .PHONY: test-cold
 test-cold: $(VENV)/dev-installed ## The first commands of a newcomer, in a fresh Debian 12 and 13 (needs root; 20 minutes)
 	@$(PACKAGES) --asleep tests/packages.txt

@@ -6,6 +6,7 @@ Exit codes: 0 all is well, 1 the configuration is at fault or the command failed
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from importlib import metadata
@@ -25,6 +26,8 @@ OK, FAILED = 0, 1
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. Usage errors leave through SystemExit(2), as argparse does it."""
     open_missing_streams()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as standard error: a terminal may have no umlauts
     args = parser().parse_args(arguments)
     try:
         if args.command == "version":

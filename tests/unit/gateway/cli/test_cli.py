@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import subprocess
@@ -41,6 +42,24 @@ def usage_error(*arguments: str) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [(["check", "--config", "jörg.yaml"], "j\\xf6rg.yaml"), (["route", "--to", "müller"], "m\\xfcller")],
+)
+def test_a_terminal_without_umlauts_gets_them_otherwise(command: list[str], told: str, tmp_path: Path) -> None:
+    (tmp_path / "jörg.yaml").touch()
+    done = subprocess.run(
+        [Path(sys.executable).with_name("offhook"), *command],
+        env={"PATH": os.environ["PATH"], "PYTHONIOENCODING": "ascii"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    assert told in done.stdout
 
 
 class TestCheck:

@@ -1,0 +1,56 @@
+"""What a make would do on a machine that has changed since the last one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PYTHON = Path("/usr/bin/python3").resolve().name
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A directory in which everything is made, as far as make can see."""
+    place = tmp_path / "a checkout"
+    for directory in ("media/pjsip", "media/engine"):
+        (place / directory).mkdir(parents=True)
+    for name in ("Makefile", "pyproject.toml", "constraints.txt", "media/engine/CMakeLists.txt"):
+        shutil.copy(ROOT / name, place / name)
+    environment = place / ".venv"
+    environment.mkdir()
+    subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", environment], check=True)
+    (environment / "installed").touch()
+    return place
+
+
+def _would_do(place: Path) -> str:
+    command = ["make", "-n", ".venv/installed"]
+    clean = {"PATH": os.environ["PATH"]}
+    return subprocess.run(command, cwd=place, env=clean, capture_output=True, text=True, check=True).stdout
+
+
+def test_what_is_made_is_not_made_again(checkout: Path) -> None:
+    assert "pip" not in _would_do(checkout)
+
+
+def test_a_moved_checkout_gets_a_new_environment(checkout: Path) -> None:
+    moved = checkout.rename(checkout.with_name("moved"))
+    assert "rm -rf .venv\n" in _would_do(moved)
+    assert "-m venv .venv" in _would_do(moved)
+
+
+def test_an_environment_of_another_python_is_made_anew(checkout: Path) -> None:
+    (checkout / ".venv/lib" / PYTHON).rename(checkout / ".venv/lib/python3.0")
+    assert "rm -rf .venv\n" in _would_do(checkout)
+
+
+def test_pip_finds_the_constraints_in_a_directory_with_a_space(checkout: Path) -> None:
+    shell = 'include Makefile\nshow:\n\t@echo "$$PIP_CONSTRAINT"\n'
+    command = ["make", "-s", "-f", "-", "show"]
+    shown = subprocess.run(command, cwd=checkout, input=shell, capture_output=True, text=True, check=True).stdout
+    assert shown == f"{(checkout / 'constraints.txt').as_uri()}\n"
