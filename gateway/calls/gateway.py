@@ -20,6 +20,7 @@ from gateway.garbage import GarbagePolicy
 from gateway.sip.endpoint import SipEndpoint
 from gateway.sip.events import (
     CallEvent,
+    ChallengeIgnored,
     Confirmed,
     ConnectionLost,
     Disconnected,
@@ -122,7 +123,7 @@ class Gateway:
                 self._note_refused(f"{event.code} {event.reason}", event.sip_call_id, event.source)
             case TurnedAway():
                 self._note_turned_away(event)
-            case RegistrationAnswered() | ConnectionLost():
+            case RegistrationAnswered() | ConnectionLost() | ChallengeIgnored():
                 self.trunks.on_event(event)
             case _:
                 self._on_call_event(event)
@@ -154,7 +155,7 @@ class Gateway:
             self._admit(event)
         except Exception as error:  # noqa: BLE001 - the edge of a call: its caller waits for an answer, whatever it is
             received = event.invite
-            record = CallRecord(received.sip_call_id, received.source, None, "", "", code=_INTERNAL_ERROR)
+            record = CallRecord(received.sip_call_id, received.source, event.trunk, "", "", code=_INTERNAL_ERROR)
             self._lose(event, record, error)
 
     def _admit(self, event: Incoming) -> None:
@@ -163,6 +164,8 @@ class Gateway:
             self._refuse(event, "draining" if self.draining else "full")
             return
         received = event.invite
+        if event.trunk is None:
+            self.trunks.on_stranger(received.request_uri, received.source)
         facts = self.trunks.settings(event.trunk) if event.trunk is not None else None
         called = invite(
             received.request_uri,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from gateway.dialplan import user_part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -65,6 +65,12 @@ class Recognition:
         """Whether this address is one of the trunk's hosts."""
         address, known = _address(ip), self._by_name.get(trunk)
         return address is not None and known is not None and known.has(address)
+
+
+def named_by(request_uri: str, lines: Mapping[str, str]) -> str | None:
+    """The trunk whose `line`, by name, a Request-URI shows."""
+    shown = _LINE.search(request_uri)
+    return next((name for name, line in lines.items() if shown is not None and shown[1] == line), None)
 
 
 def known(name: str, user: str | None, line: str, hosts: Iterable[Network]) -> Known:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from gateway.calls.names import NameWatch
-from gateway.calls.recognition import Recognition, known
+from gateway.calls.recognition import Recognition, known, named_by
 from gateway.calls.resolving import Name, Network, Resolver
 from gateway.sip.account import TrunkAccount
-from gateway.sip.events import ConnectionLost, RegistrationAnswered
+from gateway.sip.events import ChallengeIgnored, ConnectionLost, RegistrationAnswered, TrunkEvent
 from gateway.sip.registration import (
     REGISTERING,
     Patience,
@@ -120,7 +120,7 @@ class Trunks:
                 register(name, wanted=True)
         return self._names.start(tasks)
 
-    def on_event(self, event: RegistrationAnswered | ConnectionLost) -> None:
+    def on_event(self, event: TrunkEvent) -> None:
         """Note it, and register again when that is due: at once, to renew, or to try once more."""
         match event:
             case RegistrationAnswered():
@@ -129,6 +129,17 @@ class Trunks:
                 line = self._lines[event.trunk]
                 held_s = asyncio.get_running_loop().time() - line.since
                 self._enter(event.trunk, connection_lost(line.registration, held_s=held_s, patience=line.patience))
+
+            case ChallengeIgnored(trunk, challenge):
+                _log.warning(
+                    "trunk.challenge_ignored",
+                    trunk=trunk,
+                    method=challenge.method,
+                    realm=challenge.realm,
+                    source=challenge.source,
+                    sent_to=challenge.sent_to,
+                    why="the password is for the trunk's own hosts and realm; check `sources` and `realm`",
+                )
 
     def _on_answer(self, event: RegistrationAnswered) -> None:
         line = self._lines[event.trunk]
@@ -216,6 +227,18 @@ class Trunks:
                     await self._settled.wait()
         except TimeoutError:
             _log.warning("trunk.unregister_unanswered", trunks=sorted(registered))
+
+    def on_stranger(self, request_uri: str, source: str) -> None:
+        """Tell of a call over no trunk that shows a trunk's `line` all the same, which only its carrier has seen."""
+        trunk = named_by(request_uri, {name: line.token for name, line in self._lines.items()})
+        if trunk is not None:
+            _log.warning(
+                "trunk.call_from_elsewhere",
+                trunk=trunk,
+                source=source,
+                why="it names the trunk's registration and comes from no host of the trunk's; "
+                "if the carrier sends calls from there, add that to `sources`",
+            )
 
     def settings(self, name: str) -> Trunk:
         """A trunk's settings."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import pjsua2 as pj
 
 from gateway.sip.challenge import REGISTER, Challenge, Hosts, Realms, may_answer, unanswerable
-from gateway.sip.events import ConnectionLost, RegistrationAnswered
+from gateway.sip.events import ChallengeIgnored, ConnectionLost, RegistrationAnswered
 from gateway.sip.headers import host_of, parse_headers, retry_after_s
 from media import _engine
 
@@ -89,7 +89,11 @@ class Account(pj.Account):  # type: ignore[misc]  # pjsua2 has no type stubs
 
     def may_answer(self, challenge: Challenge, hosts: Hosts) -> bool:
         """Whether PJSIP may answer a challenge with this account's password."""
-        if self.trunk is None or self._realms is None or not may_answer(challenge, self._realms, self.trunk, hosts):
+        if self.trunk is None or self._realms is None:
+            return False
+        if not may_answer(challenge, self._realms, self.trunk, hosts):
+            if challenge.method != REGISTER:
+                self._endpoint.tell(ChallengeIgnored(self.trunk, challenge))
             return False
         if challenge.method == REGISTER:
             if self._answered.count(challenge.realm) >= _MAX_ANSWERS:

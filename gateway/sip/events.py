@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from gateway.sip.challenge import Challenge
     from media.plane import EngineLeg
 
 CallRef = int
@@ -138,7 +139,18 @@ class ConnectionLost:
     trunk: str
 
 
+@dataclass(frozen=True, slots=True)
+class ChallengeIgnored:
+    """A request in a trunk's call was challenged for its password, and the password is not for whoever did."""
+
+    trunk: str
+    challenge: Challenge
+
+
 CallEvent = MediaStarted | MediaFailed | HoldChanged | Confirmed | Disconnected
 """Of a call that `Incoming` told of."""
 
-SipEvent = Incoming | Refused | TurnedAway | CallEvent | RegistrationAnswered | ConnectionLost
+TrunkEvent = RegistrationAnswered | ConnectionLost | ChallengeIgnored
+"""Of a trunk."""
+
+SipEvent = Incoming | Refused | TurnedAway | CallEvent | TrunkEvent

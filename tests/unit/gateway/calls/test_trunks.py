@@ -2,6 +2,8 @@ import asyncio
 import ipaddress
 from collections.abc import Awaitable, Callable
 
+from structlog.testing import capture_logs
+
 from gateway.calls.recognition import Recognition
 from gateway.calls.resolving import Found, Name, NameLookupError
 from gateway.calls.trunks import Trunks
@@ -149,6 +151,20 @@ def test_the_line_is_the_installations_own_and_outlives_the_process() -> None:
         assert lines(KEY) == lines(KEY)
 
     main()
+
+
+def test_a_call_to_a_trunks_line_from_elsewhere_is_told() -> None:
+    async def scenario(trunks: Trunks, registrar: Registrar) -> None:
+        line = trunks.accounts()[0].line
+        with capture_logs() as logs:
+            trunks.on_stranger(f"sip:alice@192.0.2.1;line={line};ob", "203.0.113.5:5060")
+            trunks.on_stranger("sip:alice@192.0.2.1;line=0123456789abcdef", "203.0.113.6:5060")
+            trunks.on_stranger("sip:alice@192.0.2.1", "203.0.113.7:5060")
+        (told,) = logs
+        assert (told["event"], told["trunk"]) == ("trunk.call_from_elsewhere", "carrier")
+        assert told["source"] == "203.0.113.5:5060"
+
+    run(scenario)
 
 
 def test_who_grants_a_registration_is_the_trunks_while_it_lasts() -> None:
