@@ -1,4 +1,4 @@
-"""The command line: `offhook run | check | route | status | version`.
+"""The command line: `offhook run | check | reload | route | status | version`.
 
 Exit codes: 0 all is well, 1 the configuration is at fault or the command failed, 2 the command line is at fault.
 """
@@ -57,6 +57,10 @@ def _command(command: str, path: Path | None, args: argparse.Namespace) -> int:
             from gateway.cli.status import status  # noqa: PLC0415 - as the docstring says
 
             return status(path, args)
+        case "reload":
+            from gateway.cli.reload import reload  # noqa: PLC0415 - as the docstring says
+
+            return reload(path, args)
         case "check":
             from gateway.cli.check import check  # noqa: PLC0415 - as the docstring says
 
@@ -93,6 +97,7 @@ def parser() -> argparse.ArgumentParser:
         "status", parents=[config], help="show trunks, calls and limits of the running gateway"
     )
     status.add_argument("--json", action="store_true", help="for programs")
+    commands.add_parser("reload", parents=[config], help="let the running gateway read its dialplans again")
     commands.add_parser("version", parents=[config], help="show the version")
     return outer
 

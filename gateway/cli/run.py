@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.cli.prepare import Prepared
+    from gateway.control.status import Json
     from gateway.settings import Problem
     from gateway.sip.endpoint import SipEndpoint
 
@@ -85,12 +86,18 @@ class _Service:
         self._prepared = prepared
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
+        self._reloading = asyncio.Lock()
 
     async def run(self) -> None:
         prepared = self._prepared
         gateway = Gateway(prepared.settings, prepared.agents, prepared.plans, user_agent=f"Offhook/{version()}")
         lag = LoopLag()
-        control = ControlServer(control_socket(prepared.settings.control), lambda: status(gateway, lag, version()))
+
+        async def report() -> dict[str, Json]:
+            return status(gateway, lag, version())
+
+        commands = {"status": report, "reload": self._reload_now}
+        control = ControlServer(control_socket(prepared.settings.control), commands)
         async with asyncio.TaskGroup() as tasks:
             await control.start()
             try:
@@ -140,14 +147,30 @@ class _Service:
         while True:
             await self._reload.wait()
             self._reload.clear()
-            systemd.daemon.notify("RELOADING=1")
-            problems = await asyncio.to_thread(self._prepared.plans.reload)
+            await self._reload_now()
+
+    async def _reload_now(self) -> dict[str, Json]:
+        """Read the dialplans again; the answer says what came of it."""
+        plans = self._prepared.plans
+        async with self._reloading:
+            self._notify("RELOADING=1")
+            problems = await asyncio.to_thread(plans.reload)
             for problem in problems:
                 _log.error("dialplan.refused", problem=str(problem))
             if not problems:
-                _log_warnings(self._prepared.plans.warnings)
-                _log.info("dialplan.reloaded", routes=len(self._prepared.plans.plan.routes))
-            systemd.daemon.notify("READY=1")
+                _log_warnings(plans.warnings)
+                _log.info("dialplan.reloaded", routes=len(plans.plan.routes))
+            self._notify("READY=1")
+        warnings = () if problems else plans.warnings
+        return {
+            "routes": len(plans.plan.routes),
+            "problems": [str(problem) for problem in problems],
+            "warnings": [str(warning) for warning in warnings],
+        }
+
+    def _notify(self, state: str) -> None:
+        if not self._stop.is_set():  # a gateway that stops is not ready any more
+            systemd.daemon.notify(state)
 
 
 def _what_to_dial(prepared: Prepared) -> str:

@@ -6,7 +6,9 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from gateway.control.server import ControlError, ask_status
+from gateway.control.client import NoAnswerError, ask
+from gateway.loglines.values import printable
+from gateway.logs import complain
 from gateway.settings import load_control, service_socket
 
 if TYPE_CHECKING:
@@ -24,11 +26,12 @@ def status(path: Path | None, args: argparse.Namespace) -> int:
         ConfigurationError: the settings do not say where to ask; the rest of them does not matter.
     """
     try:
-        said = ask_status(service_socket(path, load_control(path)))
-    except ControlError as error:
-        sys.stderr.write(f"{error}\n")
+        said = ask(service_socket(path, load_control(path)), "status")
+    except NoAnswerError as error:
+        complain(f"{error}\n")
         return 1
-    text = json.dumps(said, indent=2) if args.json else "\n".join(_lines(said))
+    # A registrar words why it refuses, and could command the terminal.
+    text = json.dumps(said, indent=2) if args.json else "\n".join(printable(line) for line in _lines(said))
     sys.stdout.write(text + "\n")
     return 0
 

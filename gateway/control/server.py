@@ -8,33 +8,37 @@ import json
 import os
 import socket
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
     from gateway.control.status import Json
 
 _log = structlog.get_logger("control")
 
-_ASK_S = 5.0
+_PEER_S = 5.0
+"""How long somebody may take to ask, and then to read."""
 _MAX_LINE = 4096
 _MAX_PEERS = 8
 
+Command: TypeAlias = "Callable[[], Awaitable[dict[str, Json]]]"
+
 
 class ControlError(Exception):
-    """The control socket cannot be opened, or nobody answers on it. The message says which and what mends it."""
+    """The control socket cannot be opened. The message says which, why, and what to do."""
 
 
 class ControlServer:
     """Listens on a Unix socket that only the gateway's user and group may use."""
 
-    def __init__(self, path: Path, status: Callable[[], dict[str, Json]]) -> None:
+    def __init__(self, path: Path, commands: Mapping[str, Command]) -> None:
+        """`commands`: what may be asked for, and who answers."""
         self._path = path
-        self._status = status
+        self._commands = commands
         self._server: asyncio.Server | None = None
         self._peers = 0
 
@@ -57,7 +61,7 @@ class ControlServer:
     def _clear_stale(self) -> None:
         """A killed gateway leaves its socket behind."""
         try:
-            mode = self._path.stat().st_mode
+            mode = self._path.lstat().st_mode
         except FileNotFoundError:
             return
         if not stat.S_ISSOCK(mode):
@@ -81,56 +85,52 @@ class ControlServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._peers += 1
+        writer.transport.set_write_buffer_limits(high=0)  # what is drained is gone, and nothing is left to wait for
         try:
-            if self._peers <= _MAX_PEERS:
-                async with asyncio.timeout(_ASK_S):
-                    writer.write(self._answer(await reader.readline()))
-                    await writer.drain()
+            if self._peers > _MAX_PEERS:
+                answer: dict[str, Json] = {"error": f"{_MAX_PEERS} others ask already; try again"}
+            else:
+                async with asyncio.timeout(_PEER_S):
+                    line = await reader.readline()
+                answer = await self._answer(line)
+            async with asyncio.timeout(_PEER_S):
+                writer.write(json.dumps(answer).encode() + b"\n")
+                await writer.drain()
+            writer.close()
         except (TimeoutError, OSError, ValueError) as error:
             _log.debug("control.peer_lost", error=repr(error))
+        except Exception:  # noqa: BLE001 - the edge of a connection: whoever asked gets no answer, others do
+            _log.exception("control.failed")
         finally:
             self._peers -= 1
-            writer.close()
+            if not writer.is_closing():
+                writer.transport.abort()  # closing would wait for a peer that does not read
 
-    def _answer(self, line: bytes) -> bytes:
+    async def _answer(self, line: bytes) -> dict[str, Json]:
         try:
             asked = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             asked = None
-        if isinstance(asked, dict) and asked.get("command") == "status":
-            return json.dumps(self._status()).encode() + b"\n"
-        return json.dumps({"error": 'ask {"command": "status"}'}).encode() + b"\n"
+        name = asked.get("command") if isinstance(asked, dict) else None
+        command = self._commands.get(name) if isinstance(name, str) else None
+        if command is None:
+            known = " or ".join(f'{{"command": "{name}"}}' for name in self._commands)
+            return {"error": f"ask {known}"}
+        return await command()
 
 
 def _require_own(directory: Path) -> None:
-    """A directory's owner may put a socket of its own in the place of ours, and answer for us."""
-    owner = directory.stat().st_uid
-    if owner not in {0, os.geteuid()}:
+    """A stranger who can write there may put a socket in the place of ours, and answer for us."""
+    for where in {directory.lstat().st_uid, directory.stat().st_uid} - {0, os.geteuid()}:
         msg = (
-            f"control.socket: {directory} belongs to user {owner}, neither to root nor to the gateway's user; "
+            f"control.socket: {directory} belongs to user {where}, neither to root nor to the gateway's user; "
             "choose another path, or chown the directory"
         )
         raise ControlError(msg)
-
-
-def ask_status(path: Path) -> dict[str, Json]:
-    """The status of the gateway that listens there.
-
-    Raises:
-        ControlError: no gateway answers.
-    """
-    try:
-        with socket.socket(socket.AF_UNIX) as peer:
-            peer.settimeout(_ASK_S)
-            peer.connect(os.fspath(path))
-            peer.sendall(b'{"command": "status"}\n')
-            with peer.makefile("rb") as answer:
-                status = json.loads(answer.readline())
-    except (OSError, ValueError) as error:
-        mend = "run this with sudo" if isinstance(error, PermissionError) else "is it running?"
-        msg = f"no gateway answers on {path}: {error}; {mend}"
-        raise ControlError(msg) from error
-    if not isinstance(status, dict):
-        msg = f"what answers on {path} is no gateway"
-        raise ControlError(msg)
-    return status
+    resolved = directory.resolve()
+    for place in (resolved, *resolved.parents):
+        mode = place.stat().st_mode
+        # In a sticky one, as /tmp, nobody can rename or remove what is another's.
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            msg = f"control.socket: everybody may write in {place}; choose another path, or chmod o-w {place}"
+            raise ControlError(msg)

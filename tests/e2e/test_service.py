@@ -64,6 +64,25 @@ def test_reload_takes_a_good_dialplan_and_keeps_the_old_one_for_a_bad() -> None:
         assert "no call reaches it" in str(gateway.wait_event("configuration.doubtful")["problem"])
 
 
+def test_whoever_asks_for_a_reload_is_told_what_came_of_it(unstarted: GatewayProcess) -> None:
+    nobody = unstarted.command("reload")
+    assert nobody.returncode == 1
+    assert "no gateway answers" in nobody.stderr
+    unstarted.start()
+    unstarted.write_dialplan((reject(486), reject(480, "never")))
+    taken = unstarted.command("reload")
+    assert (taken.returncode, taken.stdout) == (0, "reloaded: 2 routes\n")
+    assert "no call reaches it" in taken.stderr
+    unstarted.write_dialplan(({**reject(403), "stepps": []},))
+    refused = unstarted.command("reload")
+    assert refused.returncode == 1
+    assert re.search(r"dialplan\.yaml:\d+:\d+: .*stepps", refused.stderr)
+    assert "the old ones stay in force" in refused.stderr
+    with Caller(unstarted.address) as caller:
+        assert caller.dial("600").wait_rejected().status == 486
+    unstarted.finish()
+
+
 def test_a_live_call_outlasts_a_reload() -> None:
     with GatewayProcess() as gateway, Caller(gateway.address) as caller:
         call = caller.dial("601")

@@ -83,8 +83,9 @@ class Service:
         Raises:
             PeerError: a line is no JSON object.
         """
-        run = f"_SYSTEMD_INVOCATION_ID={self.show('InvocationID')}"
-        lines = self.container.run("journalctl", "--no-pager", "-o", "cat", run).stdout.splitlines()
+        # Of the gateway alone: a reload is a process of the unit, too.
+        run = (f"_SYSTEMD_INVOCATION_ID={self.show('InvocationID')}", f"_PID={self.show('ExecMainPID')}")
+        lines = self.container.run("journalctl", "--no-pager", "-o", "cat", *run).stdout.splitlines()
         try:
             return [json.loads(line) for line in lines]
         except json.JSONDecodeError as error:

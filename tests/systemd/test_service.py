@@ -119,13 +119,25 @@ def test_reload_takes_a_new_dialplan_and_refuses_a_bad_one(service: Service) -> 
             caller.dial("699").wait_answered()
             assert caller.dial("600").wait_rejected().status == 404
             service.container.write(PLAN, plan.replace("steps:", "stps:"))
-            service.systemctl("reload")
+            refused = service.systemctl("reload", check=False)
+            assert refused.returncode != 0
             service.wait_log("dialplan.refused")
+            assert 'did you mean "steps"?' in service.journal()
+            assert service.show("ActiveState") == "active"
             caller.dial("699").wait_answered()
     finally:
         service.container.write(PLAN, plan)
         service.systemctl("reload")
     assert service.main_pid == pid
+
+
+def test_the_journal_knows_each_lines_priority(service: Service) -> None:
+    def found(priority: str, unit: str = "_SYSTEMD_UNIT=offhook.service") -> str:
+        return service.container.run("journalctl", "--no-pager", "-o", "cat", "-p", priority, unit).stdout
+
+    assert "gateway.ready" in found("info..info")
+    assert "gateway.ready" not in found("warning")
+    assert "dialplan.refused" in found("err")
 
 
 def test_killed_gateway_is_back_within_5_s(service: Service, trunk: Kamailio) -> None:

@@ -1,0 +1,64 @@
+"""Asking the running gateway on its control socket."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gateway.control.status import Json
+
+_ANSWER_BYTES_MAX = 16 * 1024 * 1024
+_CHUNK_BYTES = 65_536
+
+
+class NoAnswerError(Exception):
+    """Nobody answers, or something else than a gateway. The message says where, and what to do."""
+
+
+def ask(path: Path, command: str, *, deadline_s: float = 5.0) -> dict[str, Json]:
+    """What the gateway that listens there answers to a command.
+
+    Raises:
+        NoAnswerError: there is no gateway, it did not answer in time, or did not want to.
+    """
+    try:
+        answer = json.loads(_ask(path, json.dumps({"command": command}).encode() + b"\n", deadline_s))
+    except (OSError, ValueError, RecursionError) as error:
+        hint = "run this with sudo" if isinstance(error, PermissionError) else "is it running?"
+        msg = f"no gateway answers on {path}: {error}; {hint}"
+        raise NoAnswerError(msg) from error
+    if not isinstance(answer, dict):
+        msg = f"what answers on {path} is no gateway"
+        raise NoAnswerError(msg)
+    if "error" in answer:
+        msg = f"the gateway on {path} refuses: {answer['error']}"
+        raise NoAnswerError(msg)
+    return answer
+
+
+def _ask(path: Path, line: bytes, deadline_s: float) -> bytes:
+    """Everything up to the first line's end. Whoever answers byte by byte has no more time than others."""
+    end_s = time.monotonic() + deadline_s
+    answer = bytearray()
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(deadline_s)
+        peer.connect(os.fspath(path))
+        peer.sendall(line)
+        while b"\n" not in answer[-_CHUNK_BYTES:]:
+            left_s = end_s - time.monotonic()
+            if left_s <= 0:
+                raise TimeoutError("timed out")
+            peer.settimeout(left_s)
+            chunk = peer.recv(_CHUNK_BYTES)
+            if not chunk:
+                break
+            answer += chunk
+            if len(answer) > _ANSWER_BYTES_MAX:
+                raise ValueError("the answer has no end")
+    return bytes(answer)
