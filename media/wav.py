@@ -12,10 +12,16 @@ import numpy as np
 import soundfile
 import soxr
 
+from media.files import NotRegularError, open_regular
 from media.leg import Pcm
 
 SECONDS_MAX = 600
 """Longer files are not prompts; ten minutes at 48 kHz are 58 MB."""
+
+CHANNELS_MAX, RATE_MAX_HZ = 8, 192_000
+"""What recordings have; a header may say 1,024 channels, and each costs memory while they are mixed."""
+
+BLOCK_FRAMES = 65_536
 
 CACHE_BYTES_MAX = 64 * 1024 * 1024
 
@@ -27,17 +33,18 @@ executor = ThreadPoolExecutor(2, thread_name_prefix="wav")
 
 
 class WavError(Exception):
-    """A sound file cannot be played: names the file, what is wrong with it, and the mend."""
+    """A sound file cannot be played: names the file, what is wrong with it, and the fix."""
 
 
 def check_wav(path: Path) -> None:
     """Look at the file's header only.
 
     Raises:
-        WavError: it is not there, cannot be read, is no sound file, is empty, or too long.
+        WavError: it is not there, cannot be read, is no regular file or no sound file, is empty, too long, or has too
+            many channels.
     """
     with _open(path) as sound:
-        _check_length(path, sound)
+        _check(path, sound)
 
 
 def load_wav(path: Path, rate_hz: int) -> Pcm:
@@ -82,31 +89,52 @@ def _key(path: Path, rate_hz: int) -> _Key:
 
 
 def _open(path: Path) -> soundfile.SoundFile:
-    _key(path, 0)
     try:
-        return soundfile.SoundFile(path)
-    except (soundfile.SoundFileError, OSError) as error:
-        raise WavError(f"{path}: {error}: give a WAV file, e.g. 16-bit PCM, mono, 8000 or 16000 Hz") from error
+        return soundfile.SoundFile(open_regular(path), closefd=True)
+    except NotRegularError as error:
+        raise WavError(f"{path}: {error.strerror}: give a WAV file, e.g. 16-bit PCM, mono, 8000 or 16000 Hz") from error
+    except OSError as error:
+        raise WavError(f"{path}: {error.strerror}: give the path of a file that the gateway may read") from error
+    except soundfile.SoundFileError as error:
+        why = error.error_string if isinstance(error, soundfile.LibsndfileError) else str(error)
+        raise WavError(f"{path}: {why}: give a WAV file, e.g. 16-bit PCM, mono, 8000 or 16000 Hz") from error
 
 
-def _check_length(path: Path, sound: soundfile.SoundFile) -> None:
+def _check(path: Path, sound: soundfile.SoundFile) -> None:
     if sound.frames == 0:
         raise WavError(f"{path}: holds no sound (0 frames): record it anew")
+    if sound.channels > CHANNELS_MAX:
+        raise WavError(f"{path}: has {sound.channels} channels: give one, or {CHANNELS_MAX} at most")
+    if not 0 < sound.samplerate <= RATE_MAX_HZ:
+        raise WavError(f"{path}: has {sound.samplerate} samples in a second: give at most {RATE_MAX_HZ}")
     seconds = sound.frames / sound.samplerate
     if seconds > SECONDS_MAX:
         raise WavError(f"{path}: is {seconds:.0f} s long: give at most {SECONDS_MAX} s")
 
 
 def _decode(path: Path, rate_hz: int) -> Pcm:
+    """Block by block: what is being decoded never takes much more memory than what comes out."""
     with _open(path) as sound:
-        _check_length(path, sound)
-        try:
-            samples = sound.read(dtype="float32", always_2d=True).mean(axis=1)
-        except soundfile.SoundFileError as error:
-            raise WavError(f"{path}: breaks off while it is read: {error}: copy it anew") from error
-        source_hz = sound.samplerate
-    if source_hz != rate_hz:
-        samples = soxr.resample(samples, source_hz, rate_hz)
+        _check(path, sound)
+        resampler = None
+        if sound.samplerate != rate_hz:
+            resampler = soxr.ResampleStream(sound.samplerate, rate_hz, 1, dtype="float32")
+        blocks: list[Pcm] = []
+        left = sound.frames
+        while left > 0:
+            try:
+                mixed = sound.read(min(left, BLOCK_FRAMES), dtype="float32", always_2d=True).mean(axis=1)
+            except soundfile.SoundFileError as error:
+                raise WavError(f"{path}: breaks off while it is read: {error}: copy it anew") from error
+            left = left - len(mixed) if len(mixed) else 0
+            mixed = np.nan_to_num(mixed)
+            blocks.append(_as_pcm(mixed if resampler is None else resampler.resample_chunk(mixed)))
+        if resampler is not None:
+            blocks.append(_as_pcm(resampler.resample_chunk(np.zeros(0, np.float32), last=True)))
+    return np.concatenate(blocks)
+
+
+def _as_pcm(samples: np.ndarray[tuple[int], np.dtype[np.float32]]) -> Pcm:
     scaled = np.nan_to_num(samples) * 32_768.0
     pcm: Pcm = np.clip(np.round(scaled), -32_768, 32_767).astype(np.int16)
     return pcm

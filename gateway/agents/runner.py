@@ -10,6 +10,7 @@ from gateway.agents.errors import AgentFailedError, FailureReason
 from gateway.agents.registry import AgentSpec
 from gateway.agents.settings import Isolation
 from gateway.agents.thread import run_in_thread
+from gateway.loglines.values import described
 from media.conversation import Conversation
 from media.events import AgentStalledError, CallEndedError, contained
 
@@ -98,7 +99,7 @@ def _reason(error: BaseException) -> FailureReason:
 def _failed(spec: AgentSpec, call: Conversation, reason: FailureReason, error: BaseException) -> AgentFailedError:
     spec.failed_total += 1
     _log.error("agent.failed", agent=spec.name, call_id=call.info.call_id, reason=reason, exc_info=error)
-    failed = AgentFailedError(spec.name, reason, f"{type(error).__name__}: {error}")
+    failed = AgentFailedError(spec.name, reason, described(error))
     failed.__cause__ = error
     return failed
 

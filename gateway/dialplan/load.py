@@ -106,7 +106,7 @@ class _Loader:
     def file(self, path: Path) -> None:
         self.files.setdefault(str(path), len(self.files))
         try:
-            text = read_text(path)
+            text = read_text(path, regular=True)
         except OSError as error:
             mend = "create it, or correct dialplans in the settings"
             self._unread(Problem(str(path), None, "", f"cannot read the file: {error.strerror}", None, mend))

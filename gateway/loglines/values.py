@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 Plain: TypeAlias = "bool | int | float | str | list[Plain] | dict[str, Plain] | None"
 ExceptionInfo: TypeAlias = "tuple[type[BaseException], BaseException, TracebackType | None]"
 
+TEXT = 1000
+"""Characters of a string."""
 _FRAMES = 40
 """Of a traceback, the innermost: a recursion without end has a thousand."""
 _INTEGER_BITS = 64
@@ -24,8 +26,7 @@ _DEPTH = 4
 class Bounds:
     """How much of a value is kept."""
 
-    text: int = 1000
-    """Characters of a string."""
+    text: int = TEXT
     items: int = 50
     """Of a list, a mapping, or of a line's keys."""
     trace: int = 8000
@@ -82,6 +83,15 @@ def _plain(value: object, bounds: Bounds, depth: int) -> Plain:
 def key(name: object, bounds: Bounds) -> str:
     """A mapping's key."""
     return printable(cut(name if isinstance(name, str) else str(plain(name, bounds)), bounds.text))
+
+
+def described(error: BaseException, characters: int = TEXT) -> str:
+    """An exception in a message: its kind, and what it says, short. Never raises, as its own `__str__` may."""
+    try:
+        text = str(error)
+    except Exception as fault:  # noqa: BLE001 - a user's exception
+        text = f"<its text raises {type(fault).__name__}>"
+    return printable(cut(f"{type(error).__name__}: {text}", characters))
 
 
 def trace(info: ExceptionInfo, bounds: Bounds) -> str:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import yaml
 
 from gateway.settings.problem import Place, Problem, shown
+from media.files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -105,14 +106,18 @@ class Document:
         return Problem(self.name, self.place(path), dotted(path), message, None, mend)
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, *, regular: bool = False) -> str:
     """A configuration file as text.
+
+    Args:
+        path: the file.
+        regular: take neither pipe nor device, which may keep a gateway waiting that has calls.
 
     Raises:
         OSError: it cannot be read.
         ValueError: it is too large, or not UTF-8; the text says which, and the mend.
     """
-    with path.open("rb") as file:
+    with open(open_regular(path) if regular else path, "rb") as file:  # noqa: PTH123 - a path, or what it opened
         raw = file.read(MAX_BYTES + 1)
     if len(raw) > MAX_BYTES:
         message = f"the file is larger than {MAX_BYTES >> 10} KiB; split it"

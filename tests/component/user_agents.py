@@ -79,6 +79,21 @@ class Raises:
         raise ValueError("a fault of its own")
 
 
+class RaisesAMegabyte:
+    async def run(self, call):
+        raise ValueError("x" * 1_000_000)
+
+
+class UnspeakableError(Exception):
+    def __str__(self):
+        raise RuntimeError
+
+
+class RaisesTheUnspeakable:
+    async def run(self, call):
+        raise UnspeakableError
+
+
 class RaisesInConstructor:
     def __init__(self):
         raise RuntimeError("no model")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -83,13 +84,65 @@ def test_what_cannot_be_played_is_named(tmp_path: Path, look: object) -> None:
     soundfile.write(long, np.zeros(8_000 * 601, np.int16), 8_000)
     for path, message in (
         (tmp_path / "none.wav", "none.wav: No such file or directory: give the path"),
-        (tmp_path, "give a WAV file"),
+        (tmp_path, "it is a directory, no file: give a WAV file"),
         (text, "text.wav: .*: give a WAV file"),
         (empty, "empty.wav: holds no sound"),
         (long, "long.wav: is 601 s long: give at most 600 s"),
     ):
         with pytest.raises(WavError, match=message):
             look(path)
+
+
+@pytest.mark.parametrize("look", [check_wav, lambda path: load_wav(path, 8_000)], ids=["check", "load"])
+def test_what_has_no_end_is_not_read(tmp_path: Path, look: object) -> None:
+    assert callable(look)
+    pipe, link = tmp_path / "pipe.wav", tmp_path / "link.wav"
+    os.mkfifo(pipe)
+    link.symlink_to("/dev/zero")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket.wav"))
+        for path, message in (
+            (pipe, "pipe.wav: it is a pipe, no file: give a WAV file"),
+            (link, "link.wav: it is a device, no file: give a WAV file"),
+            (tmp_path / "socket.wav", "socket.wav: .*: give the path of a file that"),
+        ):
+            with pytest.raises(WavError, match=message):
+                look(path)
+
+
+def test_a_prompt_that_became_a_pipe_holds_up_no_other(tmp_path: Path) -> None:
+    async def main() -> None:
+        pipe, prompt = tmp_path / "pipe.wav", tmp_path / "prompt.wav"
+        os.mkfifo(pipe)
+        soundfile.write(prompt, np.full(80, 0.2, np.float32), 8_000)
+        stuck = [asyncio.ensure_future(decoded(pipe, 8_000)) for _ in range(4)]
+        assert len(await asyncio.wait_for(decoded(prompt, 8_000), 20)) == 80
+        assert all(isinstance(one, WavError) for one in await asyncio.gather(*stuck, return_exceptions=True))
+
+    asyncio.run(main())
+
+
+def test_a_header_cannot_ask_for_more_memory_than_there_is(tmp_path: Path) -> None:
+    many, fast = tmp_path / "many.wav", tmp_path / "fast.wav"
+    soundfile.write(many, np.zeros((800, 64), np.int16), 8_000)
+    soundfile.write(fast, np.zeros(800, np.int16), 400_000)
+    with pytest.raises(WavError, match=r"many\.wav: has 64 channels: give one, or 8 at most"):
+        load_wav(many, 8_000)
+    with pytest.raises(WavError, match=r"fast\.wav: has 400000 samples in a second: give at most 192000"):
+        load_wav(fast, 8_000)
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000])
+def test_a_sound_of_several_blocks_is_as_that_of_one(
+    tmp_path: Path, rate_hz: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, parts = tmp_path / "whole.wav", tmp_path / "parts.wav"
+    samples = (np.column_stack((sine(440, 16_000), sine(441, 16_000))) * 30_000).astype(np.int16)
+    soundfile.write(whole, samples, 16_000)
+    soundfile.write(parts, samples, 16_000)
+    expected = load_wav(whole, rate_hz)
+    monkeypatch.setattr(wav, "BLOCK_FRAMES", 777)
+    assert np.array_equal(load_wav(parts, rate_hz), expected)
 
 
 def test_users_who_hold_all_threads_of_the_loop_delay_no_prompt(tmp_path: Path) -> None:

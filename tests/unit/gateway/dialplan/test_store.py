@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,6 +37,16 @@ def test_reload_takes_over_a_good_plan_and_keeps_the_old_beside_a_bad_one(tmp_pa
     assert store.reload() == ()
     assert store.plan.routes[0].name == "two"
     assert first.routes[0].name == "one"
+
+
+def test_a_plan_that_became_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "d.yaml"
+    path.write_text(GOOD % "one")
+    store = PlanStore([path], agents=())
+    path.unlink()
+    os.mkfifo(path)
+    assert "cannot read the file: it is a pipe, no file" in str(store.reload()[0])
+    assert store.plan.routes[0].name == "one"
 
 
 def test_there_must_be_a_first_plan(tmp_path: Path) -> None:

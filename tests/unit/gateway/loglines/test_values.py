@@ -9,7 +9,7 @@ import pytest
 
 from gateway.loglines.chain import Render
 from gateway.loglines.sink import LINE_BYTES_MAX
-from gateway.loglines.values import Bounds, cut, plain, printable, trace
+from gateway.loglines.values import Bounds, cut, described, plain, printable, trace
 
 BOUNDS = Bounds()
 
@@ -114,3 +114,9 @@ def test_an_exception_of_many_lines_keeps_its_kind() -> None:
 
 def test_an_exception_that_cannot_be_shown() -> None:
     assert "Endless" in trace((EndlessError, EndlessError(), None), BOUNDS)
+
+
+def test_an_exception_in_a_message_is_short() -> None:
+    assert described(ValueError("no\x1b")) == "ValueError: no\\x1b"
+    assert described(EndlessError()) == "EndlessError: <its text raises RuntimeError>"
+    assert len(described(ValueError("x" * 1_000_000))) < 1100
