@@ -38,14 +38,10 @@ class DnsServer:
         self._thread = threading.Thread(target=self._serve, name="dns server", daemon=True)
 
     @property
-    def host(self) -> str:
-        """Its address."""
-        return str(self._socket.getsockname()[0])
-
-    @property
-    def port(self) -> int:
-        """Its port."""
-        return int(self._socket.getsockname()[1])
+    def address(self) -> tuple[str, int]:
+        """Its address and port."""
+        host, port = self._socket.getsockname()
+        return host, port
 
     def _serve(self) -> None:
         while not self._stopped.is_set():

@@ -16,6 +16,7 @@ import dns.asyncresolver
 import dns.exception
 import dns.rdatatype
 import dns.resolver
+from dns.nameserver import Do53Nameserver
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -68,12 +69,11 @@ class Resolver(Protocol):
 
 
 class SystemResolver:
-    """Asks /etc/hosts, then the name servers of /etc/resolv.conf. For the asyncio thread only."""
+    """Asks /etc/hosts, then name servers. For the asyncio thread only."""
 
-    def __init__(self, servers: Sequence[str] = (), port: int = 53, hosts: Path = _HOSTS) -> None:
-        """`servers` and `port`: others than the system's, for a test."""
-        self._servers = tuple(servers)
-        self._port = port
+    def __init__(self, servers: Sequence[tuple[str, int]] = (), hosts: Path = _HOSTS) -> None:
+        """`servers` by address and port; without any, those of /etc/resolv.conf are asked."""
+        self._servers = [Do53Nameserver(address, port) for address, port in servers]
         self._hosts = hosts
         self._places = asyncio.Semaphore(_AT_ONCE)
 
@@ -112,7 +112,6 @@ class SystemResolver:
         resolver.lifetime = DEADLINE_S
         if self._servers:
             resolver.nameservers = list(self._servers)
-            resolver.port = self._port
         return resolver
 
 

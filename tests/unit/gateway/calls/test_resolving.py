@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-LOOPBACK = "127.0.0.1"
 RECORDS = {
     ("_sip._udp.carrier.example.", "SRV"): ["10 60 5060 a.carrier.example.", "20 0 5080 b.carrier.example."],
     ("_sip._tcp.carrier.example.", "SRV"): ["10 60 5060 c.carrier.example."],
@@ -42,8 +41,8 @@ def server() -> Iterator[DnsServer]:
 
 def look_up(server: DnsServer, name: Name, hosts: Path | None = None) -> Found:
     async def main() -> Found:
-        others = {} if hosts is None else {"hosts": hosts}
-        return await SystemResolver([server.host], server.port, **others)(name)
+        resolver = SystemResolver([server.address]) if hosts is None else SystemResolver([server.address], hosts)
+        return await resolver(name)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main())
@@ -93,7 +92,7 @@ def test_silence_has_an_end_and_delays_nobody_else(server: DnsServer, monkeypatc
     server.silent.add("a.carrier.example.")
 
     async def main() -> tuple[Found, float]:
-        resolver = SystemResolver([server.host], server.port)
+        resolver = SystemResolver([server.address])
         slow = [asyncio.create_task(resolver(Name("a.carrier.example"))) for _ in range(8)]
         await asyncio.sleep(0)
         found = await resolver(Name("b.carrier.example"))
@@ -110,9 +109,9 @@ def test_silence_has_an_end_and_delays_nobody_else(server: DnsServer, monkeypatc
 
 def test_nobody_there() -> None:
     with DnsServer({}) as gone:
-        port = gone.port
+        nowhere = gone.address
     with pytest.raises(NameLookupError):
-        asyncio.run(SystemResolver([LOOPBACK], port)(Name("carrier.example")))
+        asyncio.run(SystemResolver([nowhere])(Name("carrier.example")))
 
 
 def test_what_the_machine_itself_knows_is_not_asked_for(server: DnsServer, tmp_path: Path) -> None:
