@@ -6,6 +6,7 @@ Exit codes: 0 all is well, 1 the configuration is at fault or the command failed
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import os
 import sys
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 OK, FAILED = 0, 1
+_UNWRITABLE = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,9 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigurationError as error:
         complain(f"{error}\n")
         return FAILED
-    except BrokenPipeError:
-        # The reader, as `head`, has had enough; what is left must not be tried once more at Python's exit.
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        # What is left must not be tried once more at Python's exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno != errno.EPIPE:  # the reader, as `head`, has had enough
+            complain(f"cannot write standard output: {error.strerror}\n")
         return FAILED
     return code
 

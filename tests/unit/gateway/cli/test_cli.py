@@ -277,6 +277,17 @@ class TestOthers:
         )
         assert found.stderr == ""
 
+    @pytest.mark.parametrize("both", [False, True])
+    def test_a_full_disk_is_said_without_a_traceback(self, both: bool) -> None:
+        program = "import sys; from gateway.cli import main; sys.exit(main(['route', '--to', '600']))"
+        with Path("/dev/full").open("wb") as full:
+            command = [sys.executable, "-c", program]
+            stderr = full if both else subprocess.PIPE
+            found = subprocess.run(command, cwd=ROOT, stdout=full, stderr=stderr, check=False, timeout=60)
+        assert found.returncode == 1
+        if not both:
+            assert found.stderr == b"cannot write standard output: No space left on device\n"
+
     def test_version(self, capsys: Output) -> None:
         assert main(["version"]) == 0
         assert re.fullmatch(r"offhook \S+\n", capsys.readouterr().out)
