@@ -159,15 +159,15 @@ class Trunks:
                 line.end.cancel()
             line.end = loop.call_later(now.expires_s, self._on_end, event.trunk)
             line.since = loop.time()
-            self._note_host(line, event.source_ip, now.expires_s)
+            self._note_hosts(line, event.source_ip, now.expires_s)
         self._enter(event.trunk, now)
         if self._leaving:
             self._settled.set()
             if now.state is State.REGISTERED and self._register is not None:
                 self._register(event.trunk, wanted=False)  # a renewal was under way when we began to leave
 
-    def _note_host(self, line: _Line, ip: str, expires_s: int) -> None:
-        """Who grants a registration sends the calls for it, whatever DNS says of it now."""
+    def _note_hosts(self, line: _Line, ip: str = "", expires_s: int = 0) -> None:
+        """Who grants a registration sends the calls for it, whatever DNS says of it now, for as long as it holds."""
         now = asyncio.get_running_loop().time()
         before = line.answered.keys()
         line.answered = {network: until for network, until in line.answered.items() if until > now}
@@ -179,6 +179,7 @@ class Trunks:
     def _on_end(self, name: str) -> None:
         line = self._lines[name]
         line.end = None
+        self._note_hosts(line)
         self._enter(name, ran_out(line.registration))
 
     def _enter(self, name: str, now: Registration) -> None:

@@ -180,6 +180,8 @@ def test_who_grants_a_registration_is_the_trunks_while_it_lasts() -> None:
         await asyncio.sleep(240)
         trunks.on_event(RegistrationAnswered("carrier", 200, "OK", 300, source_ip="203.0.113.6"))
         assert [heard_from(registrar, f"203.0.113.{last}") for last in (5, 6)] == [None, "carrier"]
+        await asyncio.sleep(301)
+        assert heard_from(registrar, "203.0.113.6") is None, "it was not renewed"
         assert heard_from(registrar, "192.0.2.10") == "carrier", "as its settings say"
 
     run(scenario)
