@@ -226,24 +226,26 @@ class Playout:
         if samples == 0 and mark is None:
             await asyncio.sleep(0)  # an agent that says nothing, again and again, must not hold the loop
         start = 0
-        while True:
+        waited = False
+        while not (waited and self.is_cut(answer)):
             piece = pcm[start : start + self._piece]
             is_last = start + self._piece >= samples
-            if self._is_full(len(piece)) and not self.is_cut(answer):
-                await self._progress()
-                continue
+            waited = self._is_full(len(piece)) and not self.is_cut(answer)
             try:
-                if not self.play(piece, mark if is_last else None, answer):
+                if not waited and not self.play(piece, mark if is_last else None, answer):
                     await asyncio.sleep(REFUSED_S)
                     return False
             except PlayoutFullError:
                 if not self.speaking:
                     raise
+                waited = True
+            if waited:
                 await self._progress()
-                continue
-            if is_last:
+            elif is_last:
                 return True
-            start += self._piece
+            else:
+                start += self._piece
+        return False
 
     def _is_full(self, samples: int) -> bool:
         # The leg is asked only when what was ever accepted could be too much.

@@ -312,6 +312,7 @@ async def test_a_waiting_say_is_told_of_the_interruption() -> None:
     await caller_sends(leg, np.concatenate((silence(RATE_HZ, 1_000), voice(RATE_HZ, 200))))
     assert await saying is False
     assert call.queued_ms == 0
+    assert call.refused_ms == 0, "it was meant in time"
     assert await call.said() == sounding_ms(leg)
     call.utterance()
     assert await call.say(tone(100)), "a new answer"

@@ -146,11 +146,11 @@ async def run_menu(isolation: Isolation) -> None:
     kind = PythonSettings("tests.component.user_agents:Menu", isolation=isolation)
     leg, call = start(mode=BargeIn.PAUSE)
     running = asyncio.create_task(run_agent(AgentSpec(AgentSettings("menu", kind)), call))
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(12 * PATIENCE_S):
         while not leg.heard().any():
             await caller_sends(leg, silence(RATE_HZ, 20))
     call.on_dtmf("7", 100)
-    await running
+    await asyncio.wait_for(running, 12 * PATIENCE_S)
     assert not call.over
     heard = leg.heard()
     assert (heard == 7_000).sum() == RATE_HZ // 70 * 7, "the answer to the key"

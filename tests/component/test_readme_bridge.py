@@ -22,10 +22,11 @@ from media.conversation import Conversation
 from tests.component.fake_leg import FakeLeg, caller_sends, silence, voice
 from tests.component.test_readme import FILES
 from tests.conformance.agent import PATIENCE_S, run_agent
-from tests.virtual_time import run_virtual
 
 RATE_HZ = 8_000
 OLD, NEW = 3_000, 9_000
+LONGEST_S = 60.0
+"""Of a test, on a machine that has much else to do."""
 
 
 def speech(value: int, duration_ms: int = 100) -> bytes:
@@ -78,13 +79,16 @@ async def bridged(
         leg = FakeLeg(RATE_HZ)
         call = Conversation(leg, barge_in=spec.settings.effective_barge_in)
         running = asyncio.create_task(run_agent(spec, call))
-        yield leg, call, running
-        call.caller_hung_up()
-        with contextlib.suppress(AgentFailedError):
-            await running
+        try:
+            async with asyncio.timeout(LONGEST_S):
+                yield leg, call, running
+        finally:
+            call.caller_hung_up()
+            with contextlib.suppress(AgentFailedError):
+                await running
+            call.close()
+            leg.stop_clock()
         assert spec.abandoned_total == 0
-        call.close()
-        leg.stop_clock()
 
 
 @pytest.fixture
@@ -99,19 +103,17 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 async def talk(directory: Path, isolation: Isolation) -> None:
     bot = Bot()
     async with bridged(bot, directory, isolation) as (leg, call, running):
-        async with asyncio.timeout(PATIENCE_S):
-            while leg.heard().max(initial=0) < OLD:
-                await caller_sends(leg, silence(RATE_HZ, 20))
+        while leg.heard().max(initial=0) < OLD:
+            await caller_sends(leg, silence(RATE_HZ, 20))
         await caller_sends(leg, silence(RATE_HZ, 400))
-        said = voice(RATE_HZ, 300)
+        said = voice(RATE_HZ, 2_000)
         at = 0
         while not call.counters.barge_ins_confirmed:
             await caller_sends(leg, said[at : at + 160].copy())
             at += 160
         before = len(leg.wire)
-        async with asyncio.timeout(PATIENCE_S):
-            while (leg.heard() == NEW).sum() < 0.3 * RATE_HZ:
-                await caller_sends(leg, silence(RATE_HZ, 20))
+        while (leg.heard() == NEW).sum() < 0.3 * RATE_HZ:
+            await caller_sends(leg, silence(RATE_HZ, 20))
         await caller_sends(leg, silence(RATE_HZ, 500))
         assert sum(int((frame == OLD).sum()) for frame in leg.wire[before:]) == 0, "stale speech"
         assert (leg.heard() == NEW).sum() == 0.3 * RATE_HZ
@@ -123,12 +125,9 @@ async def talk(directory: Path, isolation: Isolation) -> None:
     assert running.exception() is None
 
 
-def test_nothing_stale_is_heard(directory: Path) -> None:
-    run_virtual(talk(directory, Isolation.NONE))
-
-
-def test_nothing_stale_is_heard_from_a_thread(directory: Path) -> None:
-    asyncio.run(talk(directory, Isolation.THREAD))
+@pytest.mark.parametrize("isolation", Isolation)
+def test_nothing_stale_is_heard(directory: Path, isolation: Isolation) -> None:
+    asyncio.run(talk(directory, isolation))  # no virtual time: it would not wait for the network
 
 
 class LeavingBot(Bot):
@@ -146,4 +145,4 @@ def test_a_bot_that_leaves_is_the_agents_failure(directory: Path) -> None:
             with pytest.raises(AgentFailedError, match="raised"):
                 await running
 
-    run_virtual(main())
+    asyncio.run(main())
