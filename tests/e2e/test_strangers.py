@@ -77,6 +77,11 @@ def digests(call: Call) -> list[SipMessage]:
     return [message for message in call.messages if not message.sent and "Authorization" in message.head]
 
 
+def refreshes(call: Call) -> list[SipMessage]:
+    """The re-INVITEs that came."""
+    return [message for message in call.messages if not message.sent and message.start_line.startswith("INVITE ")]
+
+
 def settle(*callers: Caller) -> None:
     """Return when whatever the gateway had to say to what they sent before has come."""
     for caller in callers:
@@ -150,6 +155,28 @@ def test_the_carrier_gets_a_digest_for_its_own_realm_alone(gateway: GatewayProce
         assert f'realm="{REALM}"' in signed.text
         settle(caller)
         assert not digests(other)
+
+
+@pytest.mark.slow
+def test_a_session_refresh_is_signed_for_the_carrier_alone(gateway: GatewayProcess, carrier: Registrar) -> None:
+    """An INVITE that we sign is a call that somebody pays for. The least interval is 90 s, refreshed at its half."""
+    timer = {"Supported": "timer", "Session-Expires": "90;refresher=uas", "Allow": "INVITE, ACK, BYE"}
+    with Caller(gateway.address, host=CARRIER) as own, Caller(gateway.address, host=STRANGER) as stranger:
+        host, port = stranger.address
+        route = {"Record-Route": f"<sip:{host}:{port};lr>"}
+        premium = f"<sip:+900@{carrier.address}>"
+        asked = Manner(challenge=CHALLENGE, headers=timer)
+        refused = Manner(challenge=CHALLENGE, headers={**timer, **route}, contact=premium)
+        signed = own.dial("600", asked)
+        unsigned = stranger.dial("", refused, uri=f"sip:600@{carrier.address}")
+        for call in (signed, unsigned):
+            call.wait_answered()
+        wait_until(lambda: refreshes(unsigned) and refreshes(signed), "both refreshes", 60)
+        (digest,) = wait_until(lambda: digests(signed), "a refresh with a digest", 5)
+        assert digest.method == "INVITE"
+        settle(stranger)
+        assert not digests(unsigned)
+        assert signed.hangup() == unsigned.hangup() == 200
 
 
 @pytest.mark.parametrize("forged", [False, True], ids=["as itself", "in the carrier's name"])
