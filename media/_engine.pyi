@@ -1,6 +1,6 @@
 """The native media engine: pjmedia streams read as packets arrive, written on a media clock. See media/engine/."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,11 @@ DRAINED: int
 SILENT: int
 
 class Tuning:
-    """How the engine waits. Times in ms; `playout_limit_ms` is the most one slot may have queued."""
+    """How the engine waits. Times in ms; `playout_limit_ms` is the most one slot may have queued.
+
+    `own` has where this process receives, as IPv4 address, first and last port; 0.0.0.0 is all of this machine. A
+    stream that leads there is not attached, and RTP from there is nobody's.
+    """
 
     def __init__(
         self,
@@ -21,6 +25,7 @@ class Tuning:
         fill_after_ms: int = 60,
         silent_after_ms: int = 5000,
         playout_limit_ms: int = 120_000,
+        own: Sequence[tuple[str, int, int]] = (),
     ) -> None: ...
 
 class Position:
@@ -65,6 +70,9 @@ class Counters:
     @property
     def packets_late(self) -> int: ...
     @property
+    def packets_foreign(self) -> int:
+        """Not the peer's: dropped, and in none of the others."""
+    @property
     def packets_sent(self) -> int: ...
     @property
     def jitter_ms(self) -> float: ...
@@ -86,6 +94,10 @@ class Slot:
     def period_ms(self) -> int: ...
     def play(self, pcm: npt.NDArray[np.int16], mark: int | None = None) -> bool:
         """Queues a copy; False, and nothing queued, when the limit would be exceeded or no stream came yet."""
+    def expect_from(self, host: str) -> None:
+        """SIP thread, before a stream is attached: the address that the peer's SIP comes from, for where RTP may."""
+    def trust(self) -> None:
+        """The peer has shown that it wants what it is sent. Until then, and until RTP comes, 50 packets go at most."""
     def flush(self) -> Flushed:
         """After it returns no sample queued before reaches the wire."""
     def pause(self) -> None: ...

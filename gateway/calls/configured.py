@@ -56,7 +56,19 @@ def tuning(settings: Settings) -> _engine.Tuning:
         reorder_ms=settings.media.reorder_ms,
         fill_after_ms=settings.media.reorder_ms + 20,
         silent_after_ms=round(no_media_s * 1000) if no_media_s > 0 else _NEVER_MS,
+        own=own_addresses(settings),
     )
+
+
+def own_addresses(settings: Settings) -> tuple[tuple[str, int, int], ...]:
+    """Where we receive, seen from here and from outside: address, first and last port."""
+    sip, media = settings.sip, settings.media
+    rtp_address = media.rtp_address if media.rtp_address is not None else sip.listen[0].address
+    own = [(rtp_address, media.rtp_ports.first, media.rtp_ports.last)]
+    own += [(one.address, one.port, one.port) for one in sip.listen]
+    if sip.public_address is not None:
+        own += [(sip.public_address, first, last) for _, first, last in own]
+    return tuple((str(address), first, last) for address, first, last in own)
 
 
 def _nameservers(trunks: tuple[TrunkAccount, ...]) -> tuple[str, ...]:

@@ -45,6 +45,8 @@ class CallRecord:
     agent_events_dropped: int = 0
     """Events that only inform, which an agent left alone for too long."""
     packets_received: int = 0
+    packets_foreign: int = 0
+    """Somebody else's, sent to the call's port: nobody heard them."""
     packets_sent: int = 0
     packets_late: int = 0
     """Of those received: something stood in for them already."""
@@ -65,6 +67,7 @@ class CallRecord:
     def add_media(self, counters: _engine.Counters) -> None:
         """Take over what the engine counted."""
         self.packets_received = counters.packets_received
+        self.packets_foreign = counters.packets_foreign
         self.packets_sent = counters.packets_sent
         self.packets_late = counters.packets_late
         # Neither knows all: what came too late is no lost packet, and in an outage nobody makes up a voice.

@@ -79,6 +79,8 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
         self.sip_call_id = event.invite.sip_call_id
         self._ended_by_us = False
         self._held = False
+        self._driven = False
+        """The engine has the stream that was created last."""
         self._codec = ""
 
     # ---- commands ------------------------------------------------------------------------------------------
@@ -143,12 +145,13 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
     @guarded
     def onStreamCreated(self, prm: pj.OnStreamCreatedParam) -> None:
         """PJSIP: a stream was negotiated and runs. The bridge gets a port that does nothing in its place."""
+        self._driven = False
         try:
             prm.pPort = self.thread.plane.engine.attach(self.leg.slot, prm.stream)
         except ValueError as error:
             self.thread.tell(MediaFailed(self.ref, str(error)))
             return
-        prm.destroyPort = True
+        self._driven = prm.destroyPort = True
 
     @guarded
     def onStreamDestroyed(self, _prm: pj.OnStreamDestroyedParam) -> None:
@@ -166,7 +169,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
             if held != self._held:
                 self._held = held
                 self.thread.tell(HoldChanged(self.ref, held))
-            if media.status in (pj.PJSUA_CALL_MEDIA_ACTIVE, pj.PJSUA_CALL_MEDIA_REMOTE_HOLD):
+            if self._driven and media.status in (pj.PJSUA_CALL_MEDIA_ACTIVE, pj.PJSUA_CALL_MEDIA_REMOTE_HOLD):
                 self._tell_stream(index)
             return
 
@@ -186,6 +189,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
         """PJSIP: the INVITE session went on (RFC 3261 section 13)."""
         info = self.getInfo()
         if info.state == pj.PJSIP_INV_STATE_CONFIRMED:
+            self.leg.slot.trust()
             self.thread.tell(Confirmed(self.ref))
         elif info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
             self._tell_end(info.lastStatusCode, info.lastReason)

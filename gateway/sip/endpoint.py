@@ -228,6 +228,9 @@ class SipEndpoint:
         leg: EngineLeg = self.plane.open()
         try:
             event = incoming(ref, leg, prm.rdata, account.trunk)
+            leg.slot.expect_from(event.invite.source.rpartition(":")[0])
+            if account.trunk is not None:
+                leg.slot.trust()  # many carriers send no RTP before the answer, and want to hear us
             call = SipCall(self, account, prm.callId, event)
         except Exception:
             leg.close()  # pjsua2 answers 500 to what has no object

@@ -17,6 +17,7 @@ struct Counters {
     std::uint64_t packets_discarded = 0;  // duplicate, or out of any sequence
     std::uint64_t packets_reordered = 0;  // came after a later one, in time or too late
     std::uint64_t packets_late = 0;       // of these, when something stood in already, or once more
+    std::uint64_t packets_foreign = 0;    // not the peer's: dropped, and in none of the above
     std::uint64_t packets_sent = 0;
     double jitter_ms = 0;      // of the last stream: mean interarrival jitter, RFC 3550 section 6.4.1
     double peer_loss_pct = 0;  // of the last stream: what the peer's receiver reports say it lost

@@ -12,8 +12,10 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <arpa/inet.h>
 #include <pjsua-lib/pjsua.h>
 #include <swigpyrun.h>
 
@@ -87,17 +89,31 @@ void ask_judge(nb::callable may_answer) {
     });
 }
 
+using OwnPorts = std::tuple<std::string, std::uint16_t, std::uint16_t>;
+
+std::shared_ptr<const OwnAddresses> own_addresses(const std::vector<OwnPorts>& ports) {
+    auto own = std::make_shared<OwnAddresses>();
+    for (const auto& [host, first, last] : ports) {
+        in_addr address{};
+        if (::inet_pton(AF_INET, host.c_str(), &address) != 1)
+            throw std::invalid_argument("own: " + host + " is no IPv4 address");
+        own->add(ntohl(address.s_addr), first, last);
+    }
+    return own;
+}
+
 void bind_values(nb::module_& m) {
     nb::class_<Tuning>(m, "Tuning")
         .def(
             "__init__",
             [](Tuning* self, std::int64_t reorder_ms, std::int64_t fill_after_ms, std::int64_t silent_after_ms,
-               unsigned playout_limit_ms) {
+               unsigned playout_limit_ms, const std::vector<OwnPorts>& own) {
                 new (self) Tuning{reorder_ms * 1'000'000, fill_after_ms * 1'000'000, silent_after_ms * 1'000'000,
                                   playout_limit_ms};
+                self->own = own_addresses(own);
             },
             nb::kw_only(), "reorder_ms"_a = 40, "fill_after_ms"_a = 60, "silent_after_ms"_a = 5000,
-            "playout_limit_ms"_a = 120'000);
+            "playout_limit_ms"_a = 120'000, "own"_a = std::vector<OwnPorts>());
     nb::class_<Position>(m, "Position")
         .def_ro("played_samples", &Position::played_samples)
         .def_ro("queued_samples", &Position::queued_samples)
@@ -118,6 +134,7 @@ void bind_values(nb::module_& m) {
         .def_ro("packets_discarded", &Counters::packets_discarded)
         .def_ro("packets_reordered", &Counters::packets_reordered)
         .def_ro("packets_late", &Counters::packets_late)
+        .def_ro("packets_foreign", &Counters::packets_foreign)
         .def_ro("packets_sent", &Counters::packets_sent)
         .def_ro("jitter_ms", &Counters::jitter_ms)
         .def_ro("peer_loss_pct", &Counters::peer_loss_pct)
@@ -135,6 +152,8 @@ void bind_slot(nb::module_& m) {
                 return slot.play({pcm.data(), pcm.data() + pcm.shape(0)}, mark);
             },
             "pcm"_a.noconvert(), "mark"_a = nb::none())  // floats would be cut to silence, without a word
+        .def("expect_from", &Slot::expect_from, "host"_a)
+        .def("trust", &Slot::trust)
         .def("flush", &Slot::flush)
         .def("pause", [](Slot& slot) { slot.pause(true); })
         .def("resume", [](Slot& slot) { slot.pause(false); })

@@ -2,6 +2,8 @@
 
 #include "monotonic.hpp"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <stdexcept>
 #include <string>
@@ -31,6 +33,9 @@ void Slot::attach(pjmedia_stream* stream) {
     if (rate_hz_ != 0 && format.rate_hz != rate_hz_)
         throw std::invalid_argument("the stream has " + std::to_string(format.rate_hz) + " Hz; the slot began with " +
                                     std::to_string(rate_hz_));
+    const Address signalled = signalled_address(stream);
+    if (tuning_.own && tuning_.own->contain(signalled))
+        throw std::invalid_argument("the stream leads to an address of this gateway");
     if (rate_hz_ == 0) playout_.set_limit_samples(std::size_t{tuning_.playout_limit_ms} * format.rate_hz / 1000);
     rate_hz_ = format.rate_hz;
     period_ms_ = format.period_ms;
@@ -44,6 +49,7 @@ void Slot::attach(pjmedia_stream* stream) {
                             &Slot::on_stream_destroyed);
 
     ++attachment_;
+    watch_source(signalled);
     pjmedia_stream_set_dtmf_event_callback(stream, &Slot::on_dtmf, this);
     {  // before begin() empties the jitter buffer: what comes after that is told
         JitterBufferLock jitter_buffer(stream_);
@@ -51,6 +57,25 @@ void Slot::attach(pjmedia_stream* stream) {
         stream_->on_rx_packet_data = this;
     }
     receiver_.begin(stream_, format);
+}
+
+void Slot::expect_from(const std::string& host) {
+    in_addr address{};
+    if (::inet_pton(AF_INET, host.c_str(), &address) == 1) signalling_host_ = ntohl(address.s_addr);
+}
+
+// A peer that was found behind a NAT stays found when its SDP says the same again.
+void Slot::watch_source(const Address& signalled) {
+    if (source_ && source_->signalled() == signalled) {
+        source_->resume();
+    } else {
+        if (source_) counters_.packets_foreign += source_->foreign();
+        source_ = std::make_shared<Source>(signalled, signalling_host_, tuning_.own);
+    }
+    pj_grp_lock_add_handler(stream_->grp_lock, nullptr, new std::shared_ptr<Source>(source_), &Slot::let_source_go);
+    judge_ = source_.get();
+    stream_->judge_source_data = this;
+    __atomic_store_n(&stream_->judge_source, &Slot::judge_source, __ATOMIC_RELEASE);
 }
 
 void Slot::detach() {
@@ -78,6 +103,7 @@ void Slot::press(char digit, unsigned ms) {
 }
 
 void Slot::on_stream_destroyed(void* keep_alive) { delete static_cast<std::shared_ptr<Slot>*>(keep_alive); }
+void Slot::let_source_go(void* keep_alive) { delete static_cast<std::shared_ptr<Source>*>(keep_alive); }
 
 // ---- what the agent asks for ---------------------------------------------------------------------------
 
@@ -118,6 +144,7 @@ Counters Slot::counters() {
     std::scoped_lock lock(transmit_, receive_);
     Counters counters = counters_;
     if (stream_ != nullptr) add_stream_counters(counters);
+    if (source_) counters.packets_foreign += source_->foreign();
     return counters;
 }
 
@@ -175,6 +202,15 @@ unsigned Slot::next_due_ms(bool spoken) {
     return again_ms;
 }
 
+// Whoever writes an SDP may mean somebody else by it. Until the peer has acknowledged our answer, or RTP has come from
+// where it goes, no more of it leaves than SIP itself sends to the source of an INVITE. Meanwhile time passes.
+bool Slot::may_send() {
+    if (trusted_ || source_->heard()) return true;
+    if (unproved_packets_ >= tuning_.unproved_packets) return false;
+    ++unproved_packets_;
+    return true;
+}
+
 // The frame is sent under the lock: that is what makes flush() final. On hold, pjmedia sends no frame that it is given,
 // and keeps the timestamp and RTCP going: the agent's voice waits.
 unsigned Slot::transmit() {
@@ -188,6 +224,8 @@ unsigned Slot::transmit() {
     sent_.put(tx_frame_.data(), tx_frame_.size());
     speaking_ = spoken_samples == tx_frame_.size();
     const unsigned again_ms = next_due_ms(speaking_);
+    const bool mute = on_hold || !may_send();
+    stream_->enc->paused = mute ? PJ_TRUE : PJ_FALSE;
 
     pjmedia_frame frame{};
     frame.type = PJMEDIA_FRAME_TYPE_AUDIO;
@@ -195,7 +233,7 @@ unsigned Slot::transmit() {
     frame.size = tx_frame_.size() * sizeof(std::int16_t);
     frame.timestamp.u64 = tx_timestamp_;
     tx_timestamp_ += tx_frame_.size();
-    if (!on_hold) ++counters_.frames_out;
+    if (!mute) ++counters_.frames_out;
     const auto socket_errors = stream_->rtp_tx_err_cnt;  // what put_frame() counts, and does not return
     if (pjmedia_port_put_frame(&stream_->port, &frame) != PJ_SUCCESS || stream_->rtp_tx_err_cnt != socket_errors)
         ++counters_.send_errors;
@@ -212,6 +250,12 @@ unsigned Slot::transmit() {
 }
 
 // ---- the receiving thread ------------------------------------------------------------------------------
+
+// Without a lock: a source lives as long as the streams that ask it.
+int Slot::judge_source(void* slot, const pj_sockaddr* from, pj_uint32_t ssrc) {
+    Source* source = static_cast<Slot*>(slot)->judge_.load(std::memory_order_acquire);
+    return static_cast<int>(source->judge(address_of(*from), ssrc, monotonic_ns()));
+}
 
 void Slot::on_packet(void* slot, pj_bool_t late) {
     auto* self = static_cast<Slot*>(slot);

@@ -14,6 +14,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace offhook {
@@ -46,6 +47,12 @@ public:
     // SIP thread: a key that the peer told by signalling. If it tells the same press by RTP as well, that is not told.
     void press(char digit, unsigned ms);
 
+    // SIP thread, before attach(): the host, as 192.0.2.1, that the peer's SIP comes from. What is none is ignored.
+    void expect_from(const std::string& host);
+
+    // Any thread. The peer has shown that it wants what it is sent, wherever that goes.
+    void trust() { trusted_ = true; }
+
     // asyncio thread. After flush() no sample that was queued before it reaches the wire.
     bool play(std::vector<std::int16_t> pcm, std::optional<Mark> mark);
     Flushed flush();
@@ -64,10 +71,14 @@ public:
     unsigned attachment() const { return attachment_; }  // SIP thread
 
 private:
+    static int judge_source(void* slot, const pj_sockaddr* from, pj_uint32_t ssrc);
     static void on_packet(void* slot, pj_bool_t late);
     static void on_dtmf(pjmedia_stream* stream, void* slot, const pjmedia_stream_dtmf_event* event);
     static void on_stream_destroyed(void* keep_alive);
+    static void let_source_go(void* keep_alive);
 
+    void watch_source(const Address& signalled);
+    bool may_send();
     unsigned transmit();
     bool wait_for_agent(std::int64_t now_ns);
     unsigned next_due_ms(bool spoken);
@@ -80,8 +91,13 @@ private:
     std::atomic<unsigned> period_ms_{0};
     Counters counters_;  // tx members under transmit_, rx members under receive_
 
+    std::atomic<bool> trusted_{false};
+    std::uint32_t signalling_host_ = 0;  // SIP thread
+
     // Written under both locks, so that either is enough to read them.
     pjmedia_stream_common* stream_ = nullptr;
+    std::shared_ptr<Source> source_;  // of the last stream, too
+    std::atomic<Source*> judge_{nullptr};
     unsigned attachment_ = 0;
 
     std::mutex transmit_;
@@ -91,8 +107,9 @@ private:
     bool speaking_ = false;      // the last frame was the agent's, whole
     unsigned waited_ms_ = 0;     // this frame is late by that much, for the agent's sake
     std::int64_t waiting_since_ns_ = 0;
-    std::int64_t due_ns_ = 0;  // the next frame
-    unsigned owed_ms_ = 0;     // by how much the frames that went out are behind the clock
+    std::int64_t due_ns_ = 0;        // the next frame
+    unsigned unproved_packets_ = 0;  // went to an address that has not shown that it wants them
+    unsigned owed_ms_ = 0;           // by how much the frames that went out are behind the clock
     std::uint64_t tx_timestamp_ = 0;
     std::vector<Mark> reached_;
     std::vector<std::int16_t> tx_frame_;

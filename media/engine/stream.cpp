@@ -28,4 +28,15 @@ StreamFormat format_of(pjmedia_stream* stream) {
     return format;
 }
 
+Address signalled_address(pjmedia_stream* stream) {
+    pjmedia_stream_info info;
+    if (pjmedia_stream_get_info(stream, &info) != PJ_SUCCESS || info.rem_addr.addr.sa_family != pj_AF_INET())
+        throw std::invalid_argument("the stream leads to no IPv4 address");
+    return address_of(info.rem_addr);
+}
+
+Address address_of(const pj_sockaddr& address) {
+    return {pj_ntohl(address.ipv4.sin_addr.s_addr), pj_sockaddr_get_port(&address)};
+}
+
 }  // namespace offhook

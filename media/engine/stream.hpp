@@ -1,6 +1,8 @@
 // What a slot needs of a pjmedia stream beside its port.
 #pragma once
 
+#include "source.hpp"
+
 #include <pjmedia.h>
 #include <pjmedia/stream_common.h>
 
@@ -24,6 +26,11 @@ struct StreamFormat {
 
 // Throws std::invalid_argument when the engine cannot use such a stream.
 StreamFormat format_of(pjmedia_stream* stream);
+
+// Where its SDP says that the peer is. Throws std::invalid_argument when that is no IPv4 address.
+Address signalled_address(pjmedia_stream* stream);
+
+Address address_of(const pj_sockaddr& address);
 
 class JitterBufferLock {
 public:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 NO_COUNTERS = {
     "packets_received": 0,
+    "packets_foreign": 0,
     "packets_sent": 0,
     "packets_late": 0,
     "packets_lost": 0,

@@ -231,7 +231,7 @@ def test_rtp_from_another_address(gateway: GatewayProcess, caller: Caller) -> No
     assert call.hangup() == 200
     record = gateway.record(call.call_id)
     assert ends(record) == ("caller-hung-up", "caller", 200)
-    # PJMEDIA wants ten packets from the new place before it believes in it.
+    # It may have moved when nothing has come from where it was for 100 ms.
     assert record["packets_received"] == pytest.approx(len(call.stream.sent), abs=15)
 
 

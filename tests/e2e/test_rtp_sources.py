@@ -2,18 +2,78 @@
 
 from __future__ import annotations
 
+import socket
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pytest
 
 from tests.e2e.gateway_process import GatewayProcess, Setup
+from tests.e2e.listening import tones
 from tests.e2e.peers.call import Manner
 from tests.e2e.peers.caller import Caller
+from tests.e2e.peers.process import wait_until
+from tests.e2e.peers.rtp import FRAME_SAMPLES, PCMU, RtpPacket
+from tests.e2e.peers.rtp_stream import FRAME_S
+from tests.e2e.peers.sound import level_dbfs, tone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import TracebackType
+
+    from tests.e2e.peers.call import Call
+
+STRANGER = "127.0.0.2"
+SSRC = 0xBAD
+LOUD_FRAME = bytes([0x90]) * FRAME_SAMPLES
+UNPROVED_PACKETS = 50
+"""What goes to an address before it has shown that it wants it: a second of sound."""
+
+
+class Stranger:
+    """Sends to a call's port as often as it likes, and counts what it gets for it."""
+
+    def __init__(self, call: Call) -> None:
+        assert call.stream.remote is not None
+        self._target = call.stream.remote
+        self._sequence = 0
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind((STRANGER, 0))
+        self._socket.setblocking(False)
+
+    def send(self, packets: int) -> None:
+        """So many at once."""
+        for _ in range(packets):
+            self._sequence += 1
+            timestamp = self._sequence * FRAME_SAMPLES
+            packet = RtpPacket(0.0, self._sequence, timestamp, SSRC, PCMU, marker=False, payload=LOUD_FRAME)
+            self._socket.sendto(packet.pack(), self._target)
+
+    def send_for(self, seconds: float, packets: int, every_s: float = FRAME_S) -> None:
+        """So many again and again."""
+        until_s = time.monotonic() + seconds
+        while time.monotonic() < until_s:
+            self.send(packets)
+            time.sleep(every_s)
+
+    def received(self) -> int:
+        """Packets that came since this was asked last."""
+        count = 0
+        while True:
+            try:
+                self._socket.recv(4096)
+            except BlockingIOError:
+                return count
+            count += 1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._socket.close()
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +113,87 @@ def test_talk_spurts_come_back_whole(caller: Caller) -> None:
     lost = [number for number, packet in enumerate(call.stream.sent) if packet.payload not in heard]
     assert not lost, f"of {len(call.stream.sent)} frames"
     assert call.hangup() == 200
+
+
+def heard_hz(call: Call, since_s: float) -> set[float]:
+    return {round(run.tone_hz, -1) for run in tones(call.heard(since_s))}
+
+
+def test_a_stranger_who_sends_first_is_not_the_caller(gateway: GatewayProcess, caller: Caller) -> None:
+    call = caller.dial("600", Manner(speak=False))
+    call.wait_answered()
+    with Stranger(call) as stranger:
+        stranger.send_for(0.3, 1, every_s=0.1)
+        assert call.stream.remote is not None
+        call.stream.start(call.stream.remote)
+        call.wait_heard(100)
+        stranger.received()
+        began_s = time.monotonic()
+        call.send(tone(440, 1000))
+        stranger.send_for(1.3, 1, every_s=0.1)
+        assert heard_hz(call, began_s) == {440}
+        assert stranger.received() == 0
+    assert call.hangup() == 200
+    foreign = gateway.record(call.call_id)["packets_foreign"]
+    assert isinstance(foreign, int)
+    assert foreign >= 8
+
+
+@pytest.mark.parametrize("speaks", [True, False], ids=["speaks", "is-silent"])
+@pytest.mark.parametrize("packets", [1, 12], ids=["50-a-second", "600-a-second"])
+def test_a_stranger_takes_over_no_call(gateway: GatewayProcess, caller: Caller, packets: int, *, speaks: bool) -> None:
+    call = caller.dial("600", Manner(phone=speaks))
+    call.wait_answered()
+    call.send(tone(700, 300))
+    call.wait_heard(400)
+    with Stranger(call) as stranger:
+        stranger.send_for(2.0, packets)
+        began_s = time.monotonic()
+        call.send(tone(440, 500))
+        stranger.send_for(1.0, packets)
+        assert heard_hz(call, began_s) == {440}
+        assert stranger.received() == 0
+    assert call.hangup() == 200
+    record = gateway.record(call.call_id)
+    assert record["packets_received"] == len(call.stream.sent)
+
+
+def test_a_caller_behind_a_nat_is_heard_and_hears_at_once(caller: Caller) -> None:
+    call = caller.dial("600", Manner(speak=False))
+    call.wait_answered()
+    outside = call.stream.send_from(STRANGER)
+    assert call.stream.remote is not None
+    call.stream.start(call.stream.remote)
+    call.send(tone(440, 200))
+    wait_until(lambda: any(level_dbfs(packet.pcm) > -30 for packet in call.received), "the echo", 5)
+    first = next(packet for packet in call.received if level_dbfs(packet.pcm) > -30)
+    assert first.target == outside
+    wait_until(lambda: sum(level_dbfs(packet.pcm) > -30 for packet in call.received) >= 10, "all of it", 5)
+    assert call.hangup() == 200
+
+
+def test_media_goes_to_strangers_in_small_measure_before_the_ack(caller: Caller) -> None:
+    call = caller.dial("600", Manner(ack=False, speak=False))
+    call.wait_answered()
+    wait_until(lambda: len(call.received) >= UNPROVED_PACKETS, "what it gets before the ACK", 10)
+    time.sleep(0.5)  # more would come now
+    assert len(call.received) == UNPROVED_PACKETS
+    assert call.hangup() == 200
+
+
+def test_rtp_from_where_media_goes_shows_that_it_is_wanted(caller: Caller) -> None:
+    call = caller.dial("600", Manner(ack=False))
+    call.wait_answered()
+    wait_until(lambda: len(call.received) > UNPROVED_PACKETS, "more than goes to a stranger", 10)
+    assert call.hangup() == 200
+
+
+@pytest.mark.parametrize("where", ["rtp", "sip"])
+def test_a_call_that_points_at_the_gateway_itself_ends(gateway: GatewayProcess, caller: Caller, where: str) -> None:
+    port = gateway.rtp_ports.stop - 2 if where == "rtp" else gateway.port
+    sdp = f"v=0\no=- 1 1 IN IP4 127.0.0.1\ns=-\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio {port} RTP/AVP 0\n"
+    call = caller.dial("600", Manner(sdp=sdp, speak=False))
+    assert call.wait_ended() in {"them", "rejected"}
+    record = gateway.record(call.call_id)
+    assert record["cause"] == "media-failed"
+    assert "an address of this gateway" in str(record["detail"])

@@ -58,9 +58,10 @@ sockaddr_in loopback(std::uint16_t port) {
     return address;
 }
 
-int bound_socket(std::uint16_t& port) {
+int bound_socket(std::uint16_t& port, const char* host = "127.0.0.1") {
     const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     sockaddr_in address = loopback(0);
+    address.sin_addr.s_addr = ::inet_addr(host);
     socklen_t size = sizeof address;
     if (fd < 0 || ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
         ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0)
@@ -91,7 +92,7 @@ void sleep_ms(unsigned ms) { std::this_thread::sleep_for(milliseconds(ms)); }
 
 // ---- the peer ------------------------------------------------------------------------------------------
 
-Peer::Peer() : fd_(bound_socket(port_)), rtcp_fd_(bound_socket(rtcp_port_)) {}
+Peer::Peer(const char* host) : fd_(bound_socket(port_, host)), rtcp_fd_(bound_socket(rtcp_port_, host)) {}
 
 Peer::~Peer() {
     ::close(fd_);
@@ -106,6 +107,11 @@ void Peer::send(const Packet& packet) const {
     wire.insert(wire.end(), packet.payload.begin(), packet.payload.end());
     const sockaddr_in to = loopback(to_port_);
     (void)::sendto(fd_, wire.data(), wire.size(), 0, reinterpret_cast<const sockaddr*>(&to), sizeof to);
+}
+
+void Peer::send_rtcp(const Bytes& wire) const {
+    const sockaddr_in to = loopback(to_rtcp_port_);
+    (void)::sendto(rtcp_fd_, wire.data(), wire.size(), 0, reinterpret_cast<const sockaddr*>(&to), sizeof to);
 }
 
 std::optional<Packet> Peer::receive(unsigned timeout_ms) const {
@@ -163,15 +169,13 @@ void Voice::rest(unsigned ms) {
 
 Call::Call(const Format& format, pjmedia_dir dir) {
     pjmedia_sock_info sockets{};
-    std::uint16_t rtp_port = 0;
-    std::uint16_t rtcp_port = 0;
-    sockets.rtp_sock = bound_socket(rtp_port);
-    sockets.rtcp_sock = bound_socket(rtcp_port);
+    sockets.rtp_sock = bound_socket(rtp_port_);
+    sockets.rtcp_sock = bound_socket(rtcp_port_);
     pj_str_t host = pj_str(const_cast<char*>("127.0.0.1"));
-    pj_sockaddr_in_init(&sockets.rtp_addr_name.ipv4, &host, rtp_port);
-    pj_sockaddr_in_init(&sockets.rtcp_addr_name.ipv4, &host, rtcp_port);
+    pj_sockaddr_in_init(&sockets.rtp_addr_name.ipv4, &host, rtp_port_);
+    pj_sockaddr_in_init(&sockets.rtcp_addr_name.ipv4, &host, rtcp_port_);
     must(pjmedia_transport_udp_attach(pjmedia->endpoint, nullptr, &sockets, 0, &transport_), "transport");
-    peer.aim(rtp_port);
+    aim(peer);
 
     auto* codecs = pjmedia_endpt_get_codec_mgr(pjmedia->endpoint);
     pj_str_t id = pj_str(const_cast<char*>(format.codec));
@@ -265,6 +269,7 @@ void OneCall::start(const Format& format, pjmedia_dir dir, Tuning tuning) {
     engine.emplace(tuning, 1);
     call.emplace(format, dir);
     slot = engine->open();
+    slot->trust();
     engine->attach(slot, call->stream);
     ear.emplace(engine->inbox());
     voice.emplace(call->peer, format);

@@ -48,15 +48,16 @@ struct Packet {
 // The other end of a call: a plain UDP socket.
 class Peer {
 public:
-    Peer();
+    explicit Peer(const char* host = "127.0.0.1");
     ~Peer();
     Peer(const Peer&) = delete;
     Peer& operator=(const Peer&) = delete;
 
     std::uint16_t port() const { return port_; }
     std::uint16_t rtcp_port() const { return rtcp_port_; }
-    void aim(std::uint16_t port) { to_port_ = port; }
+    void aim(std::uint16_t port, std::uint16_t rtcp_port) { to_port_ = port, to_rtcp_port_ = rtcp_port; }
     void send(const Packet& packet) const;
+    void send_rtcp(const Bytes& wire) const;
 
     // The next RTP packet of the engine; none within the time given.
     std::optional<Packet> receive(unsigned timeout_ms = 1000) const;
@@ -66,8 +67,9 @@ private:
     std::uint16_t port_ = 0;
     std::uint16_t rtcp_port_ = 0;
     std::uint16_t to_port_ = 0;
+    std::uint16_t to_rtcp_port_ = 0;
     int fd_;
-    int rtcp_fd_;  // swallows what it is sent
+    int rtcp_fd_;  // what it is sent stays there
 };
 
 // Sends 20 ms packets as a telephone does, each with the timestamp that is its turn.
@@ -104,12 +106,15 @@ public:
     Call(const Call&) = delete;
     Call& operator=(const Call&) = delete;
 
+    void aim(Peer& other) const { other.aim(rtp_port_, rtcp_port_); }
     void destroy();  // the stream, as PJSUA does when a call ends; idempotent
 
     Peer peer;
     pjmedia_stream* stream = nullptr;
 
 private:
+    std::uint16_t rtp_port_ = 0;
+    std::uint16_t rtcp_port_ = 0;
     pjmedia_transport* transport_ = nullptr;
 };
 

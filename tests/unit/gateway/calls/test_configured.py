@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway.calls import configured
-from gateway.calls.configured import endpoint_config
+from gateway.calls.configured import endpoint_config, own_addresses
 from gateway.calls.resolving import SystemResolver
 from gateway.calls.trunks import Trunks
 from gateway.settings import Settings
@@ -40,6 +40,18 @@ def config(registrar: str, **trunk: str) -> EndpointConfig:
 
     main()
     return found[0]
+
+
+def test_the_engine_knows_where_this_process_receives() -> None:
+    sip = {"listen": ["udp:0.0.0.0:5060", "tcp:192.0.2.1:5070"], "public_address": "203.0.113.7"}
+    assert own_addresses(Settings.model_validate({"sip": sip, "media": {"rtp_ports": "4000-4999"}})) == (
+        ("0.0.0.0", 4000, 4999),
+        ("0.0.0.0", 5060, 5060),
+        ("192.0.2.1", 5070, 5070),
+        ("203.0.113.7", 4000, 4999),
+        ("203.0.113.7", 5060, 5060),
+        ("203.0.113.7", 5070, 5070),
+    )
 
 
 def test_only_servers_that_pjsip_can_ask_are_named(resolv_conf: Path) -> None:

@@ -42,7 +42,7 @@ def test_loss_and_delay_are_heard() -> None:
     ids=["nothing came", "every packet twice", "lost", "too late", "an outage", "a caller who was mostly silent"],
 )
 def test_loss_is_what_of_the_callers_voice_was_not_heard(counted: dict[str, int], loss_pct: float) -> None:
-    packets = ("packets_received", "packets_sent", "packets_lost", "packets_late")
+    packets = ("packets_received", "packets_sent", "packets_foreign", "packets_lost", "packets_late")
     frames = ("frames_in", "frames_concealed", "frames_filled", "frames_overrun")
     nothing = dict.fromkeys((*packets, *frames), 0)
     quality = {"peer_loss_pct": 0.0, "jitter_ms": 0.0, "round_trip_ms": 0.0}
