@@ -14,6 +14,8 @@ _RENEW_BEFORE_S = 60.0
 """Longer than a transaction takes to find that nobody answers (32 s, timer F), so that there is time for another."""
 _MAX_RETRY_AFTER_S = 3600.0
 """A registrar that asks for more is asked again all the same: it may be an error, and nobody else would try."""
+_MAX_EXPIRES_S = 86400
+"""A registration that was granted for longer is renewed all the same: who grants years may forget within a day."""
 
 _MENDS = {
     401: "the registrar refused user or password; check `user`, `auth_user`, `password` and `realm`",
@@ -94,6 +96,7 @@ def answered(  # noqa: PLR0913 - the facts of one answer
     if granted and expires_s <= 0 and not wanted:
         return Registration(State.UNREGISTERED)
     if granted and expires_s > 0:
+        expires_s = min(expires_s, _MAX_EXPIRES_S)
         losses = 0 if before.state is State.REGISTERED else before.losses
         renew_in_s = expires_s - min(_RENEW_BEFORE_S, expires_s / 2)
         return Registration(State.REGISTERED, expires_s=expires_s, losses=losses, next_in_s=renew_in_s)

@@ -47,6 +47,9 @@
 /* When a registration is renewed is the gateway's decision, as all that concerns it: gateway/sip/registration.py. */
 #define PJSUA_REG_AUTO_REG_REFRESH 0
 
+/* A Contact of ours that comes back with no time left is not registered. Upstream takes it for granted all the same. */
+#define PJSIP_REGISTER_ALLOW_EXP_REFRESH 0
+
 /* From, To and Contact of trunks carry parameters; a longer URI refuses the call. */
 #define PJSIP_MAX_URL_SIZE 512
 

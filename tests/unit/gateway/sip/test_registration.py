@@ -109,6 +109,11 @@ def test_it_is_renewed_in_good_time(expires_s: int, renew_in_s: float) -> None:
     assert answer(REGISTERING, 200, expires_s=expires_s).next_in_s == renew_in_s
 
 
+def test_a_registrar_that_grants_years_is_asked_again_within_a_day() -> None:
+    now = answer(REGISTERING, 200, expires_s=4294967294)
+    assert (now.expires_s, now.next_in_s) == (86400, 86340)
+
+
 def test_a_renewal_under_way_leaves_it_registered_until_its_time_is_over() -> None:
     renewing = attempted(answer(REGISTERING, 200, expires_s=60))
     assert (renewing.state, renewing.next_in_s) == (State.REGISTERED, None)
