@@ -36,6 +36,11 @@ _LIBYAML_TOO_DEEP = "maximum nesting depth"
 
 _NULL = {"", "~", "null", "Null", "NULL"}
 
+_NO_SPACES = "\u00a0\u2007\u200b\u202f\u2060\ufeff"
+_INVISIBLE_AFTER_KEY = re.compile(rf"\A[\w-]+:[{_NO_SPACES}]")
+_NO_DASHES = tuple("\u2010\u2011\u2012\u2013\u2014\u2015\u2022\u2212")
+"""Hyphens, dashes and bullets that are none to YAML."""
+
 
 class _Mark(Protocol):
     """Where PyYAML's readers say something is, counted from 0."""
@@ -73,7 +78,7 @@ class Document:
     usable: bool
     """False when reading stopped before the end; `root` has the outermost entries that were whole by then."""
     unknown: tuple[tuple[Step, ...], ...] = ()
-    """Where None stands for something that we do not know: aliases of no anchor."""
+    """Where something stands that we do not know: None for aliases of no anchor, texts that may be keys and values."""
 
     def data(self) -> Data:
         """The whole as plain data."""
@@ -280,12 +285,20 @@ class _Composer:
             self._anchors[anchor] = node
 
     def _straight(self, content: Plain | str | None, place: Place) -> Plain | str | None:
-        """What was meant to be in quotes: to YAML, typographic ones are letters of the value."""
-        if not isinstance(content, Plain) or not _is_quote(content[0]):
+        """What was meant: to YAML, a word processor's quotes and spaces are letters of the value."""
+        if not isinstance(content, Plain):
             return content
-        meant = content[1:-1] if _is_quote(content[-1]) else content[1:]
-        self.complain(place, "typographic quotes belong to the text", f'write "{meant}"', shown(content))
-        return meant
+        if _is_quote(content[0]):
+            meant = content[1:-1] if _is_quote(content[-1]) else content[1:]
+            self.complain(place, "typographic quotes belong to the text", f'write "{meant}"', shown(content))
+            return meant
+        meant = content.strip(f" {_NO_SPACES}")
+        if meant != content or _INVISIBLE_AFTER_KEY.search(content):
+            message = "an invisible letter that YAML takes for no space, as a no-break space, is in it"
+            self.complain(place, message, "type it anew", shown(content))
+            self.unknown.append(tuple(self._steps()))
+            return Plain(meant) or None
+        return content
 
     def _tag(self, event: yaml.NodeEvent, place: Place) -> None:
         tag = getattr(event, "tag", None)
@@ -383,4 +396,6 @@ def _hint(text: str, error: yaml.MarkedYAMLError) -> str:
     line = error.problem_mark.line if error.problem_mark else 0
     if line < len(lines) and "\t" in lines[line][: len(lines[line]) - len(lines[line].lstrip())]:
         return "indent with spaces, not tabs"
+    if any(line.lstrip().startswith(_NO_DASHES) for line in lines[max(line - 1, 0) : line + 1]):
+        return "begin the entries of a list with the plain dash of the keyboard, -"
     return "check quotes, colons and indentation here and on the line above"

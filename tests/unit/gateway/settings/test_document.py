@@ -50,6 +50,28 @@ def test_typographic_quotes_in_straight_ones_are_meant() -> None:
     assert parse("{a: '“Hello”', b: it’s, c: say “no”}", "f.yaml").problems == ()  # noqa: RUF001
 
 
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("a:\n\N{NO-BREAK SPACE} b: 1", "2:1"),
+        ("a:\n  b:\N{NO-BREAK SPACE}1", "2:3: a"),
+        ("a: {b: 1\N{ZERO WIDTH SPACE}}", "1:8: a.b"),
+    ],
+)
+def test_an_invisible_letter_is_made_visible(text: str, place: str) -> None:
+    (fault,) = faults(text)
+    assert fault.startswith(f"f.yaml:{place}: an invisible letter")
+
+
+def test_an_invisible_letter_within_a_text_is_meant() -> None:
+    assert faults("{a: Bonjour\N{NO-BREAK SPACE}!, b: '\N{NO-BREAK SPACE}'}") == []
+
+
+def test_a_dash_that_begins_no_entry_of_a_list() -> None:
+    (fault,) = faults("a:\n  b:\n  \N{EN DASH} c: 1\n  \N{EN DASH} d\n")
+    assert fault.endswith("begin the entries of a list with the plain dash of the keyboard, -")
+
+
 def test_typed_follows_the_core_schema_and_leaves_quoted_text_alone() -> None:
     data = parse(
         "{a: 5, b: -0.5, c: true, d: '5', e: yes, f: 1e3, g: [1, {h: null}], i: 0x10, j: .5, k: 1_0}", "f"
