@@ -5,11 +5,14 @@
 
 PYTHON := /usr/bin/python3
 VENV := .venv
+SANITIZED := build/sanitized-venv
 BIN := $(VENV)/bin
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 CONFIG ?=
 CALLS ?=
 SECONDS ?=
+SEED ?=
+SANITIZE ?=
 UNCHECKED ?=
 
 BASE_PACKAGES := python3 python3-venv python3-dev g++ pkg-config libsystemd-dev
@@ -87,12 +90,30 @@ check-native: $(VENV)/dev-installed ## The engine's own tests under ThreadSaniti
 	    media/engine/tests/run.sh
 
 .PHONY: test
-test: check check-native test-e2e test-systemd ## Everything
+test: check check-native test-e2e test-hostile test-systemd ## Everything
 
 .PHONY: test-e2e
 test-e2e: $(VENV)/dev-installed ## Real calls against Kamailio, SIPp and baresip on loopback
 	@$(PACKAGES) --asleep tests/packages.txt
 	$(PYTEST) tests/e2e
+
+# With SANITIZE=1 PJSIP and the engine are built with AddressSanitizer, in an environment of their own: pytest itself, and
+# the callers, run in the usual one.
+.PHONY: test-hostile
+test-hostile: $(VENV)/dev-installed $(if $(SANITIZE),$(SANITIZED)/installed) ## Fuzzers and floods, a call beside them (SECONDS=5 each, SEED=1, SANITIZE=1)
+	$(if $(SECONDS),HOSTILE_SECONDS=$(SECONDS)) $(if $(SEED),HOSTILE_SEED=$(SEED)) \
+	    $(if $(SANITIZE),HOSTILE_OFFHOOK=$(CURDIR)/$(SANITIZED)/bin/offhook) $(PYTEST) --reruns 0 tests/hostile
+
+$(SANITIZED)/installed: $(VENV)/installed
+	@test -x $(SANITIZED)/bin/pip || { $(PYTHON) -m venv $(SANITIZED) && $(SANITIZED)/bin/pip install -q -U pip; }
+	@pjsip=$$(OFFHOOK_SANITIZER=address $(PYTHON) media/pjsip/build.py) && \
+	echo "installing Offhook with AddressSanitizer in $(SANITIZED)" && \
+	$(SANITIZED)/bin/pip install -q 'scikit-build-core>=0.10' 'nanobind>=2.4' 'cmake>=3.25' ninja setuptools wheel && \
+	$(SANITIZED)/bin/pip install -q --force-reinstall --no-deps "$$pjsip"/wheel/pjsua2-*.whl && \
+	PATH="$(CURDIR)/$(SANITIZED)/bin:$$PATH" PKG_CONFIG_PATH="$$pjsip/lib/pkgconfig" \
+	    $(SANITIZED)/bin/pip install -q --no-build-isolation -C build-dir=build/sanitized \
+	    -C cmake.define.OFFHOOK_SANITIZER=address -e .
+	@touch $@
 
 .PHONY: test-systemd
 test-systemd: wheels $(VENV)/dev-installed ## The service in a Debian booted for it, and a first build in a fresh one (needs root)

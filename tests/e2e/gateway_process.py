@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Object: TypeAlias = "dict[str, Json]"
 
-OFFHOOK = str(Path(sys.executable).with_name("offhook"))
-"""Of the environment that runs the tests."""
+OFFHOOK = os.environ.get("HOSTILE_OFFHOOK") or str(Path(sys.executable).with_name("offhook"))
+"""Of the environment that runs the tests, or one that was built to be attacked."""
 
 READY_S = 20.0
 STOP_S = 15.0
@@ -85,6 +85,8 @@ class Setup:
     sounds: Mapping[str, Pcm] = field(default_factory=dict)
     """WAV files at 8 kHz, beside the configuration."""
     rtp_ports: int = 1000
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Added to the test's own."""
 
 
 FOUND_AT_THE_END: list[str] = []
@@ -116,7 +118,7 @@ class GatewayProcess:
         self.write_dialplan(self.setup.routes)
         self.config_path.write_text(json.dumps(self._config(), indent=1))
         argv = [OFFHOOK, "run", "--config", str(self.config_path)]
-        self.process = Process("offhook", argv, self.directory / "log")
+        self.process = Process("offhook", argv, self.directory / "log", self.setup.environment)
 
     # --- its life ---
 

@@ -6,6 +6,7 @@ import os
 import sysconfig
 from pathlib import Path
 
+from recipe import sanitizer
 from recipe.errors import BuildError
 from recipe.layout import Layout
 from recipe.progress import run
@@ -65,8 +66,17 @@ def configure(layout: Layout) -> None:
         ["./aconfigure", *CONFIGURE_FLAGS],
         log=layout.logs / "configure.log",
         cwd=layout.source,
-        env={"CFLAGS": CFLAGS, "CXXFLAGS": CFLAGS, "LDFLAGS": LDFLAGS},
+        env={"CFLAGS": library_flags(), "CXXFLAGS": library_flags(), "LDFLAGS": _linker_flags()},
     )
+
+
+def library_flags() -> str:
+    """For the compiler, C and C++."""
+    return sanitizer.CFLAGS if sanitizer.wanted() else CFLAGS
+
+
+def _linker_flags() -> str:
+    return sanitizer.LDFLAGS if sanitizer.wanted() else LDFLAGS
 
 
 def compile_libraries(layout: Layout) -> None:

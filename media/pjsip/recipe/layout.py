@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from recipe import sanitizer
+
 RECIPE_DIR = Path(__file__).resolve().parent.parent
 PATCH_DIR = RECIPE_DIR / "patches"
 CONFIG_SITE = RECIPE_DIR / "config_site.h"
@@ -92,7 +94,7 @@ def _key(tarball: Path | None) -> str:
     for path in recipe_files():
         digest.update(f"{path.relative_to(RECIPE_DIR)}\0".encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
-    for fact in _machine():
+    for fact in (*_machine(), sanitizer.wanted()):
         digest.update(f"{fact}\0".encode())
     if tarball is not None:
         digest.update(hashlib.sha256(tarball.read_bytes()).digest())

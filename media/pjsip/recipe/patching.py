@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from recipe import sanitizer
 from recipe.errors import BuildError
 from recipe.layout import CONFIG_SITE, PATCH_DIR
 from recipe.progress import output, say
@@ -33,7 +34,8 @@ def unpack(tarball: Path, source: Path) -> None:
     scratch.rmdir()
     for name in STRIPPED_FILES:
         (source / name).touch()
-    shutil.copyfile(CONFIG_SITE, source / "pjlib/include/pj/config_site.h")
+    config_site = CONFIG_SITE.read_text() + (sanitizer.CONFIG_SITE if sanitizer.wanted() else "")
+    (source / "pjlib/include/pj/config_site.h").write_text(config_site)
 
 
 def version(source: Path) -> str:

@@ -69,13 +69,13 @@ def _wait(process: subprocess.Popen[bytes], label: str, log: Path) -> int:
         raise
 
 
-def output(argv: Sequence[str | Path], *, cwd: Path | None = None) -> str:
+def output(argv: Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
     """What `argv` prints on stdout; BuildError with its stderr if it fails."""
     try:
         done = subprocess.run(
             [str(part) for part in argv],
             cwd=cwd,
-            env={**os.environ, "LC_ALL": "C.UTF-8"},
+            env={**os.environ, **(env or {}), "LC_ALL": "C.UTF-8"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             encoding="utf-8",

@@ -9,7 +9,8 @@ import sys
 import zipfile
 from pathlib import Path
 
-from recipe.compiling import CFLAGS, CONFIGURE_FLAGS, MODULES, extension_name
+from recipe import sanitizer
+from recipe.compiling import CONFIGURE_FLAGS, MODULES, extension_name, library_flags
 from recipe.errors import BuildError
 from recipe.layout import RECIPE_DIR, Layout
 from recipe.patching import version
@@ -36,7 +37,7 @@ def assemble(layout: Layout, source_facts: dict[str, str], patches: dict[str, st
         "gcc": output(["gcc", "-dumpfullversion"]).strip(),
         "swig": _swig_version(),
         "wheel": wheel.name,
-        "cflags": CFLAGS,
+        "cflags": library_flags(),
         "configure": list(CONFIGURE_FLAGS),
         "limits": _limits(layout, stage),
         **_try(layout, wheel),
@@ -101,7 +102,7 @@ def _limits(layout: Layout, stage: Path) -> dict[str, int]:
         log=layout.logs / "limits.log",
         cwd=layout.work,
     )  # fmt: skip
-    limits: dict[str, int] = json.loads(output([program]))
+    limits: dict[str, int] = json.loads(output([program], env=sanitizer.environment()))
     return limits
 
 
@@ -120,7 +121,7 @@ def _try(layout: Layout, wheel: Path) -> dict[str, object]:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(place)
     told = place / "facts.json"
-    output([sys.executable, RECIPE_DIR / "recipe/try_wheel.py", place, told])
+    output([sys.executable, RECIPE_DIR / "recipe/try_wheel.py", place, told], env=sanitizer.environment())
     facts: dict[str, object] = json.loads(told.read_text())
     codecs = str(facts["codecs"])
     if missing := [codec for codec in WANTED_CODECS if codec not in codecs]:

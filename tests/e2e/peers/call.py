@@ -201,6 +201,12 @@ class Call:
             "a final answer that is no 200", deadline_s
         )  # fmt: skip
 
+    def wait_final(self, deadline_s: float = 5.0) -> SipMessage:
+        """The first final answer, whatever it is."""
+        return self._wait(
+            lambda: self._find(lambda m: m.method == "INVITE" and (m.status or 0) >= OK_STATUS), "an answer", deadline_s
+        )
+
     def wait_ended(self, deadline_s: float = 10.0) -> str:
         """Return when the call is over: `us`, `them` or `rejected`."""
         return self._wait(lambda: self.ended_by, "the end of the call", deadline_s)

@@ -93,6 +93,11 @@ class RtpStream:
         payloads = dtmf_payloads(digit, length_ms)
         self._queue.extend(_Outgoing(TELEPHONE_EVENT, payload, i == 0, i) for i, payload in enumerate(payloads))
 
+    def send_raw(self, datagram: bytes, target: tuple[str, int]) -> None:
+        """Send any bytes from the media port."""
+        with contextlib.suppress(ConnectionRefusedError):
+            self._sockets[-1].sendto(datagram, target)
+
     def wait_sent(self, deadline_s: float = 30.0) -> None:
         """Return when everything queued has left."""
         wait_until(lambda: not self._queue, "all sound is sent", deadline_s, every_s=0.005)

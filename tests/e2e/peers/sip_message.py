@@ -88,7 +88,7 @@ def compose(start_line: str, headers: Iterable[tuple[str, str]], body: str, time
     lines = [start_line, *(f"{name}: {value}" for name, value in headers)]
     if body and not any(line.startswith("Content-Type:") for line in lines):
         lines.append("Content-Type: application/sdp")
-    length = len(body.replace("\n", "\r\n").encode())
+    length = len(body.replace("\n", "\r\n").encode(errors="surrogateescape"))
     return SipMessage(sent=True, text="\n".join([*lines, f"Content-Length: {length}", "", body]), time_s=time_s)
 
 
