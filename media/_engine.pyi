@@ -179,6 +179,12 @@ def judge_challenges(may_answer: Callable[[int, str, str, str, str, bool, bool],
     realm already, and whether that is said to be stale. A challenge that may not be answered is as if not made.
     """
 
+def screen_requests() -> None:
+    """SIP thread, after libInit: answer what PJSIP would let through, see screen.hpp."""
+
+def malformed_messages() -> int:
+    """How many messages were no SIP, or too malformed to be served."""
+
 def capture_pjlog() -> None:
     """From now on pjlib's log lines are kept for `take_pjlog`."""
 

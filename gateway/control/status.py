@@ -36,7 +36,7 @@ def status(gateway: Gateway, lag: LoopLag, version: str) -> dict[str, Json]:
             "total": gateway.calls_total,
             "refused": gateway.calls_refused,
         },
-        "sip": {"calls": gateway.sip.call_objects},
+        "sip": {"calls": gateway.sip.call_objects, "malformed": gateway.sip.malformed_messages},
         "media": _media(gateway),
         "trunks": _trunks(gateway),
         "agents": {

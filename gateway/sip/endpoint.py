@@ -122,6 +122,11 @@ class SipEndpoint:
         return len(self._objects)
 
     @property
+    def malformed_messages(self) -> int:
+        """How many messages were no SIP, or too malformed to be served."""
+        return _engine.malformed_messages()
+
+    @property
     def silent_s(self) -> float:
         """How long ago the SIP thread last went round its loop: a second or less, unless something blocks it."""
         return time.monotonic() - self._turned_s
@@ -294,6 +299,7 @@ class SipEndpoint:
         _engine.refuse_other_requests()
         _engine.install_door(config.retry_after_s)
         _engine.judge_challenges(lambda account, *facts: self._may_answer(account, Challenge(*facts)))
+        _engine.screen_requests()
         self._check_capacity()
         self._check_rtp_address()
         self._wakeup = _engine.Wakeup()

@@ -4,6 +4,7 @@
 #include "engine.hpp"
 #include "other_requests.hpp"
 #include "pjlog.hpp"
+#include "screen.hpp"
 #include "tap.hpp"
 #include "wakeup.hpp"
 
@@ -219,6 +220,8 @@ NB_MODULE(_engine, m) {
         return nb::make_tuple(count, told);
     });
     m.def("judge_challenges", &ask_judge, "may_answer"_a);
+    m.def("screen_requests", &screen_requests);
+    m.def("malformed_messages", &malformed_messages);
     m.def("capture_pjlog", &capture_pjlog);
     m.def("pjlog_fileno", &pjlog_fd);
     m.def("take_pjlog", [] {

@@ -29,6 +29,15 @@ def gateway() -> Iterator[GatewayProcess]:
         yield running
 
 
+def listening(gateway: GatewayProcess, caller: Caller) -> Call:
+    """A call whose agent has begun: it alone is told of keys."""
+    call = caller.dial("diary")
+    call.wait_answered()
+    diary = gateway.directory / f"diary-{call.call_id}"
+    wait_until(lambda: diary.exists() and "CallInfo" in diary.read_text(), "the agent has begun", 5)
+    return call
+
+
 def keys(gateway: GatewayProcess, call: Call) -> list[tuple[str, int]]:
     diary = gateway.directory / f"diary-{call.call_id}"
     notes = [json.loads(line) for line in diary.read_text().splitlines()] if diary.exists() else []
@@ -44,8 +53,7 @@ def relay(signal: str, duration_ms: int = 250) -> str:
 
 
 def test_keys_by_info(gateway: GatewayProcess, caller: Caller) -> None:
-    call = caller.dial("diary")
-    call.wait_answered()
+    call = listening(gateway, caller)
     told = [(RELAY, relay("5")), (RELAY, "Signal= 6 \nDuration= 160 "), (RELAY, relay("*")), (RELAY, relay("11")),
             (RELAY, relay("12")), (RELAY, relay("b")), (RELAY, "Signal=7"), (PLAIN, "8"), (PLAIN, "#\n"),
             (PLAIN, "Signal=9")]  # fmt: skip
@@ -59,8 +67,7 @@ def test_keys_by_info(gateway: GatewayProcess, caller: Caller) -> None:
 
 
 def test_what_is_no_key_is_none(gateway: GatewayProcess, caller: Caller) -> None:
-    call = caller.dial("diary")
-    call.wait_answered()
+    call = listening(gateway, caller)
     assert info(call, RELAY, relay("16")) == 200  # a flash
     assert info(call, RELAY, relay("hf")) == 200
     assert info(call, PLAIN, "x") == 400
@@ -77,8 +84,7 @@ def test_what_is_no_key_is_none(gateway: GatewayProcess, caller: Caller) -> None
 def test_a_key_that_is_sent_in_both_ways_is_told_once(
     gateway: GatewayProcess, caller: Caller, *, info_first: bool
 ) -> None:
-    call = caller.dial("diary")
-    call.wait_answered()
+    call = listening(gateway, caller)
     for count, digit in enumerate("1223", 1):
         if info_first:
             assert info(call, RELAY, relay(digit)) == 200

@@ -1,0 +1,126 @@
+#include "screen.hpp"
+
+#include <pjsip.h>
+#include <pjsua-lib/pjsua.h>
+#include <atomic>
+#include <stdexcept>
+
+namespace offhook {
+namespace {
+
+std::atomic<std::uint64_t> malformed{0};
+
+bool is(const pj_str_t& word, const char* other) { return pj_stricmp2(&word, other) == 0; }
+
+bool is_supported(const pjsip_hdr* supported, const pj_str_t& extension) {
+    const auto* known = reinterpret_cast<const pjsip_generic_array_hdr*>(supported);
+    for (unsigned i = 0; known != nullptr && i < known->count; ++i)
+        if (pj_stricmp(&known->values[i], &extension) == 0) return true;
+    return false;
+}
+
+// Refuses a request that wants what nobody here knows, and says what. True when it did.
+bool refuse_unknown_extensions(pjsip_endpoint* endpoint, pjsip_rx_data* received) {
+    const pjsip_hdr* supported = pjsip_endpt_get_capability(endpoint, PJSIP_H_SUPPORTED, nullptr);
+    pjsip_unsupported_hdr* unknown = pjsip_unsupported_hdr_create(received->tp_info.pool);
+    void* at = nullptr;
+    while (void* found = pjsip_msg_find_hdr(received->msg_info.msg, PJSIP_H_REQUIRE, at)) {
+        const auto* require = static_cast<const pjsip_require_hdr*>(found);
+        for (unsigned i = 0; i < require->count && unknown->count < PJSIP_GENERIC_ARRAY_MAX_COUNT; ++i)
+            if (!is_supported(supported, require->values[i])) unknown->values[unknown->count++] = require->values[i];
+        at = require->next;
+        if (at == &received->msg_info.msg->hdr) break;
+    }
+    if (unknown->count == 0) return false;
+    pjsip_hdr headers;
+    pj_list_init(&headers);
+    pj_list_push_back(&headers, unknown);
+    pjsip_endpt_respond_stateless(endpoint, received, PJSIP_SC_BAD_EXTENSION, nullptr, &headers, nullptr);
+    return true;
+}
+
+void refuse_message(pjsip_endpoint* endpoint, pjsip_rx_data* received) {
+    pjsip_hdr headers;
+    pj_list_init(&headers);
+    if (const pjsip_hdr* allow = pjsip_endpt_get_capability(endpoint, PJSIP_H_ALLOW, nullptr))
+        pj_list_push_back(&headers, pjsip_hdr_shallow_clone(received->tp_info.pool, allow));
+    pjsip_endpt_respond_stateless(endpoint, received, PJSIP_SC_METHOD_NOT_ALLOWED, nullptr, &headers, nullptr);
+}
+
+// The one that PJSIP takes, too: the first that is a SIP URI.
+pjsip_contact_hdr* sip_contact(pjsip_msg* msg) {
+    for (pjsip_hdr* hdr = msg->hdr.next; hdr != &msg->hdr; hdr = hdr->next) {
+        if (hdr->type != PJSIP_H_CONTACT) continue;
+        auto* contact = reinterpret_cast<pjsip_contact_hdr*>(hdr);
+        if (contact->uri == nullptr) continue;
+        if (PJSIP_URI_SCHEME_IS_SIP(contact->uri) || PJSIP_URI_SCHEME_IS_SIPS(contact->uri)) return contact;
+    }
+    return nullptr;
+}
+
+// No IPv6, no TLS and no WebSocket here: where a Contact names these, requests could never be sent.
+bool is_reachable(const pjsip_sip_uri* uri) {
+    if (PJSIP_URI_SCHEME_IS_SIPS(uri) || pj_strchr(&uri->host, ':') != nullptr) return false;
+    return uri->transport_param.slen == 0 || is(uri->transport_param, "udp") || is(uri->transport_param, "tcp");
+}
+
+// In place of a Contact that cannot be reached, where the request came from: a peer that sent it over this transport
+// hears there (as RFC 5626 has it for flows). Where a proxy said that it stays in the path, requests go to it.
+void reach_by_source(pjsip_rx_data* received) {
+    pjsip_contact_hdr* contact = sip_contact(received->msg_info.msg);
+    if (contact == nullptr || received->msg_info.record_route != nullptr) return;
+    const auto* uri = static_cast<pjsip_sip_uri*>(pjsip_uri_get_uri(contact->uri));
+    if (is_reachable(uri)) return;
+    if (pjsip_msg_find_hdr(received->msg_info.msg, PJSIP_H_VIA, received->msg_info.via->next) != nullptr &&
+        received->msg_info.to->tag.slen != 0)
+        return;
+    pj_pool_t* pool = received->tp_info.pool;
+    pjsip_sip_uri* source = pjsip_sip_uri_create(pool, PJ_FALSE);
+    source->user = uri->user;
+    pj_strdup2(pool, &source->host, received->pkt_info.src_name);
+    source->port = received->pkt_info.src_port;
+    if ((received->tp_info.transport->flag & PJSIP_TRANSPORT_RELIABLE) != 0)
+        pj_strdup2(pool, &source->transport_param, "tcp");
+    contact->uri = reinterpret_cast<pjsip_uri*>(source);
+}
+
+pj_bool_t on_request(pjsip_rx_data* received) {
+    const pjsip_method& method = received->msg_info.msg->line.req.method;
+    const bool in_dialog = received->msg_info.to->tag.slen != 0;
+    pjsip_endpoint* endpoint = pjsua_get_pjsip_endpt();
+    if (method.id == PJSIP_ACK_METHOD || method.id == PJSIP_CANCEL_METHOD || method.id == PJSIP_BYE_METHOD)
+        return PJ_FALSE;
+    // PJSUA looks at an INVITE that begins a call itself; whatever else comes beside calls is refused anyhow.
+    if ((in_dialog || method.id == PJSIP_OPTIONS_METHOD) && refuse_unknown_extensions(endpoint, received))
+        return PJ_TRUE;
+    if (in_dialog && is(method.name, "MESSAGE")) {
+        refuse_message(endpoint, received);
+        return PJ_TRUE;
+    }
+    if (method.id == PJSIP_INVITE_METHOD || is(method.name, "UPDATE")) reach_by_source(received);
+    return PJ_FALSE;
+}
+
+void on_dropped(pjsip_tp_dropped_data* dropped) {
+    if (dropped->status != PJ_EIGNORED) ++malformed;  // a keep-alive
+}
+
+}  // namespace
+
+void screen_requests() {
+    static pjsip_module module;
+    static char name[] = "screen";
+    module = {};
+    module.name = pj_str(name);
+    module.id = -1;
+    module.priority = PJSIP_MOD_PRIORITY_UA_PROXY_LAYER - 1;  // behind the transactions, before the dialogs
+    module.on_rx_request = &on_request;
+    pjsip_endpoint* endpoint = pjsua_get_pjsip_endpt();
+    if (endpoint == nullptr || pjsip_endpt_register_module(endpoint, &module) != PJ_SUCCESS)
+        throw std::runtime_error("PJSIP takes no module that looks at requests first");
+    pjsip_tpmgr_set_drop_data_cb(pjsip_endpt_get_tpmgr(endpoint), &on_dropped);
+}
+
+std::uint64_t malformed_messages() { return malformed; }
+
+}  // namespace offhook
