@@ -10,6 +10,7 @@ DTMF: int
 MARK: int
 DRAINED: int
 SILENT: int
+HEARD: int
 
 class Tuning:
     """How the engine waits. Times in ms; `playout_limit_ms` is the most one slot may have queued.
@@ -132,6 +133,7 @@ class Engine:
         """Everything since the last read: records (slot id, kind, begin, end) and the samples of all frames.
 
         A FRAME's samples are pcm[begin:end]; DTMF: digit in ASCII and ms; MARK: the mark; SILENT: ms.
+        HEARD tells of the first packet of a stream.
         The array is read-only and lives as long as any view of it.
         """
     def fileno(self) -> int:

@@ -22,7 +22,7 @@ class EngineLeg(Leg):
     It can play once its first stream is attached, which the SIP side tells.
     """
 
-    __slots__ = ("_plane", "listener", "on_failure", "on_silent", "slot")
+    __slots__ = ("_plane", "listener", "on_failure", "on_heard", "on_silent", "slot")
 
     def __init__(self, plane: MediaPlane, slot: _engine.Slot) -> None:
         self._plane = plane
@@ -30,6 +30,8 @@ class EngineLeg(Leg):
         self.listener: LegListener | None = None
         self.on_failure: Callable[[Exception], None] | None = None
         """Called when the listener raised; it is not called again."""
+        self.on_heard: Callable[[], None] | None = None
+        """The first packet of a stream has come from the party: whatever it is sent now reaches it."""
         self.on_silent: Callable[[int], None] | None = None
         """As `LegListener.on_media_silent`, for whoever owns the call; told with or without a listener."""
 
@@ -66,7 +68,7 @@ class EngineLeg(Leg):
 
     def close(self) -> None:
         """Nothing is delivered any more. The stream, if one is attached, is the SIP side's to detach."""
-        self.listener = self.on_failure = self.on_silent = None
+        self.listener = self.on_failure = self.on_heard = self.on_silent = None
         self._plane.forget(self)
 
 
@@ -116,6 +118,8 @@ class MediaPlane:
 
 
 def _tell(leg: EngineLeg, kind: int, begin: int, end: int) -> None:
+    if kind == _engine.HEARD and leg.on_heard is not None:
+        leg.on_heard()
     if kind == _engine.SILENT and leg.on_silent is not None:
         leg.on_silent(begin)
     listener = leg.listener

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -46,6 +47,7 @@ class LiveCall(CallControl):
         self._agents = agents
         self._limits = settings.limits
         self._no_media_s = settings.media.no_media_timeout_s
+        self._first_packet_wait_s = settings.media.first_packet_wait_s
         self._has_offer = incoming.invite.has_offer
         self._silent_early = False
         self._loop = asyncio.get_running_loop()
@@ -53,6 +55,8 @@ class LiveCall(CallControl):
         self._answered = False
         self._held = False
         self._media = asyncio.Event()
+        self._may_be_natted = False
+        self._heard = False
         self._confirmed = asyncio.Event()
         self._over: asyncio.Future[Disconnected] = self._loop.create_future()
         self._ended: float | None = None
@@ -64,6 +68,7 @@ class LiveCall(CallControl):
             incoming.invite.sip_call_id, incoming.invite.source, invite.trunk, invite.to, invite.from_
         )
         self._log = _log.bind(call_id=incoming.invite.sip_call_id)
+        self.leg.on_heard = self._on_heard
         self.leg.on_silent = self._on_silent
         self.leg.on_failure = self._on_leg_failure
 
@@ -129,6 +134,7 @@ class LiveCall(CallControl):
     def on_media_started(self, event: MediaStarted) -> None:
         """Sound can flow."""
         self.record.codec = event.codec
+        self._may_be_natted = may_be_natted(event.remote_address, self.record.source)
         self._media.set()
 
     def on_media_failed(self, why: str) -> None:
@@ -154,6 +160,11 @@ class LiveCall(CallControl):
             self._over.set_result(event)
         if self.conversation is not None:
             self.conversation.caller_hung_up()
+
+    def _on_heard(self) -> None:
+        if not self._heard:
+            self._heard = True
+            self.leg.resume()
 
     def _on_silent(self, silent_ms: int) -> None:
         if not self._answered:
@@ -232,6 +243,9 @@ class LiveCall(CallControl):
         # Not before the ACK: until then the caller may not have opened its ears, and first words would be lost.
         await self._confirmed.wait()
         await self._media.wait()
+        if self._may_be_natted and not self._heard:
+            self.leg.pause()  # nobody speaks, but whoever listens hears all from the beginning
+            self._timers.append(self._loop.call_later(self._first_packet_wait_s, self._on_heard))
 
     async def play(self, file: Path, *, repeat: int) -> None:
         await self._media.wait()
@@ -305,3 +319,13 @@ class LiveCall(CallControl):
 
     async def hang_up(self, cause: Cause) -> None:
         self._end(cause)
+
+
+def may_be_natted(rtp: str, sip: str) -> bool:
+    """Whether RTP may have to go elsewhere than to `rtp` of a party's SDP: its SIP is from `sip`. As "address:port"."""
+    address, _, _ = rtp.rpartition(":")
+    try:
+        private = ipaddress.ip_address(address).is_private
+    except ValueError:
+        return False
+    return private or address != sip.rpartition(":")[0]

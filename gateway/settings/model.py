@@ -117,6 +117,8 @@ class Media(Model):
     """A call from which no RTP comes for this long is ended; 0 is never."""
     reorder_ms: Annotated[Milliseconds, AfterValidator(_within_a_second)] = Field(default=40, alias="reorder")
     """How long a packet waits for one that was overtaken."""
+    first_packet_wait_s: Seconds = Field(default=0.3, alias="first_packet_wait")
+    """How long the first words wait for RTP from a caller that may be behind a NAT; 0 is not at all."""
     clock_threads: Annotated[int, Field(ge=1, le=16)] = 1
 
 

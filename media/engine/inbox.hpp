@@ -17,6 +17,7 @@ enum class Kind : std::int32_t {
     Mark = 2,     // begin: the mark whose last sample was played
     Drained = 3,  // the playout queue ran empty and stayed so for a period
     Silent = 4,   // begin: ms without a packet from the peer
+    Heard = 5,    // the first packet of a stream has come
 };
 
 struct Record {

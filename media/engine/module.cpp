@@ -191,6 +191,7 @@ NB_MODULE(_engine, m) {
     m.attr("MARK") = static_cast<int>(Kind::Mark);
     m.attr("DRAINED") = static_cast<int>(Kind::Drained);
     m.attr("SILENT") = static_cast<int>(Kind::Silent);
+    m.attr("HEARD") = static_cast<int>(Kind::Heard);
 
     nb::class_<Wakeup>(m, "Wakeup")
         .def("__init__",

@@ -65,7 +65,10 @@ void Receiver::keep_time(std::int64_t now_ns) {
 }
 
 void Receiver::on_packet(std::int64_t now_ns, bool late) {
-    if (!std::exchange(heard_, true)) heard_until_ns_ = now_ns;
+    if (!std::exchange(heard_, true)) {
+        heard_until_ns_ = now_ns;
+        inbox_.put_event(id_, Kind::Heard);
+    }
     told_silent_ = false;
     last_packet_ns_ = now_ns;
     if (late) ++counters_.packets_late;

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import pytest
 
 from gateway.agents import AgentRegistry, AgentSettings, EchoSettings
 from gateway.calls.call import LiveCall
 from gateway.dialplan import Invite, Plan
 from gateway.dialplan.load import load_text
 from gateway.settings import Settings
-from gateway.sip.events import Incoming
+from gateway.sip.events import Disconnected, Incoming, MediaStarted, Side
 from gateway.sip.events import Invite as ReceivedInvite
 from tests.component.fake_leg import FakeLeg
 from tests.virtual_time import virtual
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from gateway.calls.record import CallRecord
     from gateway.sip.endpoint import SipEndpoint
@@ -46,6 +50,7 @@ class CountedLeg(FakeLeg):
     def __init__(self) -> None:
         super().__init__()
         self.closed = False
+        self.on_heard: Callable[[], None] | None = None
 
     def counters(self) -> _engine.Counters:
         return cast("_engine.Counters", SimpleNamespace(**NO_COUNTERS))
@@ -76,13 +81,16 @@ def plan(steps: str) -> Plan:
     return load_text(text, Path("a.yaml"), agents={"echo"}).plan
 
 
-async def live(sip: DeafSip, leg: CountedLeg, steps: str, **limits: str) -> CallRecord:
-    event = Incoming(7, cast("EngineLeg", leg), ReceivedInvite("id", "sip:600@here", "192.0.2.1:5060", {}))
+def live_call(sip: DeafSip, leg: CountedLeg, source: str = "192.0.2.1:5060", **limits: str) -> LiveCall:
+    event = Incoming(7, cast("EngineLeg", leg), ReceivedInvite("id", "sip:600@here", source, {}))
     settings = Settings.model_validate({"limits": limits})
     agents = AgentRegistry([AgentSettings("echo", EchoSettings())])
     called = Invite("600", "", None, MappingProxyType({}))
-    call = LiveCall(event, called, cast("SipEndpoint", sip), agents, settings)
-    return await call.live(plan(steps))
+    return LiveCall(event, called, cast("SipEndpoint", sip), agents, settings)
+
+
+async def live(sip: DeafSip, leg: CountedLeg, steps: str, **limits: str) -> CallRecord:
+    return await live_call(sip, leg, **limits).live(plan(steps))
 
 
 @virtual
@@ -105,3 +113,40 @@ async def test_an_answer_of_which_nothing_is_heard_again() -> None:
     assert sip.forgotten == [7]
     assert record.cause == "max-duration"
     assert 100 < record.duration_s < 110
+
+
+@pytest.mark.parametrize(
+    ("rtp", "heard_ms", "spoken_ms"),
+    [
+        ("10.0.0.5:4000", None, 300),
+        ("10.0.0.5:4000", 120, 120),
+        ("198.51.100.1:4000", 120, 120),
+        ("192.0.2.1:4000", 0, 0),
+        ("8.8.4.4:4000", None, 0),
+    ],
+    ids=["private-and-silent", "private", "elsewhere", "heard-before-the-ack", "where-its-sip-comes-from"],
+)
+@virtual
+async def test_first_words_wait_for_where_the_caller_hears(rtp: str, heard_ms: int | None, spoken_ms: int) -> None:
+    """From the ACK on, where the SDP's address may be one that nobody outside reaches."""
+    loop = asyncio.get_running_loop()
+    sip, leg = DeafSip(), CountedLeg()
+    source = "8.8.4.4:5060" if heard_ms is None and spoken_ms == 0 else "192.0.2.1:5060"
+    call = live_call(sip, leg, source)
+    running = asyncio.create_task(call.live(plan("[answer, agent: echo]")))
+    await asyncio.sleep(1)
+    call.on_media_started(MediaStarted(7, "PCMU/8000", rtp))
+    if heard_ms is not None:
+        assert leg.on_heard is not None
+        loop.call_later(heard_ms / 1000, leg.on_heard)
+    await asyncio.sleep(0.001)
+    call.on_confirmed()
+    await asyncio.sleep(0.01)
+    assert leg.listener is not None, "whoever listens hears all from the beginning"
+    leg.play(np.full(8000, 8_000, np.int16))
+    await asyncio.sleep(0.8)
+    silent_ms = 20 * next(index for index, frame in enumerate(leg.wire) if frame.any())
+    assert silent_ms == pytest.approx(spoken_ms, abs=30)
+    call.on_disconnected(Disconnected(7, Side.GATEWAY, 200, ""))
+    await running
+    leg.stop_clock()

@@ -172,6 +172,24 @@ def test_a_caller_behind_a_nat_is_heard_and_hears_at_once(caller: Caller) -> Non
     assert call.hangup() == 200
 
 
+def test_the_first_words_go_where_the_caller_hears() -> None:
+    """Behind a NAT: its first packet, some time after the ACK, is the first to tell where that is."""
+    with GatewayProcess(Setup(media={"first_packet_wait": "20s"})) as gateway, Caller(gateway.address) as caller:
+        call = caller.dial("601", Manner(speak=False))
+        call.wait_answered()
+        wait_until(lambda: len(call.received) > 10, "silence, to where its SDP says", 10)
+        outside = call.stream.send_from(STRANGER)
+        assert call.stream.remote is not None
+        call.stream.start(call.stream.remote)
+
+        def loud() -> list[RtpPacket]:
+            return [packet for packet in call.received if level_dbfs(packet.pcm) > -30]
+
+        wait_until(lambda: len(loud()) > 10, "the tone", 10)
+        assert {packet.target for packet in loud()} == {outside}
+        assert call.hangup() == 200
+
+
 def test_media_goes_to_strangers_in_small_measure_before_the_ack(caller: Caller) -> None:
     call = caller.dial("600", Manner(ack=False, speak=False))
     call.wait_answered()

@@ -157,6 +157,20 @@ TEST_F(SourcesTest, DropsStrangersPacketsBeforeAnythingIsMadeOfThem) {
     EXPECT_FALSE(stranger.receive(0));
 }
 
+TEST_F(SourcesTest, TellsOfThePeersFirstPacketOnly) {
+    start();
+    Peer stranger("127.0.0.2");
+    call->aim(stranger);
+    voice->say(1);
+    ASSERT_TRUE(ear->label(1));
+    Voice foreign(stranger);
+    foreign.head.ssrc = kForeignSsrc;
+    foreign.say(99);
+    voice->say(2);
+    ASSERT_TRUE(ear->label(2));
+    EXPECT_EQ(ear->count(Kind::Heard), 1U);
+}
+
 TEST_F(SourcesTest, AnswersWhereThePeerIs) {
     start();
     Peer nat("127.0.0.3");

@@ -59,7 +59,8 @@ def test_every_option_arrives(tmp_path: Path) -> None:
     settings = load(
         """
         sip: {listen: ["udp:0.0.0.0:5080", {transport: tcp, address: 127.0.0.1}], public_address: 203.0.113.7, codecs: [pcmu, OPUS]}
-        media: {rtp_ports: 30000-30999, rtp_address: 192.0.2.1, no_media_timeout: 0s, reorder: 60ms, clock_threads: 2}
+        media: {rtp_ports: 30000-30999, rtp_address: 192.0.2.1, no_media_timeout: 0s, reorder: 60ms, clock_threads: 2,
+                first_packet_wait: 50ms}
         limits: {calls: 10, max_duration: 30m, setup_timeout: 5s, drain_timeout: 0s, retry_after: 1s}
         trunks:
           a:
@@ -85,6 +86,7 @@ def test_every_option_arrives(tmp_path: Path) -> None:
     assert settings.sip.codecs == ("PCMU", "opus")
     assert settings.media.rtp_ports == PortRange(30000, 30999)
     assert (settings.media.no_media_timeout_s, settings.media.reorder_ms) == (0.0, 60)
+    assert settings.media.first_packet_wait_s == pytest.approx(0.05)
     trunk = settings.trunks["a"]
     assert trunk.registrar == HostPort("sip.example.com", 5070)
     assert (trunk.user, trunk.digest_user, trunk.account_domain) == ("4930", "4930", "sip.example.com")
