@@ -164,6 +164,12 @@ def transport_of(message: int) -> int:
 def refuse_other_requests() -> None:
     """SIP thread, after libInit: refuse requests that are no call, and do not offer what they are for."""
 
+def look_names_up(servers: list[tuple[str, int]], own: list[str]) -> None:
+    """SIP thread, after libInit: ask these name servers (IPv4 address, port) without waiting for them.
+
+    `own` are names of trunks. Of others a bounded number are looked up at once; without servers none is.
+    """
+
 def install_door(retry_after_s: int) -> None:
     """SIP thread, after libInit: refuse INVITEs with 503 and Retry-After while the door is closed or PJSUA is full."""
 

@@ -22,7 +22,8 @@ _log = structlog.get_logger("sip")
 _RESOLV_CONF = Path("/etc/resolv.conf")
 _HOSTS = Path("/etc/hosts")
 _HOST = re.compile(r"^(<?sip:)([^:;>]*)(.*)$")
-_SLOW = "names are looked up by the system, and all calls wait for it; name a server by its IPv4 address"
+_NO_SERVER = f"{_RESOLV_CONF} names none by an IPv4 address; set sip.nameservers, or name the trunks by address"
+_DNS_PORT = 53
 _NEVER_MS = 2**40
 _SPARE_CALLS = 64
 """Beyond the limit, with half of it: for ended calls that wait for an answer to their BYE. When many die at once,
@@ -32,6 +33,8 @@ others need not wait until all those are forgotten."""
 def endpoint_config(settings: Settings, trunks: tuple[TrunkAccount, ...], user_agent: str) -> EndpointConfig:
     """What PJSIP needs, out of gateway.yaml."""
     sip, media = settings.sip, settings.media
+    own = tuple(_with_addresses(trunk) for trunk in trunks)
+    names = _names(own)
     return EndpointConfig(
         transports=tuple(Transport(one.transport, str(one.address), one.port) for one in sip.listen),
         public_address=str(sip.public_address) if sip.public_address is not None else None,
@@ -44,8 +47,9 @@ def endpoint_config(settings: Settings, trunks: tuple[TrunkAccount, ...], user_a
         calls=settings.limits.calls,
         call_places=settings.limits.calls * 3 // 2 + _SPARE_CALLS,
         retry_after_s=round(settings.limits.retry_after_s),
-        trunks=tuple(_with_addresses(trunk) for trunk in trunks),
-        nameservers=_nameservers(trunks),
+        trunks=own,
+        nameservers=_nameservers(settings, names),
+        trunk_hosts=names,
     )
 
 
@@ -71,16 +75,25 @@ def own_addresses(settings: Settings) -> tuple[tuple[str, int, int], ...]:
     return tuple((str(address), first, last) for address, first, last in own)
 
 
-def _nameservers(trunks: tuple[TrunkAccount, ...]) -> tuple[str, ...]:
-    """The system's name servers, for PJSIP to ask without blocking, when a trunk is named and not numbered."""
+def named_servers(settings: Settings) -> tuple[tuple[str, int], ...]:
+    """The name servers that the settings name, by address and port."""
+    return tuple((server.host, server.port or _DNS_PORT) for server in settings.sip.nameservers or ())
+
+
+def _names(trunks: tuple[TrunkAccount, ...]) -> tuple[str, ...]:
+    """The hosts of registrars and proxies that are no addresses."""
     uris = [uri for trunk in trunks for uri in (trunk.registrar_uri, trunk.proxy_uri) if uri is not None]
-    names = [name for uri in uris if (name := _HOST.sub(r"\2", uri)) and not _is_ipv4(name) and not _in_hosts(name)]
-    if not names:
-        return ()
+    return tuple(name for uri in uris if (name := _HOST.sub(r"\2", uri)) and not _is_ipv4(name))
+
+
+def _nameservers(settings: Settings, names: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
+    """Those of the settings or else the system's: PJSIP asks them itself, so that no call waits for the system."""
+    if settings.sip.nameservers is not None:
+        return named_servers(settings)
     servers = re.findall(r"^nameserver\s+(\S+)", _text(_RESOLV_CONF), re.MULTILINE)
-    usable = tuple(server for server in servers if _is_ipv4(server))[:3]
-    if not usable:
-        _log.warning("sip.no_name_server", names=names, why=f"{_RESOLV_CONF} names none by an IPv4 address: {_SLOW}")
+    usable = tuple((server, _DNS_PORT) for server in servers if _is_ipv4(server))[:3]
+    if names and not usable:
+        _log.warning("sip.no_name_server", names=names, why=_NO_SERVER)
     return usable
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, assert_never
 import structlog
 
 from gateway.calls.call import LiveCall
-from gateway.calls.configured import endpoint_config, tuning
+from gateway.calls.configured import endpoint_config, named_servers, tuning
 from gateway.calls.installation import installation_key
 from gateway.calls.record import CallRecord
 from gateway.calls.resolving import SystemResolver
@@ -54,7 +54,7 @@ class Gateway:
         self.settings = settings
         self.agents = agents
         self.plans = plans
-        self.trunks = Trunks(settings.trunks, installation_key(os.environ), SystemResolver())
+        self.trunks = Trunks(settings.trunks, installation_key(os.environ), SystemResolver(named_servers(settings)))
         self.sip = SipEndpoint(
             endpoint_config(settings, self.trunks.accounts(), user_agent),
             self.trunks.recognition(),

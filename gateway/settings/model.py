@@ -16,6 +16,7 @@ from gateway.settings.values import (
     Milliseconds,
     Model,
     Name,
+    NameServer,
     OwnAddress,
     Port,
     PortRange,
@@ -75,6 +76,8 @@ class Sip(Model):
         default=(Listen(address=LOOPBACK), Listen(transport="tcp", address=LOOPBACK)), min_length=1
     )
     public_address: OwnAddress | None = None
+    nameservers: Annotated[tuple[NameServer, ...], Field(max_length=8)] | None = None
+    """Who is asked for names of SIP peers; None is the system's, an empty list is nobody."""
     user_agent: Text | None = None
     # Wideband first where the trunk offers it, since recognition gains most from it, at a few microseconds a frame;
     # then what every trunk speaks. Opus last: it costs about ten times the CPU of G.722 and no PSTN trunk needs it.

@@ -239,12 +239,25 @@ def _user(value: object) -> object:
     return text
 
 
+def _name_server(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    server = host_port(value)
+    try:
+        ipaddress.IPv4Address(server.host)
+    except ValueError:
+        raise fault("not an IPv4 address", "write one as 192.0.2.53 or 127.0.0.1:5353") from None
+    return server
+
+
 def _port(value: object) -> object:
     return port(value) if isinstance(value, str) else value
 
 
 Peer: TypeAlias = Annotated[HostPort, BeforeValidator(_peer)]
 """Where a SIP peer is, in a form that PJSIP can reach."""
+NameServer: TypeAlias = Annotated[HostPort, BeforeValidator(_name_server)]
+"""An IPv4 address, and a port where it is not DNS's own."""
 Domain: TypeAlias = Annotated[str, BeforeValidator(_domain)]
 """What stands behind the @ of an account's address."""
 User: TypeAlias = Annotated[str, BeforeValidator(_user)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -146,6 +147,8 @@ def trunk_config(trunk: TrunkAccount, rtp: Rtp) -> pj.AccountConfig:
         registration.retryIntervalSec = 0  # when to try again is the gateway's decision
         registration.firstRetryIntervalSec = 0
         registration.unregWaitMsec = 0
+    # A Contact with the port of a TCP connection, which PJSUA opens for that; for a name's, all calls would wait.
+    config.natConfig.contactUseSrcPort = int(trunk.proxy_uri is None and _is_numbered(trunk.registrar_uri))
     config.sipConfig.contactUriParams = f";line={trunk.line}"
     if trunk.proxy_uri is not None:
         config.sipConfig.proxies.append(trunk.proxy_uri)
@@ -154,6 +157,10 @@ def trunk_config(trunk: TrunkAccount, rtp: Rtp) -> pj.AccountConfig:
         config.sipConfig.authCreds.append(credential)
     _set_media(config, rtp)
     return config
+
+
+def _is_numbered(uri: str | None) -> bool:
+    return uri is not None and re.match(r"sip:[0-9.]+[:;]", uri) is not None
 
 
 def _set_media(config: pj.AccountConfig, rtp: Rtp) -> None:

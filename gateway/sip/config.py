@@ -46,8 +46,10 @@ class EndpointConfig:
     retry_after_s: int
     """For callers who find no place."""
     trunks: tuple[TrunkAccount, ...]
-    nameservers: tuple[str, ...]
-    """For trunks named by domain; empty when all are addresses."""
+    nameservers: tuple[tuple[str, int], ...]
+    """IPv4 address and port of each; without any, no name is looked up."""
+    trunk_hosts: tuple[str, ...]
+    """Names of registrars and proxies; all other names come from strangers."""
     log_level: int = 2
     """How much PJSIP says: 1 errors, 2 warnings, 3 each call, 4 and 5 traces."""
 
@@ -60,8 +62,6 @@ def pjsip_config(config: EndpointConfig) -> pj.EpConfig:
     agent.threadCnt = 0
     agent.mainThreadOnly = True
     agent.userAgent = config.user_agent
-    for server in config.nameservers:
-        agent.nameserver.append(server)
     endpoint.logConfig.level = config.log_level
     endpoint.logConfig.consoleLevel = 0
     endpoint.logConfig.msgLogging = config.log_level >= 5

@@ -297,6 +297,7 @@ class SipEndpoint:
         endpoint.libInit(pjsip_config(config))
         _engine.capture_pjlog()  # libInit has put its own writer in place
         _engine.refuse_other_requests()
+        _engine.look_names_up(list(config.nameservers), list(config.trunk_hosts))
         _engine.install_door(config.retry_after_s)
         _engine.judge_challenges(lambda account, *facts: self._may_answer(account, Challenge(*facts)))
         _engine.screen_requests()

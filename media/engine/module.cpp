@@ -2,6 +2,7 @@
 #include "challenges.hpp"
 #include "door.hpp"
 #include "engine.hpp"
+#include "names.hpp"
 #include "other_requests.hpp"
 #include "pjlog.hpp"
 #include "screen.hpp"
@@ -11,6 +12,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
@@ -210,6 +212,7 @@ NB_MODULE(_engine, m) {
         },
         "message"_a);
     m.def("refuse_other_requests", &refuse_other_requests);
+    m.def("look_names_up", &look_names_up, "servers"_a, "own"_a);
     m.def("install_door", &install_door, "retry_after_s"_a);
     m.def("close_door", &close_door, "closed"_a);
     m.def("take_turned_away", [] {

@@ -34,6 +34,8 @@ class Caller:
 
     def __init__(self, gateway: tuple[str, int], host: str = LOOPBACK, port: int = 0) -> None:
         """Bind the SIP port `host:port` (0: a free one) and listen."""
+        self.sources: set[tuple[str, int]] = set()
+        """Where anything came from."""
         self._gateway = gateway
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind((host, port or free_port(host)))
@@ -59,13 +61,19 @@ class Caller:
         return call
 
     def request(
-        self, method: str, number: str = "", headers: Mapping[str, str] | None = None, deadline_s: float = 5.0
+        self,
+        method: str,
+        number: str = "",
+        headers: Mapping[str, str] | None = None,
+        deadline_s: float = 5.0,
+        *,
+        via: str = ";rport",
     ) -> SipMessage:
-        """A request outside any call; returns the answer."""
+        """A request outside any call, with these parameters in its Via; returns the answer."""
         host, port = self.address
         call_id = secrets.token_hex(12)
         lines = [
-            ("Via", f"SIP/2.0/UDP {host}:{port};branch=z9hG4bK{secrets.token_hex(8)};rport"),
+            ("Via", f"SIP/2.0/UDP {host}:{port};branch=z9hG4bK{secrets.token_hex(8)}{via}"),
             ("Max-Forwards", "70"),
             ("From", f"<sip:caller@{host}:{port}>;tag={secrets.token_hex(6)}"),
             ("To", f"<{self._uri(number)}>"),
@@ -114,9 +122,10 @@ class Caller:
     def _receive(self) -> None:
         while not self._stopped.is_set():
             try:
-                data = self._socket.recv(65536)
+                data, source = self._socket.recvfrom(65536)
             except (TimeoutError, ConnectionRefusedError):
                 continue
+            self.sources.add(source)
             if not data.strip():
                 continue  # a keep-alive
             message = SipMessage.from_wire(data, time.monotonic())

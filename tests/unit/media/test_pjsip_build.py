@@ -258,10 +258,17 @@ FAULTY = (
     ),
     Fault("38-maxptime", "sdp_maxptime", ("pjmedia/src/pjmedia/stream_info.c",)),
     Fault("55-star-contact", "star_contact"),
+    Fault("59-dns-answer-source", "dns_answer_source"),
 )
 
 SANITIZE = ("-fsanitize=address,bounds,null", "-fno-sanitize-recover=all")
-SOURCE_DIRS = ("pjmedia/src/pjmedia", "pjsip/src/pjsip", "pjsip/src/pjsip-ua", "pjsip/src/pjsua-lib")
+SOURCE_DIRS = (
+    "pjmedia/src/pjmedia",
+    "pjsip/src/pjsip",
+    "pjsip/src/pjsip-ua",
+    "pjsip/src/pjsua-lib",
+    "pjlib-util/src/pjlib-util",
+)
 
 
 def _flags(build: Path) -> list[str]:

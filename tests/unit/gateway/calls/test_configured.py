@@ -29,12 +29,15 @@ def resolv_conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "resolv.conf"
 
 
-def config(registrar: str, **trunk: str) -> EndpointConfig:
+def config(registrar: str, *nameservers: str, **trunk: str) -> EndpointConfig:
     found: list[EndpointConfig] = []
 
     @virtual
     async def main() -> None:
-        settings = Settings.model_validate({"trunks": {"a": {"registrar": registrar, "user": "u", **trunk}}})
+        sip = {"nameservers": list(nameservers)} if nameservers else {}
+        settings = Settings.model_validate(
+            {"sip": sip, "trunks": {"a": {"registrar": registrar, "user": "u", **trunk}}}
+        )
         accounts = Trunks(settings.trunks, bytes(32), SystemResolver()).accounts()
         found.append(endpoint_config(settings, accounts, "Offhook"))
 
@@ -56,14 +59,23 @@ def test_the_engine_knows_where_this_process_receives() -> None:
 
 def test_only_servers_that_pjsip_can_ask_are_named(resolv_conf: Path) -> None:
     resolv_conf.write_text("nameserver 2001:db8::1\nnameserver fe80::1%eth0\nnameserver 192.0.2.53\nsearch example\n")
-    assert config("sip.example.com").nameservers == ("192.0.2.53",)
+    assert config("sip.example.com").nameservers == (("192.0.2.53", 53),)
     resolv_conf.write_text("nameserver 2001:db8::1\n")
     assert config("sip.example.com").nameservers == ()
 
 
-def test_nobody_is_asked_for_an_address(resolv_conf: Path) -> None:
+def test_servers_are_asked_for_callers_names_too(resolv_conf: Path) -> None:
     resolv_conf.write_text("nameserver 192.0.2.53\n")
-    assert config("192.0.2.1:5070").nameservers == config("localhost").nameservers == ()
+    assert config("192.0.2.1:5070").nameservers == (("192.0.2.53", 53),)
+    assert config("192.0.2.1:5070").trunk_hosts == config("localhost").trunk_hosts == ()
+
+
+def test_the_settings_name_servers_before_the_system(resolv_conf: Path) -> None:
+    resolv_conf.write_text("nameserver 192.0.2.53\n")
+    assert config("sip.example.com", "127.0.0.1:5353", "192.0.2.1").nameservers == (
+        ("127.0.0.1", 5353),
+        ("192.0.2.1", 53),
+    )
 
 
 def test_names_that_only_this_machine_knows_become_addresses(resolv_conf: Path) -> None:
@@ -73,4 +85,4 @@ def test_names_that_only_this_machine_knows_become_addresses(resolv_conf: Path) 
     assert trunk.registrar_uri == "sip:192.0.2.7:5070;transport=udp"
     assert trunk.proxy_uri == "<sip:sbc.example.com;transport=udp;lr>"
     assert trunk.domain == "pbx.example"
-    assert found.nameservers == ("192.0.2.53",)
+    assert found.trunk_hosts == ("sbc.example.com",)

@@ -1,0 +1,116 @@
+"""Names of SIP peers: nobody waits for a name server, and strangers do not choose where answers go."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.dns_server import DnsServer
+from tests.e2e.gateway_process import GatewayProcess, Json, Object, Setup
+from tests.e2e.peers.call import Manner
+from tests.e2e.peers.caller import Caller
+from tests.e2e.peers.process import LOOPBACK, wait_until
+from tests.e2e.peers.registrar import Registrar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROUTES: tuple[Object, ...] = ({"name": "ends", "match": {"to": "ends"}, "steps": ["answer", {"pause": "100ms"}]},)
+AT_ONCE_S = 1.0
+"""Far below what one look-up would hold everybody up for."""
+STRANGERS = 90
+AT_ONCE = 64
+"""How many names of strangers are looked up at once."""
+DEADLINE_S = 3.0
+"""After which a name is given up."""
+
+
+def gateway_on(server: DnsServer, trunks: dict[str, Json] | None = None) -> GatewayProcess:
+    return GatewayProcess(Setup(ROUTES, trunks=trunks or {}, sip={"nameservers": ["{}:{}".format(*server.address)]}))
+
+
+def trunk(registrar: str, **others: Json) -> dict[str, Json]:
+    return {"carrier": {"registrar": registrar, "user": "gateway", **others}}
+
+
+def call_from_slow_names(caller: Caller) -> None:
+    """Calls that we hang up, whose Contacts nobody ever says anything of."""
+    calls = [
+        caller.dial("ends", Manner(contact=f"<sip:caller@s{number}.slow.test:5060>", phone=False))
+        for number in range(STRANGERS)
+    ]
+    for call in calls:
+        call.wait_answered()
+
+
+@pytest.fixture
+def silent() -> Iterator[DnsServer]:
+    with DnsServer({}) as server:
+        server.silent = {"A", "AAAA", "SRV"}
+        yield server
+
+
+def test_an_answer_goes_to_whoever_asked(silent: DnsServer) -> None:
+    with gateway_on(silent) as gateway, Caller(gateway.address) as caller:
+        for place in ("slow.test", "127.0.0.9"):
+            assert caller.request("OPTIONS", "600", via=f";maddr={place}").status == 200
+    assert not silent.asked
+
+
+def test_nobody_waits_for_a_name_server(silent: DnsServer) -> None:
+    with gateway_on(silent) as gateway, Caller(gateway.address) as caller:
+        began = time.monotonic()
+        call_from_slow_names(caller)
+        wait_until(lambda: silent.asked, "a look-up", 10)
+        slowest_s, end = 0.0, time.monotonic() + 2
+        while time.monotonic() < end:
+            sent = time.monotonic()
+            assert caller.request("OPTIONS", "600").status == 200
+            slowest_s = max(slowest_s, time.monotonic() - sent)
+        assert slowest_s < AT_ONCE_S
+        rounds = 1 + int((time.monotonic() - began) / DEADLINE_S)
+        assert len(set(silent.asked)) <= AT_ONCE * rounds
+
+
+def test_a_name_in_a_contact_is_looked_up() -> None:
+    with (
+        DnsServer({("phone.test.", "A"): [LOOPBACK]}) as server,
+        gateway_on(server) as gateway,
+        Caller(gateway.address) as caller,
+    ):
+        call = caller.dial("ends", Manner(contact=f"<sip:caller@phone.test:{caller.address[1]}>"))
+        call.wait_ended()
+        assert call.ended_by == "them"
+        assert server.asked == [("phone.test.", "A")]
+
+
+def test_a_trunk_is_found_while_strangers_ask() -> None:
+    with ExitStack() as stack:
+        registrar = stack.enter_context(Registrar("udp", 2))
+        port = registrar.address.rpartition(":")[2]
+        server = stack.enter_context(DnsServer({("carrier.test.", "A"): [LOOPBACK]}))
+        server.ttl_s = 1
+        server.silent = {f"s{number}.slow.test." for number in range(STRANGERS)}
+        gateway = stack.enter_context(gateway_on(server, trunk(f"Carrier.test:{port}")))
+        gateway.wait_trunk("registered")
+        call_from_slow_names(stack.enter_context(Caller(gateway.address)))
+        wait_until(lambda: len([name for name, _ in server.asked if "slow" in name]) >= AT_ONCE, "all places taken", 10)
+        before = len([name for name, _ in server.asked if name == "carrier.test."])
+        wait_until(
+            lambda: len([name for name, _ in server.asked if name == "carrier.test."]) > before, "another look-up", 10
+        )
+        assert gateway.trunk()["state"] == "registered"
+
+
+def test_without_name_servers_a_trunk_on_this_machine_is_found() -> None:
+    with Registrar("udp", 300) as registrar:
+        port = registrar.address.rpartition(":")[2]
+        with GatewayProcess(Setup(ROUTES, trunks=trunk(f"localhost:{port}"), sip={"nameservers": []})) as gateway:
+            gateway.wait_trunk("registered")
+            with Caller(gateway.address) as caller:
+                call = caller.dial("ends", Manner(contact="<sip:caller@phone.test:5060>"))
+                call.wait_answered()
+                wait_until(lambda: not gateway.number("calls", "live"), "the call is over", 10)
