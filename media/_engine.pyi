@@ -164,6 +164,9 @@ def transport_of(message: int) -> int:
 def refuse_other_requests() -> None:
     """SIP thread, after libInit: refuse requests that are no call, and do not offer what they are for."""
 
+def limit_connections(*, all: int, per_source: int) -> None:  # noqa: A002 - of all sources
+    """SIP thread, after all transports were made: bound what is accepted over TCP."""
+
 def look_names_up(servers: list[tuple[str, int]], own: list[str]) -> None:
     """SIP thread, after libInit: ask these name servers (IPv4 address, port) without waiting for them.
 

@@ -42,6 +42,10 @@ _TURNED_AWAY_S = 1.0
 _POLL_MS = 1000
 """How long the thread sleeps in PJSIP when nothing happens; commands and packets wake it before."""
 _INTERNAL_ERROR, _UNAVAILABLE = 500, 503
+_CONNECTIONS, _CONNECTIONS_PER_SOURCE = 768, 64
+"""Accepted at once over TCP. PJSIP has place for 1,024 sockets, and those of the trunks must always find one."""
+_UNACKNOWLEDGED_MS = 30_000
+"""A connection on which a keep-alive stays unacknowledged for so long is gone; the kernel would try for 15 minutes."""
 _OPUS_RATE_HZ = 16000
 """What recognisers take; at 48 kHz a call costs three times the memory and work, and no agent hears the difference."""
 
@@ -306,6 +310,7 @@ class SipEndpoint:
         self._wakeup = _engine.Wakeup()
         for transport in config.transports:
             self._bind(transport)
+        _engine.limit_connections(all=_CONNECTIONS, per_source=_CONNECTIONS_PER_SOURCE)
         endpoint.audDevManager().setNullDev()  # its clock runs the bridge's queue, which frees ports
         self._set_codecs()
         self._plane = self._make_plane()
@@ -338,6 +343,11 @@ class SipEndpoint:
         kind = pj.PJSIP_TRANSPORT_TCP if transport.protocol == "tcp" else pj.PJSIP_TRANSPORT_UDP
         if ":" in transport.address:
             kind |= pj.PJSIP_TRANSPORT_IPV6
+        if transport.protocol == "tcp":
+            gone = pj.SockOpt()
+            gone.level, gone.optName = socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT
+            gone.setOptValInt(_UNACKNOWLEDGED_MS)
+            config.sockOptParams.sockOpts.append(gone)
         try:
             self._endpoint.transportCreate(kind, config)
         except pj.Error as error:

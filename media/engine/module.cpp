@@ -1,5 +1,6 @@
 // media._engine: the engine for Python. media/_engine.pyi states what each function promises.
 #include "challenges.hpp"
+#include "connections.hpp"
 #include "door.hpp"
 #include "engine.hpp"
 #include "names.hpp"
@@ -212,6 +213,7 @@ NB_MODULE(_engine, m) {
         },
         "message"_a);
     m.def("refuse_other_requests", &refuse_other_requests);
+    m.def("limit_connections", &limit_connections, nb::kw_only(), "all"_a, "per_source"_a);
     m.def("look_names_up", &look_names_up, "servers"_a, "own"_a);
     m.def("install_door", &install_door, "retry_after_s"_a);
     m.def("close_door", &close_door, "closed"_a);

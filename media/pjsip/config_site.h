@@ -50,6 +50,13 @@
 /* A Contact of ours that comes back with no time left is not registered. Upstream takes it for granted all the same. */
 #define PJSIP_REGISTER_ALLOW_EXP_REFRESH 0
 
+/* Connections that wait to be accepted: strangers must not fill that with a handful. */
+#define PJSIP_TCP_TRANSPORT_BACKLOG 128
+
+/* CRLF on idle TCP connections (RFC 5626 section 4.4.1): NATs forget sooner than upstream's 90 s, and what gets no
+ * acknowledgement tells that the connection is gone. */
+#define PJSIP_TCP_KEEP_ALIVE_INTERVAL 30
+
 /* From, To and Contact of trunks carry parameters; a longer URI refuses the call. */
 #define PJSIP_MAX_URL_SIZE 512
 

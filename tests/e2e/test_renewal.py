@@ -34,6 +34,24 @@ def test_a_lost_connection_is_made_anew_at_once_and_then_with_patience() -> None
         )
 
 
+def test_a_new_connection_has_a_new_contact() -> None:
+    with Registrar("tcp", 300, close_after_s=0.1) as registrar, gateway_on(registrar, "tcp") as gateway:
+        wait_until(lambda: len(registrar.contacts) >= 3, "three registrations", 8)
+        assert len({came_from for _, came_from in registrar.contacts}) >= 3
+        for wanted, came_from in registrar.contacts:
+            assert wanted == came_from
+        gateway.wait_event("trunk.lost")
+
+
+def test_a_registrar_that_was_away_is_told_of_the_new_connection() -> None:
+    registrar = Registrar("tcp", 300)
+    with gateway_on(registrar, "tcp") as gateway:
+        gateway.wait_trunk("failed")
+        with registrar:
+            gateway.wait_trunk("registered")
+            assert registrar.contacts[0][0] == registrar.contacts[0][1]
+
+
 def test_a_strangers_connection_concerns_no_registration() -> None:
     with Registrar("tcp", 300) as registrar, gateway_on(registrar, "tcp") as gateway:
         gateway.wait_trunk("registered")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -39,6 +40,8 @@ class Registrar:
         """Every REGISTER that came, those sent again too."""
         self.asked: list[float] = []
         """When each REGISTER came, CLOCK_MONOTONIC; over UDP without those sent again."""
+        self.contacts: list[tuple[str, str]] = []
+        """What each REGISTER over TCP wants to be reached at, and where it came from: `host:port`."""
         self.silent = False
         self._expires_s = expires_s
         self._close_after_s = close_after_s
@@ -87,6 +90,10 @@ class Registrar:
                 data = connection.recv(65536)
             except TimeoutError:
                 continue
+            wanted = re.search(rb"^Contact: <sip:[^@>]*@([^;>]+)", data, re.MULTILINE | re.IGNORECASE)
+            if wanted is not None:
+                host, port = connection.getpeername()
+                self.contacts.append((wanted[1].decode(), f"{host}:{port}"))
             answer = self._answer(data)
             if answer is not None:
                 connection.sendall(answer)
