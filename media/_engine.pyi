@@ -167,6 +167,12 @@ def refuse_other_requests() -> None:
 def limit_connections(*, all: int, per_source: int) -> None:  # noqa: A002 - of all sources
     """SIP thread, after all transports were made: bound what is accepted over TCP."""
 
+def next_hop(message: int) -> str:
+    """The host of an INVITE's Record-Route or else Contact, "" if it has none; `message` is `pjRxData`."""
+
+def route_dialog(call: int, message: int, *, to_source: bool) -> None:
+    """SIP thread, in onIncomingCall: requests of the call leave where its INVITE came to, or go to its source, too."""
+
 def look_names_up(servers: list[tuple[str, int]], own: list[str]) -> None:
     """SIP thread, after libInit: ask these name servers (IPv4 address, port) without waiting for them.
 

@@ -38,7 +38,7 @@ def endpoint_config(settings: Settings, trunks: tuple[TrunkAccount, ...], user_a
     return EndpointConfig(
         transports=tuple(Transport(one.transport, str(one.address), one.port) for one in sip.listen),
         public_address=str(sip.public_address) if sip.public_address is not None else None,
-        rtp_address=str(media.rtp_address if media.rtp_address is not None else sip.listen[0].address),
+        rtp_address=str(settings.rtp_address),
         rtp_first_port=media.rtp_ports.first,
         rtp_last_port=media.rtp_ports.last,
         user_agent=sip.user_agent or user_agent,
@@ -50,6 +50,7 @@ def endpoint_config(settings: Settings, trunks: tuple[TrunkAccount, ...], user_a
         trunks=own,
         nameservers=_nameservers(settings, names),
         trunk_hosts=names,
+        behind_nat=sip.behind_nat,
     )
 
 
@@ -67,8 +68,7 @@ def tuning(settings: Settings) -> _engine.Tuning:
 def own_addresses(settings: Settings) -> tuple[tuple[str, int, int], ...]:
     """Where we receive, seen from here and from outside: address, first and last port."""
     sip, media = settings.sip, settings.media
-    rtp_address = media.rtp_address if media.rtp_address is not None else sip.listen[0].address
-    own = [(rtp_address, media.rtp_ports.first, media.rtp_ports.last)]
+    own = [(settings.rtp_address, media.rtp_ports.first, media.rtp_ports.last)]
     own += [(one.address, one.port, one.port) for one in sip.listen]
     if sip.public_address is not None:
         own += [(sip.public_address, first, last) for _, first, last in own]

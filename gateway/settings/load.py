@@ -203,7 +203,7 @@ def _warnings(loaded: Loaded) -> Iterator[Problem]:
 def _rtp_over_sip(loaded: Loaded) -> Iterator[Problem]:
     """A range for RTP that holds a port for SIP."""
     sip, media = loaded.settings.sip, loaded.settings.media
-    rtp = media.rtp_address or sip.listen[0].address
+    rtp = loaded.settings.rtp_address
     for one in sip.listen:
         same = ANY_ADDRESS in {rtp, one.address} or rtp == one.address
         if one.transport == "udp" and same and media.rtp_ports.first <= one.port <= media.rtp_ports.last:
@@ -238,15 +238,11 @@ def _out_of_reach(loaded: Loaded, name: str, trunk: Trunk) -> Iterator[Problem]:
 
 def _unheard(loaded: Loaded) -> Iterator[Problem]:
     """Calls that arrive, and their sound does not."""
-    sip, media = loaded.settings.sip, loaded.settings.media
-    address = media.rtp_address or sip.listen[0].address
+    address = loaded.settings.media.rtp_address
     far = [name for name, trunk in loaded.settings.trunks.items() if next(_far(trunk), None)]
-    if address.is_loopback and far:
-        yield loaded.problem(
-            ("sip", "listen") if media.rtp_address is None else ("media", "rtp_address"),
-            f"warning: callers over {', '.join(far)} cannot be heard, RTP is received on {address}",
-            "add rtp_address: 0.0.0.0 to media" if media.rtp_address is None else "write 0.0.0.0",
-        )
+    if address is not None and address.is_loopback and far:
+        message = f"warning: callers over {', '.join(far)} cannot be heard, RTP is received on {address}"
+        yield loaded.problem(("media", "rtp_address"), message, "write 0.0.0.0")
 
 
 def _no_password(loaded: Loaded, name: str, trunk: Trunk) -> Iterator[Problem]:

@@ -78,6 +78,8 @@ class Sip(Model):
     public_address: OwnAddress | None = None
     nameservers: Annotated[tuple[NameServer, ...], Field(max_length=8)] | None = None
     """Who is asked for names of SIP peers; None is the system's, an empty list is nobody."""
+    behind_nat: Literal["auto", "always", "never"] = "auto"
+    """Whether requests in a call go to where it came from, and not to its Contact."""
     user_agent: Text | None = None
     # Wideband first where the trunk offers it, since recognition gains most from it, at a few microseconds a frame;
     # then what every trunk speaks. Opus last: it costs about ten times the CPU of G.722 and no PSTN trunk needs it.
@@ -114,7 +116,7 @@ class Media(Model):
     """RTP."""
 
     rtp_address: OwnAddress | None = None
-    """Where RTP is received; None is the first address of `sip.listen`."""
+    """Where RTP is received; None is for the settings to say (`Settings.rtp_address`)."""
     rtp_ports: Ports = PortRange(20000, 39999)
     no_media_timeout_s: Seconds = Field(default=60.0, alias="no_media_timeout")
     """A call from which no RTP comes for this long is ended; 0 is never."""
@@ -172,3 +174,11 @@ class Settings(Model):
     dialplans: tuple[ExistingFile, ...] = Field(default=(DEFAULT_DIALPLAN,), min_length=1)
     control: Control = Control()
     log: Log = Log()
+
+    @property
+    def rtp_address(self) -> IPv4Address:
+        """Where RTP is received: where all SIP is, or anywhere if that is at several addresses."""
+        if self.media.rtp_address is not None:
+            return self.media.rtp_address
+        addresses = {one.address for one in self.sip.listen}
+        return addresses.pop() if len(addresses) == 1 else IPv4Address(0)

@@ -9,6 +9,7 @@ import pjsua2 as pj
 
 if TYPE_CHECKING:
     from gateway.sip.account import TrunkAccount
+    from gateway.sip.nat import BehindNat
 
 
 _OTHER_MEDIA_PORTS = 72
@@ -48,6 +49,7 @@ class EndpointConfig:
     trunks: tuple[TrunkAccount, ...]
     nameservers: tuple[tuple[str, int], ...]
     """IPv4 address and port of each; without any, no name is looked up."""
+    behind_nat: BehindNat
     trunk_hosts: tuple[str, ...]
     """Names of registrars and proxies; all other names come from strangers."""
     log_level: int = 2

@@ -25,6 +25,7 @@ from gateway.sip.config import pjsip_config
 from gateway.sip.errors import SipStartError
 from gateway.sip.events import RegistrationAnswered, TurnedAway
 from gateway.sip.headers import host_of, parse_headers, request_uri
+from gateway.sip.nat import goes_to_source
 from gateway.sip.pjlog import PjLog
 from media import _engine
 
@@ -246,8 +247,15 @@ class SipEndpoint:
             raise
         self._calls[ref] = call
         self._objects.add(call)
+        self._route(prm.callId, prm.rdata)
         _engine.close_door(len(self._calls) >= self._config.calls)
         self.tell(event)
+
+    def _route(self, call_id: int, invite: pj.SipRxData) -> None:
+        """Requests of the call leave where it came in; to a party behind NAT they go where it came from."""
+        message, source_ip = int(invite.pjRxData), str(invite.srcAddress).rpartition(":")[0]
+        to_source = goes_to_source(_engine.next_hop(message), source_ip, self._config.behind_nat)
+        _engine.route_dialog(call_id, message, to_source=to_source)
 
     def on_disconnected(self, connection: int) -> None:
         """A TCP connection is gone, ours or a peer's."""

@@ -1,6 +1,7 @@
 // media._engine: the engine for Python. media/_engine.pyi states what each function promises.
 #include "challenges.hpp"
 #include "connections.hpp"
+#include "dialogs.hpp"
 #include "door.hpp"
 #include "engine.hpp"
 #include "names.hpp"
@@ -214,6 +215,15 @@ NB_MODULE(_engine, m) {
         "message"_a);
     m.def("refuse_other_requests", &refuse_other_requests);
     m.def("limit_connections", &limit_connections, nb::kw_only(), "all"_a, "per_source"_a);
+    m.def(
+        "next_hop", [](std::uintptr_t message) { return next_hop(reinterpret_cast<const pjsip_rx_data*>(message)); },
+        "message"_a);
+    m.def(
+        "route_dialog",
+        [](int call, std::uintptr_t message, bool to_source) {
+            route_dialog(call, reinterpret_cast<pjsip_rx_data*>(message), to_source);
+        },
+        "call"_a, "message"_a, nb::kw_only(), "to_source"_a);
     m.def("look_names_up", &look_names_up, "servers"_a, "own"_a);
     m.def("install_door", &install_door, "retry_after_s"_a);
     m.def("close_door", &close_door, "closed"_a);

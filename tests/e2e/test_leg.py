@@ -69,6 +69,7 @@ def _config(port: int) -> EndpointConfig:
         retry_after_s=5,
         trunks=(),
         nameservers=(),
+        behind_nat="auto",
         trunk_hosts=(),
     )
 
