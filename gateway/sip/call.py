@@ -32,6 +32,10 @@ _P = ParamSpec("_P")
 
 DECLINE = 603
 _NOT_ACCEPTABLE = 488
+_CANNOT_ANSWER = 170488
+"""PJSIP's own error for a 488: the offer cannot be answered."""
+_RUNNING = (pj.PJSUA_CALL_MEDIA_ACTIVE, pj.PJSUA_CALL_MEDIA_REMOTE_HOLD)
+_UNANSWERED = (pj.PJSIP_INV_STATE_INCOMING, pj.PJSIP_INV_STATE_EARLY)
 _BY_THE_CALLER = {200, 487}
 """BYE, CANCEL. Anything else is PJSIP's own verdict: 408 when our 200 was never acknowledged, ..."""
 
@@ -79,9 +83,11 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
         self.sip_call_id = event.invite.sip_call_id
         self._ended_by_us = False
         self._held = False
-        self._driven = False
-        """The engine has the stream that was created last."""
         self._codec = ""
+        self._stream = 0
+        """The stream that the slot drives, by its address; 0 when there is none."""
+        self._line = 0
+        """Its line in the session description (RFC 3264 section 6)."""
 
     # ---- commands ------------------------------------------------------------------------------------------
 
@@ -93,14 +99,21 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
         operation.statusCode = code
         operation.opt.audioCount = 1
         operation.opt.videoCount = operation.opt.textCount = 0
-        self.answer(operation)
+        try:
+            self.answer(operation)
+        except pj.Error as error:
+            if error.status != _CANNOT_ANSWER:
+                raise
+            self.thread.tell(MediaFailed(self.ref, error.reason))
 
     def end(self, code: int, reason: str | None, headers: Mapping[str, str]) -> None:
         """BYE an answered call, or refuse one that was not with `code`. `Disconnected` is told in any case."""
         if self._is_lost():
             return
+        if code // 100 == 2 and self.getInfo().state in _UNANSWERED:
+            code = pj.PJSIP_SC_SERVER_TIMEOUT  # our 200 waits for a PRACK that never came (RFC 3262 section 3)
         self._ended_by_us = True
-        self.leg.slot.detach()  # PJSUA may free the stream of a call that hangs up without telling us
+        self._detach()  # PJSUA may free the stream of a call that hangs up without telling us
         operation = pj.CallOpParam()
         operation.statusCode = code
         if reason is not None:
@@ -111,9 +124,16 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
             operation.txOption.headers.append(header)
         self.hangup(operation)
 
+    def probe(self) -> None:
+        """OPTIONS in the dialog. PJSIP ends it when 408, 481 or nothing comes back (RFC 3261 section 12.2.1.2)."""
+        if not self._is_lost():
+            request = pj.CallSendRequestParam()
+            request.method = "OPTIONS"
+            self.sendRequest(request)
+
     def let_go(self) -> None:
         """Free all that the call holds; PJSIP's own call, should it live, ends with this object."""
-        self.leg.slot.detach()
+        self._detach()
         self.thread.bury(self)
 
     def _is_lost(self) -> bool:
@@ -145,33 +165,36 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
     @guarded
     def onStreamCreated(self, prm: pj.OnStreamCreatedParam) -> None:
         """PJSIP: a stream was negotiated and runs. The bridge gets a port that does nothing in its place."""
-        self._driven = False
+        self._detach()  # where the audio has moved to an earlier line, the stream of the later one still runs
         try:
             prm.pPort = self.thread.plane.engine.attach(self.leg.slot, prm.stream)
         except ValueError as error:
             self.thread.tell(MediaFailed(self.ref, str(error)))
             return
-        self._driven = prm.destroyPort = True
+        prm.destroyPort = True
+        self._stream, self._line = int(prm.stream), prm.streamIdx
 
     @guarded
-    def onStreamDestroyed(self, _prm: pj.OnStreamDestroyedParam) -> None:
+    def onStreamDestroyed(self, prm: pj.OnStreamDestroyedParam) -> None:
         """PJSIP: the stream will be freed when this returns."""
+        if int(prm.stream) == self._stream:
+            self._detach()
+
+    def _detach(self) -> None:
         self.leg.slot.detach()
+        self._stream = 0
 
     @guarded
     def onCallMediaState(self, _prm: pj.OnCallMediaStateParam) -> None:
         """PJSIP: an offer was answered, ours or the peer's."""
-        info = self.getInfo()
-        for index, media in enumerate(info.media):
-            if media.type != pj.PJMEDIA_TYPE_AUDIO:
-                continue
-            held = media.status in (pj.PJSUA_CALL_MEDIA_REMOTE_HOLD, pj.PJSUA_CALL_MEDIA_NONE)
-            if held != self._held:
-                self._held = held
-                self.thread.tell(HoldChanged(self.ref, held))
-            if self._driven and media.status in (pj.PJSUA_CALL_MEDIA_ACTIVE, pj.PJSUA_CALL_MEDIA_REMOTE_HOLD):
-                self._tell_stream(index)
-            return
+        info = self.getInfo()  # its list lives as long as it does
+        running = [media for media in info.media if media.type == pj.PJMEDIA_TYPE_AUDIO and media.status in _RUNNING]
+        held = any(media.status == pj.PJSUA_CALL_MEDIA_REMOTE_HOLD for media in running)
+        if held != self._held:
+            self._held = held
+            self.thread.tell(HoldChanged(self.ref, held))
+        if self._stream and any(media.index == self._line for media in running):
+            self._tell_stream(self._line)
 
     def _tell_stream(self, index: int) -> None:
         stream = self.getStreamInfo(index)

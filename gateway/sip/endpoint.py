@@ -170,6 +170,10 @@ class SipEndpoint:
         """BYE, or refuse with `code`; a `Disconnected` follows. Nothing happens to a call that is over."""
         self._on_call(ref, lambda call: call.end(code, reason, headers or {}))
 
+    def probe(self, ref: CallRef) -> None:
+        """Ask an answered call's peer whether it is still there; when it is not, a `Disconnected` follows."""
+        self._on_call(ref, lambda call: call.probe())
+
     def forget(self, ref: CallRef) -> None:
         """Let go of a call whose end was never told; no event follows."""
         self._on_call(ref, lambda call: call.let_go())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+_LINES = re.compile(r"^(?=m=)", re.MULTILINE)
 _AUDIO = re.compile(r"^(m=audio \d+(?:/\d+)? \S+)((?: \d+)+)", re.MULTILINE)
 _PROFILE = re.compile(r"^m=audio [1-9]\d*(?:/\d+)? (\S+)", re.MULTILINE)
 _RTPMAP = re.compile(r"^a=rtpmap:(\d+) ([^/\s]+)/(\d+)", re.MULTILINE)
@@ -29,6 +30,11 @@ def at_rate(sdp: str, rate_hz: int) -> str:
 
     A running call's audio keeps its rate: its agent was told which.
     """
+    head, *lines = _LINES.split(sdp)
+    return head + "".join(_line_at_rate(line, rate_hz) for line in lines)
+
+
+def _line_at_rate(sdp: str, rate_hz: int) -> str:
     rates = dict(_STATIC_HZ)
     events = set()
     for payload_type, name, clock_hz in _RTPMAP.findall(sdp):

@@ -61,6 +61,8 @@ class Manner:
     """BYE right behind the ACK."""
     crossing_bye: bool = False
     """When a BYE comes, send our own before answering it, as if both hung up at the same time."""
+    options_status: int = 200
+    """What OPTIONS in the call is answered with."""
     speak: bool = True
     """False: no RTP packet ever leaves, though there is an address in the SDP."""
     phone: bool = True
@@ -106,9 +108,12 @@ class Call:
 
     def invite(self) -> None:
         """Send the first INVITE."""
-        host, port = self.stream.address
-        sdp = (self.manner.sdp or "").replace("$ADDRESS", host).replace("$PORT", str(port))
-        body = "" if self.manner.late_offer else sdp or self.offer(self.manner.direction)
+        if self.manner.late_offer:
+            body = ""
+        elif self.manner.sdp is not None:
+            body = self.fill_in(self.manner.sdp)
+        else:
+            body = self.offer(self.manner.direction)
         message = self._request("INVITE", self.manner.headers, body)
         for _ in range(self.manner.invites):
             self._put(message)
@@ -161,6 +166,11 @@ class Call:
         lines += [f"a=rtpmap:{codec} {RTPMAP[codec]}" for codec in codecs]
         self._sdp = "\n".join([*lines, f"a={direction}", ""])
         return self._sdp
+
+    def fill_in(self, sdp: str) -> str:
+        """An SDP body with our media address in place of `$ADDRESS` and `$PORT`."""
+        host, port = self.stream.address
+        return sdp.replace("$ADDRESS", host).replace("$PORT", str(port))
 
     def send(self, pcm: Pcm) -> None:
         """Queue sound at 8 kHz behind what is queued; it leaves in 20 ms packets once the call is answered."""
@@ -315,7 +325,8 @@ class Call:
             headers.append(("Contact", f"<{self._own_uri}>"))
             self._learn_media(request)
             body = self._sdp
-        self._put(compose("SIP/2.0 200 OK", headers, body, time.monotonic()))
+        status = self.manner.options_status if request.method == "OPTIONS" else OK_STATUS
+        self._put(compose(f"SIP/2.0 {status} {'OK' if status == OK_STATUS else 'No'}", headers, body, time.monotonic()))
 
     # --- requests ---
 

@@ -93,10 +93,12 @@ def compose(start_line: str, headers: Iterable[tuple[str, str]], body: str, time
 
 
 def media_address(sdp: str) -> tuple[str, int] | None:
-    """Address and port of the first audio line, None if there is none or its port is 0."""
-    port = re.search(r"^m=audio (\d+)", sdp, re.MULTILINE)
-    address = re.search(r"^c=IN IP4 (\S+)", sdp, re.MULTILINE)
-    if port is None or address is None or port[1] == "0":
+    """Address and port of the first audio line that was not refused (port 0), None if there is none."""
+    port = re.search(r"^m=audio ([1-9]\d*)", sdp, re.MULTILINE)
+    address = re.search(r"^c=IN IP4 (\S+)", sdp[port.start() :] if port else "", re.MULTILINE) or re.search(
+        r"^c=IN IP4 (\S+)", sdp, re.MULTILINE
+    )
+    if port is None or address is None:
         return None
     return address[1], int(port[1])
 
