@@ -49,7 +49,6 @@ class LiveCall(CallControl):
         self._no_media_s = settings.media.no_media_timeout_s
         self._first_packet_wait_s = settings.media.first_packet_wait_s
         self._has_offer = incoming.invite.has_offer
-        self._silent_early = False
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._answered = False
@@ -63,6 +62,7 @@ class LiveCall(CallControl):
         self._no_agent = asyncio.Event()
         self._no_agent.set()
         self._timers: list[asyncio.TimerHandle] = []
+        self._watching: asyncio.TimerHandle | None = None
         self._end_due: asyncio.TimerHandle | None = None
         self.record = CallRecord(
             incoming.invite.sip_call_id, incoming.invite.source, invite.trunk, invite.to, invite.from_
@@ -145,16 +145,24 @@ class LiveCall(CallControl):
     def on_hold_changed(self, *, held: bool) -> None:
         """Silence is no fault while the peer holds the call."""
         self._held = held
+        self._watch()
 
     def on_confirmed(self) -> None:
         """The caller hears us from now on."""
         self._confirmed.set()
+        if self._has_offer or self._media.is_set() or self._held:
+            self._watch()
+        else:
+            self._end_silent("the ACK brought no answer to our offer that has audio")
 
     def on_disconnected(self, event: Disconnected) -> None:
         """The call is over."""
         self._ended = self._loop.time()
-        if self._end_due is not None:
-            self._end_due.cancel()
+        for timer in (self._watching, self._end_due):
+            if timer is not None:
+                timer.cancel()
+        if self._held and event.by is Side.NETWORK:
+            self._because("peer-gone", detail=event.reason)
         self._because("caller-hung-up" if event.by is Side.CALLER else event.reason)
         if not self._over.done():
             self._over.set_result(event)
@@ -167,24 +175,31 @@ class LiveCall(CallControl):
             self.leg.resume()
 
     def _on_silent(self, silent_ms: int) -> None:
-        if not self._answered:
-            self._silent_early = True  # many callers send nothing before the answer
-        elif not self._held:
+        if self._confirmed.is_set() and not self._held:  # many callers send nothing before the answer
             self._end_silent(f"no RTP for {silent_ms} ms")
 
     def _end_silent(self, detail: str) -> None:
         self._because("no-media", detail=detail)
         self._end(Cause.ERROR)
 
-    def _watch_answer(self) -> None:
-        """The engine tells of each silence once, and of none where there is no stream: see what the answer brings."""
-        if self._no_media_s > 0 and (self._silent_early or not self._media.is_set()):
-            packets = self.leg.counters().packets_received
-            self._timers.append(self._loop.call_later(self._no_media_s, self._on_answer_watched, packets))
+    def _watch(self) -> None:
+        """See that something is heard: the engine tells of each silence once, and of none where there is no stream.
 
-    def _on_answer_watched(self, packets_before: int) -> None:
-        if not self._held and self.leg.counters().packets_received == packets_before:
-            self._end_silent(f"no RTP for {self._no_media_s:g} s after the answer")
+        From the ACK on; the time begins anew with a hold, and when it is over.
+        """
+        if self._watching is not None:
+            self._watching.cancel()
+        if self._no_media_s > 0 and self._confirmed.is_set() and not self._over.done():
+            packets = self.leg.counters().packets_received
+            self._watching = self._loop.call_later(self._no_media_s, self._on_watched, packets)
+
+    def _on_watched(self, packets_before: int) -> None:
+        if self.leg.counters().packets_received == packets_before:
+            if not self._held:
+                self._end_silent(f"no RTP for {self._no_media_s:g} s")
+                return
+            self._sip.probe(self.ref)
+        self._watch()
 
     def _on_leg_failure(self, error: Exception) -> None:
         self._because("internal-error", detail=repr(error))
@@ -238,8 +253,6 @@ class LiveCall(CallControl):
             self._answered = True
             self.record.answered_s = round(self._loop.time() - self._began, 3)
             self._sip.respond(self.ref, _OK)
-            await self._confirmed.wait()
-            self._watch_answer()
         # Not before the ACK: until then the caller may not have opened its ears, and first words would be lost.
         await self._confirmed.wait()
         await self._media.wait()

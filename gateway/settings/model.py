@@ -119,7 +119,7 @@ class Media(Model):
     """Where RTP is received; None is for the settings to say (`Settings.rtp_address`)."""
     rtp_ports: Ports = PortRange(20000, 39999)
     no_media_timeout_s: Seconds = Field(default=60.0, alias="no_media_timeout")
-    """A call from which no RTP comes for this long is ended; 0 is never."""
+    """A call from which no RTP comes for this long is ended; on hold, its peer is asked if it lives. 0 is never."""
     reorder_ms: Annotated[Milliseconds, AfterValidator(_within_a_second)] = Field(default=40, alias="reorder")
     """How long a packet waits for one that was overtaken."""
     first_packet_wait_s: Seconds = Field(default=0.3, alias="first_packet_wait")

@@ -65,9 +65,13 @@ class DeafSip:
     def __init__(self) -> None:
         self.ended: list[int] = []
         self.forgotten: list[int] = []
+        self.probes = 0
 
     def respond(self, ref: int, code: int) -> None:
         """Nothing follows."""
+
+    def probe(self, _ref: int) -> None:
+        self.probes += 1
 
     def end(self, _ref: int, code: int, _reason: str | None = None, _headers: Mapping[str, str] | None = None) -> None:
         self.ended.append(code)
@@ -83,7 +87,7 @@ def plan(steps: str) -> Plan:
 
 def live_call(sip: DeafSip, leg: CountedLeg, source: str = "192.0.2.1:5060", **limits: str) -> LiveCall:
     event = Incoming(7, cast("EngineLeg", leg), ReceivedInvite("id", "sip:600@here", source, {}))
-    settings = Settings.model_validate({"limits": limits})
+    settings = Settings.model_validate({"limits": limits, "media": {"no_media_timeout": "30s"}})
     agents = AgentRegistry([AgentSettings("echo", EchoSettings())])
     called = Invite("600", "", None, MappingProxyType({}))
     return LiveCall(event, called, cast("SipEndpoint", sip), agents, settings)
@@ -150,3 +154,35 @@ async def test_first_words_wait_for_where_the_caller_hears(rtp: str, heard_ms: i
     call.on_disconnected(Disconnected(7, Side.GATEWAY, 200, ""))
     await running
     leg.stop_clock()
+
+
+@virtual
+async def test_an_answered_call_without_a_stream_ends() -> None:
+    sip, leg = DeafSip(), CountedLeg()
+    one = live_call(sip, leg)
+    running = asyncio.create_task(one.live(plan("[answer, agent: echo]")))
+    await asyncio.sleep(1)
+    one.on_confirmed()
+    record = await running
+    assert (record.cause, record.detail) == ("no-media", "no RTP for 30 s")
+    assert 31 <= record.duration_s < 40
+
+
+@virtual
+async def test_a_call_that_stays_silent_after_a_hold_ends() -> None:
+    """The engine tells of each silence once, and it began on hold."""
+    sip, leg = DeafSip(), CountedLeg()
+    one = live_call(sip, leg)
+    running = asyncio.create_task(one.live(plan("[answer, agent: echo]")))
+    await asyncio.sleep(1)
+    one.on_media_started(MediaStarted(7, "PCMU/8000", "192.0.2.1:4000"))
+    one.on_confirmed()
+    one.on_hold_changed(held=True)
+    await asyncio.sleep(1000)
+    assert sip.probes == 1000 // 30
+    assert not sip.ended
+    one.on_hold_changed(held=False)
+    record = await running
+    leg.stop_clock()
+    assert record.cause == "no-media"
+    assert 1030 <= record.duration_s < 1040

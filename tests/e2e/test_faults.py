@@ -34,7 +34,9 @@ AGENTS: dict[str, Json] = {
     "hangs-up": python_agent("HangsUp"),
     "steady": {"kind": "tone", "frequency": 500, "barge_in": {"mode": "off"}},
 }
+EARLY: Object = {"name": "early", "match": {"to": "early"}, "steps": [{"ring": {"early": True}}, {"agent": "echo"}]}
 ROUTES: tuple[Object, ...] = (
+    EARLY,
     {"name": "rings", "match": {"to": "rings"}, "steps": ["ring", {"pause": "30s"}]},
     {"name": "rings-early", "match": {"to": "rings-early"}, "steps": [{"ring": {"early": True}}, {"pause": "30s"}]},
     {"name": "unacknowledged", "match": {"to": "unacknowledged"}, "steps": [{"agent": "tone"}]},
@@ -163,6 +165,29 @@ def test_hold_and_resume_during_speech(gateway: GatewayProcess, caller: Caller) 
     assert call.hangup() == 200
     record = gateway.record(call.call_id)
     assert ends(record) == ("caller-hung-up", "caller", 200)
+
+
+def test_a_held_call_whose_peer_is_there_lives(gateway: GatewayProcess, caller: Caller) -> None:
+    call = caller.dial("steady")
+    call.wait_answered()
+    call.reinvite("inactive")
+    call.stream.halt()
+    asked = wait_until(lambda: [m for m in call.messages if m.method == "OPTIONS" and not m.sent], "OPTIONS", 10)
+    wait_until(
+        lambda: [m for m in call.messages if m.method == "OPTIONS" and not m.sent] != asked, "another OPTIONS", 10
+    )
+    assert call.ended_by is None
+    assert call.hangup() == 200
+    assert ends(gateway.record(call.call_id)) == ("caller-hung-up", "caller", 200)
+
+
+def test_a_held_call_whose_peer_has_forgotten_it_ends(gateway: GatewayProcess, caller: Caller) -> None:
+    call = caller.dial("steady", Manner(options_status=481))
+    call.wait_answered()
+    call.reinvite("inactive")
+    call.stream.halt()
+    assert call.wait_ended() == "them"
+    assert ends(gateway.record(call.call_id)) == ("peer-gone", "network", 481)
 
 
 def test_reinvite_moves_the_media(gateway: GatewayProcess, caller: Caller) -> None:
@@ -316,3 +341,24 @@ def test_no_ack_at_all(gateway: GatewayProcess, unacknowledged: tuple[Call, floa
     duration_s = record["duration_s"]
     assert isinstance(duration_s, float)
     assert duration_s == pytest.approx(TIMER_H_S, abs=2)
+
+
+RELIABLE = Manner(headers={"Require": "100rel"})
+
+
+def test_a_reliable_183_that_is_never_acknowledged_ends_with_an_answer() -> None:
+    """The 200 waits for the PRACK (RFC 3262 section 3): whatever ends the call meanwhile, its caller is told."""
+    setup = Setup((EARLY,), limits={"max_duration": "1s"})
+    with GatewayProcess(setup) as gateway, Caller(gateway.address) as caller:
+        call = caller.dial("early", RELIABLE)
+        call.wait_status(183)
+        assert call.wait_rejected().status == 504
+        assert ends(gateway.record(call.call_id)) == ("max-duration", "gateway", 504)
+
+
+@pytest.mark.slow
+def test_a_reliable_183_that_is_never_acknowledged_times_out(gateway: GatewayProcess, caller: Caller) -> None:
+    call = caller.dial("early", RELIABLE)
+    call.wait_status(183)
+    assert call.wait_rejected(TIMER_H_S + 8).status == 504
+    assert ends(gateway.record(call.call_id))[1:] == ("network", 504)

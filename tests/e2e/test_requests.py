@@ -140,7 +140,9 @@ def test_an_ack_without_an_answer_is_no_media(gateway: GatewayProcess, caller: C
     call = caller.dial("echo", Manner(late_offer=True, answer_late=False))
     call.wait_answered()
     call.wait_ended()
-    assert gateway.record(call.call_id)["cause"] == "no-media"
+    record = gateway.record(call.call_id)
+    assert record["cause"] == "no-media"
+    assert "ACK" in str(record["detail"]), "it did not wait for no_media_timeout"
 
 
 def test_silence_before_the_answer_is_no_fault(gateway: GatewayProcess, caller: Caller) -> None:
