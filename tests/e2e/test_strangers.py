@@ -232,6 +232,10 @@ def test_a_refused_answer_is_not_tried_again_in_no_time(stale: str, requests: in
 
 
 CHALLENGES = {
+    "Basic beside Digest": ([("WWW-Authenticate", 'Basic realm="x"'), ("WWW-Authenticate", CHALLENGE)], ""),
+    "Digest beside Basic": ([("WWW-Authenticate", CHALLENGE), ("WWW-Authenticate", 'Basic realm="x"')], ""),
+    "a scheme of tomorrow": ([("WWW-Authenticate", CHALLENGE), ("WWW-Authenticate", "SCRAM sid=a,data=b")], ""),
+    "Basic alone": ([("WWW-Authenticate", 'Basic realm="x"')], "asks for 'Basic'"),
     "auth-int alone": ([("WWW-Authenticate", f'{CHALLENGE}, qop="auth-int"')], "qop 'auth-int'"),
     "MD5-sess": ([("WWW-Authenticate", f'Digest realm="{REALM}", nonce="a", algorithm=MD5-sess')], "'MD5-sess'"),
     "SHA-256": ([("WWW-Authenticate", f'Digest realm="{REALM}", nonce="a", algorithm=SHA-256')], ""),
