@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.dns_server import DnsServer
 from tests.e2e.gateway_process import GatewayProcess, Object, Setup, to_agent
 from tests.e2e.peers.call import Manner
 from tests.e2e.peers.caller import Caller
@@ -210,6 +211,30 @@ def test_who_answers_our_register_is_the_trunk() -> None:
                     call = caller.dial("600")
                     call.wait_answered()
                     assert trunk_of(gateway, call) == name
+
+
+def test_every_host_that_srv_records_give_is_the_trunk() -> None:
+    """A registrar that is known by SRV alone, and whose calls come from the other address of its host."""
+    with Registrar("udp", 300, host=CARRIER) as carrier:
+        port = carrier.address.rpartition(":")[2]
+        records = {
+            ("_sip._udp.carrier.test.", "SRV"): [f"0 0 {port} edge.carrier.test."],
+            ("edge.carrier.test.", "A"): [CARRIER, PEER],
+        }
+        trunk: Object = {"registrar": "carrier.test", "user": "gateway"}
+        with DnsServer(records) as server:
+            setup = Setup(ROUTES, trunks={"carrier": trunk}, sip={"nameservers": ["{}:{}".format(*server.address)]})
+            with GatewayProcess(setup) as gateway:
+
+                def trunk_from(source: str) -> object:
+                    with Caller(gateway.address, host=source) as caller:
+                        call = caller.dial("600")
+                        call.wait_answered()
+                        return trunk_of(gateway, call)
+
+                wait_until(lambda: trunk_from(PEER) == "carrier", "the name is looked up", 15)
+                assert trunk_from(CARRIER) == "carrier"
+                assert trunk_from(STRANGER) is None
 
 
 @pytest.mark.parametrize(("stale", "requests"), [("false", 2), ("true", 3)])
