@@ -246,12 +246,12 @@ class SipEndpoint:
             if account.trunk is not None:
                 leg.slot.trust()  # many carriers send no RTP before the answer, and want to hear us
             call = SipCall(self, account, prm.callId, event)
+            self._route(prm.callId, prm.rdata)
         except Exception:
-            leg.close()  # pjsua2 answers 500 to what has no object
+            leg.close()  # pjsua2 refuses what has no object, or loses it
             raise
         self._calls[ref] = call
         self._objects.add(call)
-        self._route(prm.callId, prm.rdata)
         _engine.close_door(len(self._calls) >= self._config.calls)
         self.tell(event)
 

@@ -216,7 +216,8 @@ NB_MODULE(_engine, m) {
     m.def("refuse_other_requests", &refuse_other_requests);
     m.def("limit_connections", &limit_connections, nb::kw_only(), "all"_a, "per_source"_a);
     m.def(
-        "next_hop", [](std::uintptr_t message) { return next_hop(reinterpret_cast<const pjsip_rx_data*>(message)); },
+        "next_hop",
+        [](std::uintptr_t message) { return text(next_hop(reinterpret_cast<const pjsip_rx_data*>(message))); },
         "message"_a);
     m.def(
         "route_dialog",

@@ -61,6 +61,14 @@ def test_a_malformed_header_that_is_needed_is_answered(caller: Caller, name: str
     assert answer.start_line == f"SIP/2.0 400 Malformed {name}"
 
 
+def test_bytes_that_are_no_text_in_a_contact_do_no_harm(gateway: GatewayProcess, caller: Caller) -> None:
+    host, port = caller.address
+    call = caller.dial("600", Manner(contact=f"<sip:a@{host}:{port};maddr=%ff%00>"))
+    call.wait_answered()
+    assert call.hangup() == 200
+    wait_until(lambda: gateway.number("calls", "live") == 0, "its place is free", 5)
+
+
 def test_a_malformed_request_line_is_answered(gateway: GatewayProcess, caller: Caller) -> None:
     host, _ = caller.address
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as odd:
