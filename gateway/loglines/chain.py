@@ -104,4 +104,6 @@ class Libraries(logging.Handler):
         except Exception as error:  # noqa: BLE001 - a library's fault, in a line of its log
             text = f"{record.msg!r}, whose arguments do not fit: {error}"
         log = structlog.get_logger("libraries")
-        log.log(record.levelno, "library.said", sender=record.name, text=text, exc_info=record.exc_info)
+        # structlog knows Python's own levels only, and a library may have one in between.
+        level = min(max(record.levelno // 10 * 10, logging.DEBUG), logging.CRITICAL)
+        log.log(level, "library.said", sender=record.name, text=text, exc_info=record.exc_info)

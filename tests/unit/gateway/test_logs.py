@@ -70,6 +70,7 @@ with set_up_logs("info", "json") as logs:
     warnings.warn("a warning")
     logging.getLogger("library").warning("said %s", "so")
     logging.getLogger("library").warning("said %d", "so")
+    logging.getLogger("library").log(35, "said at a level of its own")
     Unraisable()
     thread = threading.Thread(target=failing_thread)
     thread.start()
@@ -107,7 +108,7 @@ def test_everything_that_is_said_gets_out(tmp_path: Path) -> None:
         assert said in text
     ours = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
     libraries = [(line["sender"], line["level"]) for line in ours if line["event"] == "library.said"]
-    assert libraries == [("library", "warning"), ("library", "warning"), ("asyncio", "error")]
+    assert libraries == [*[("library", "warning")] * 3, ("asyncio", "error")]
     assert [line["event"] for line in ours if "of ours" in str(line.get("exception"))] == ["ours.failed"]
 
 
