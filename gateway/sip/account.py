@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _MAX_ANSWERS = 2
 """To a registrar that says of the first that its nonce was too old. With a third it gets the patience of a refusal."""
+_MAX_ANSWERS_IN_ALL = 4
+"""A proxy before the registrar may have a realm of its own; who names another one each time is asked no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,8 @@ class Account(pj.Account):  # type: ignore[misc]  # pjsua2 has no type stubs
                 self._endpoint.tell(ChallengeIgnored(self.trunk, challenge))
             return False
         if challenge.method == REGISTER:
-            if self._answered.count(challenge.realm) >= _MAX_ANSWERS:
+            too_often = self._answered.count(challenge.realm) >= _MAX_ANSWERS
+            if too_often or len(self._answered) >= _MAX_ANSWERS_IN_ALL:
                 return False
             self._answered.append(challenge.realm)
         return True

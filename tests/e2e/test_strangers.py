@@ -237,12 +237,16 @@ def test_every_host_that_srv_records_give_is_the_trunk() -> None:
                 assert trunk_from(STRANGER) is None
 
 
-@pytest.mark.parametrize(("stale", "requests"), [("false", 2), ("true", 3)])
-def test_a_refused_answer_is_not_tried_again_in_no_time(stale: str, requests: int) -> None:
+@pytest.mark.parametrize(
+    ("realm", "stale", "requests"),
+    [(REALM, "false", 2), (REALM, "true", 3), ("a new one: {}", "false", 5)],
+)
+def test_a_refused_answer_is_not_tried_again_in_no_time(realm: str, stale: str, requests: int) -> None:
     nonces = iter(range(1000))
 
     def ask_always(request: SipMessage) -> list[tuple[str, str]]:
-        return [("WWW-Authenticate", f'Digest realm="{REALM}", nonce="{next(nonces)}", stale={stale}')]
+        nonce = next(nonces)
+        return [("WWW-Authenticate", f'Digest realm="{realm.format(nonce)}", nonce="{nonce}", stale={stale}')]
 
     with Registrar("udp", 300, challenge=ask_always) as carrier:
         trunk: Object = {
