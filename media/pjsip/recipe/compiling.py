@@ -11,7 +11,8 @@ from recipe.errors import BuildError
 from recipe.layout import Layout
 from recipe.progress import run
 
-CFLAGS = "-O2 -fPIC -fstack-protector-strong -D_FORTIFY_SOURCE=2"
+CFLAGS = "-O2 -fPIC -fstack-protector-strong -D_FORTIFY_SOURCE=2 -Werror=implicit-function-declaration"
+"""Newer compilers refuse a call without a declaration: a patch that makes one fails here already."""
 LDFLAGS = "-Wl,-z,relro,-z,now"
 
 CONFIGURE_FLAGS = (
