@@ -187,7 +187,8 @@ def test_a_flood_is_counted_and_hides_nothing_else(tmp_path: Path) -> None:
         with set_up_logs("info", "json"):
             for number in range(5000):
                 log.warning("call.refused", number=number)
-                log.info("call.ended", always=True)
+                if number % 10 == 9:  # fewer than the queue holds: its limit is not what this is about
+                    log.info("call.ended", always=True)
                 if number % 1000 == 999:
                     log.warning("trunk.lost")
                     log.error("pjsip.said", sender="one")
@@ -197,11 +198,11 @@ def test_a_flood_is_counted_and_hides_nothing_else(tmp_path: Path) -> None:
     text = (tmp_path / "log").read_bytes()
     refused = len(events(text, "call.refused"))
     assert refused < 1000
-    lost = sum(int(str(line["lines"])) for line in events(text, "log.lost"))  # the queue's limit holds for all
-    assert len(events(text, "call.ended")) + lost >= 5000
+    assert len(events(text, "call.ended")) == 500
     assert len(events(text, "trunk.lost")) == len(events(text, "pjsip.said")) == 5
     told: list[object] = [line["dropped"] for line in events(text, "log.limited")]
-    assert sum(one["call.refused"] for one in told if isinstance(one, dict)) + refused + lost >= 5000
+    assert sum(one["call.refused"] for one in told if isinstance(one, dict)) + refused == 5000
+    assert not events(text, "log.lost")
     assert not any("always" in line for line in lines(text))
 
 
