@@ -66,7 +66,8 @@ Source::Verdict Source::judge(const Address& from, std::uint32_t ssrc, std::int6
 // Of a source that is not the current one.
 bool Source::is_peer(const Address& from, std::uint32_t ssrc, std::int64_t now_ns) const {
     if (!heard() || from == signalled_ || standing_of(from) < standing_) return true;
-    return ssrc == ssrc_ && now_ns - last_ns_ >= kMoved_ns;
+    const bool begins_anew = resumed_.load(std::memory_order_relaxed) && from.host == current_.host;
+    return (ssrc == ssrc_ || begins_anew) && now_ns - last_ns_ >= kMoved_ns;
 }
 
 Source::Standing Source::standing_of(const Address& from) const {

@@ -35,7 +35,8 @@ private:
 // would let anybody take a call over who sends to its port (RFC 7362 section 5). So, of two that send, the better known
 // is the peer: the address that its SDP names, then any port of that host or of the one that signals, then all others.
 // Among those of one standing the first to come stays, and what moves (a NAT's binding was renewed) is known by its
-// SSRC, which no stranger has seen.
+// SSRC, which no stranger has seen. A hold may outlast the binding, and a telephone may resume with another SSRC: once
+// after each new offer the host alone will do, if nothing comes from where it was.
 class Source {
 public:
     enum class Verdict { Drop = -1, Take = 0, Switch = 1 };  // Switch: take it, and answer there from now on

@@ -18,6 +18,7 @@ constexpr Address kStranger{0xCB007101, 5000};
 constexpr Address kOther{0xCB007102, 5000};
 constexpr std::uint32_t kSsrc = 11;
 constexpr std::uint32_t kForeignSsrc = 22;
+constexpr std::uint32_t kOtherSsrc = 33;
 
 class SourceTest : public ::testing::Test {
 protected:
@@ -98,6 +99,25 @@ TEST_F(SourceTest, ASecondStreamToTheSameAddressBeginsWhereThePeerWas) {
     EXPECT_EQ(from(kStranger, kForeignSsrc), Verdict::Drop);
     EXPECT_EQ(from(kOutside), Verdict::Switch) << "the stream sends to the signalled address";
     EXPECT_EQ(from(kOutside), Verdict::Take);
+}
+
+// A hold outlasts a NAT's binding, and many telephones begin a new RTP session when they resume.
+TEST_F(SourceTest, AfterANewOfferThePeersHostMayBeginAnewFromAnotherPort) {
+    EXPECT_EQ(from(kOutside), Verdict::Switch);
+    EXPECT_EQ(from(kRebound, kForeignSsrc, 25'000), Verdict::Drop);
+    source.resume();
+    EXPECT_EQ(from(kStranger, kForeignSsrc), Verdict::Drop);
+    EXPECT_EQ(from(kRebound, kForeignSsrc), Verdict::Switch);
+    EXPECT_EQ(from(kRebound, kForeignSsrc), Verdict::Take);
+    EXPECT_EQ(from(kOutside, kOtherSsrc, 25'000), Verdict::Drop) << "once for each offer";
+}
+
+TEST_F(SourceTest, AfterANewOfferAPeerThatSpeaksHasNotMoved) {
+    EXPECT_EQ(from(kOutside), Verdict::Switch);
+    source.resume();
+    EXPECT_EQ(from(kRebound, kForeignSsrc), Verdict::Drop) << "its last packet is 20 ms old";
+    EXPECT_EQ(from(kOutside), Verdict::Switch);
+    EXPECT_EQ(from(kRebound, kForeignSsrc, 25'000), Verdict::Drop);
 }
 
 TEST(OwnAddressesTest, AreThisMachinesOnly) {
