@@ -54,6 +54,9 @@ def _import(agent: str, module_name: str, settings: PythonSettings) -> ModuleTyp
             raise AgentSetupError(agent, "class", _install(module_name, library, settings.directory)) from error
         where = settings.directory or "the installed packages (set 'directory' to where your module is)"
         message = f"cannot import {module_name!r} from {where}: {type(error).__name__}: {error}"
+        if isinstance(error, ModuleNotFoundError) and error.name == module_name and settings.directory is not None:
+            there = ", ".join(sorted(file.stem for file in settings.directory.glob("*.py"))[:10])
+            message = f"there is no module {module_name!r} in {where}; it has {there or 'no modules'}"
         raise AgentSetupError(agent, "class", message) from error
     if settings.directory is not None:
         _check_origin(agent, module_name, module, settings.directory)

@@ -30,8 +30,13 @@ def ask(path: Path, command: str, *, deadline_s: float = 5.0) -> dict[str, Json]
     try:
         answer = json.loads(_ask(path, json.dumps({"command": command}).encode() + b"\n", deadline_s))
     except (OSError, ValueError, RecursionError) as error:
-        hint = "run this with sudo" if isinstance(error, PermissionError) else "is it running?"
-        msg = f"no gateway answers on {path}: {error}; {hint}"
+        hint = "is it running?"
+        if isinstance(error, PermissionError):
+            hint = "run this with sudo"
+        elif isinstance(error, FileNotFoundError):
+            hint = "start it, or name its settings with --config"
+        reason = (isinstance(error, OSError) and error.strerror) or error
+        msg = f"no gateway answers on {path}: {reason}; {hint}"
         raise NoAnswerError(msg) from error
     if not isinstance(answer, dict):
         msg = f"what answers on {path} is no gateway"

@@ -76,7 +76,8 @@ def _unknown_trunks(written: WrittenRoute, trunks: Collection[str] | None) -> It
             continue
         mend = "define it under trunks in the settings"
         if isinstance(pattern, Exact) and trunks:
-            mend = f"{choice(trunks, pattern.text)}, or {mend}"
+            known = choice(trunks, pattern.text)
+            mend = f"{known} or {mend}" if known.endswith("?") else f"{known}, or {mend}"
         yield written.problem(path, "there is no such trunk", mend, str(pattern))
 
 

@@ -195,6 +195,7 @@ def _warnings(loaded: Loaded) -> Iterator[Problem]:
         )
     unreached = [problem for name, trunk in settings.trunks.items() for problem in _out_of_reach(loaded, name, trunk)]
     yield from unreached or _unheard(loaded)
+    yield from _same_account(loaded)
     for name, trunk in settings.trunks.items():
         if trunk.password is None:
             yield from _no_password(loaded, name, trunk)
@@ -209,6 +210,17 @@ def _rtp_over_sip(loaded: Loaded) -> Iterator[Problem]:
         if one.transport == "udp" and same and media.rtp_ports.first <= one.port <= media.rtp_ports.last:
             message = f"warning: {media.rtp_ports} holds {one.port}, where SIP is taken"
             yield loaded.problem(("media", "rtp_ports"), message, "choose a range without it, as 20000-39999")
+
+
+def _same_account(loaded: Loaded) -> Iterator[Problem]:
+    """Trunks that register one account twice: a call to it may come over either of them, or over both."""
+    first: dict[tuple[object, ...], str] = {}
+    for name, trunk in loaded.settings.trunks.items():
+        if trunk.register_:
+            other = first.setdefault((trunk.registrar, trunk.account_domain, trunk.user), name)
+            if other != name:
+                message = f"warning: {other} registers the same account, and a call to it may come over either of them"
+                yield loaded.problem(("trunks", name, "user"), message, "remove one of the trunks, or correct its user")
 
 
 def _far(trunk: Trunk) -> Iterator[tuple[str, str]]:

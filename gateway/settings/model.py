@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
@@ -39,6 +42,10 @@ CODECS = ("opus", "G722", "PCMU", "PCMA", "speex")
 Codec: TypeAlias = Literal["opus", "G722", "PCMU", "PCMA", "speex"]
 
 
+MAX_SOCKET_PATH = 107
+"""unix(7): `sun_path` has 108 bytes, the last one is 0."""
+
+
 class Listen(Model):
     """One transport to take SIP on."""
 
@@ -55,6 +62,8 @@ def _listen(value: object) -> object:
     if not isinstance(value, str):
         return value
     transport, _, rest = value.partition(":")
+    if re.fullmatch(r"[0-9.*\[]*", transport):
+        raise fault("the transport is missing", f"write it as udp:{value} and, for TCP, tcp:{value}")
     host, _, port = rest.rpartition(":") if not rest.endswith("]") and rest.count(":") else (rest, "", "")
     if not host or (":" in host and not host.startswith("[")):
         raise fault("not transport:address:port", "write it as udp:0.0.0.0:5060 or tcp:0.0.0.0")
@@ -138,10 +147,18 @@ class Limits(Model):
     retry_after_s: PositiveSeconds = Field(default=10.0, alias="retry_after")
 
 
+def _socket(path: Path) -> Path:
+    if len(os.fsencode(path)) > MAX_SOCKET_PATH:
+        raise fault(
+            f"the path is longer than {MAX_SOCKET_PATH} bytes", "choose a shorter one, as /run/offhook/control.sock"
+        )
+    return path
+
+
 class Control(Model):
     """The local socket that `offhook status` asks."""
 
-    socket: AnyPath | None = None
+    socket: Annotated[AnyPath, AfterValidator(_socket)] | None = None
     """None in the file becomes the place that `control_socket` chooses."""
 
 

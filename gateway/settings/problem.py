@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from gateway.settings.remains import Remains
 
 SHOWN_CHARACTERS = 60
+SIMILAR = 0.65
+"""Of 1. At 0.6, difflib's own choice, `false` is taken for `pause`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,5 +116,5 @@ def choice(known: Iterable[str], written: str) -> str:
 def nearest(known: Iterable[str], written: str) -> str | None:
     """The word that was probably meant; None when none is like it."""
     folded = {word.casefold(): word for word in known}
-    near = difflib.get_close_matches(written.casefold(), folded, n=1)
+    near = difflib.get_close_matches(written.casefold(), folded, n=1, cutoff=SIMILAR)
     return folded[near[0]] if near else None

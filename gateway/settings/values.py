@@ -143,7 +143,7 @@ def address(text: str) -> Address:
     try:
         return ipaddress.ip_address(text.strip().removeprefix("[").removesuffix("]"))
     except ValueError:
-        raise fault("not an IP address", "write one as 192.0.2.10 or 2001:db8::10") from None
+        raise fault("not an IP address", "write an IPv4 address, as 192.0.2.10") from None
 
 
 def _own_address(value: object) -> object:
@@ -177,6 +177,10 @@ def host_port(text: str) -> HostPort:
         PydanticCustomError: it is none of these.
     """
     rest = text.strip().removeprefix("sip:")
+    if "/" in rest or ";" in rest:
+        raise fault(
+            "it has more in it than a host and a port", "write only those, as sip.example.com or 192.0.2.1:5060"
+        )
     if rest.count(":") > 1 and not rest.startswith("["):
         return HostPort(str(address(rest)))
     written = re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]+)(?::([^:]*))?", rest)

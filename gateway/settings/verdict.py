@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticCustomError
 
 from gateway.settings.document import Document, Step, dotted
-from gateway.settings.problem import Problem, choice, shown
+from gateway.settings.problem import Problem, choice, nearest, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -159,23 +159,33 @@ def _words(detail: ErrorDetails, found: Found) -> tuple[str, str]:
             words = "there is no such key", choice(found.keys, str(found.path[-1]))
         case "literal_error" | "enum":
             allowed = str(context["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
-            words = "not one of the words allowed here", choice(allowed, str(detail["input"]))
+            words = "not one of the words allowed here", _word_of(allowed, str(detail["input"]))
         case "union_tag_not_found":
             words = 'the key "kind" is missing', f"add kind: with one of {', '.join(found.kinds)}"
         case "union_tag_invalid":
             words = f"there is no such kind as {shown(context['tag'])}", choice(found.kinds, str(context["tag"]))
         case _ if limit is not None:
-            words = _LIMITS[limit].format(context[limit]), "choose a value in the range"
+            broken, mend = _LIMITS[limit]
+            words = broken.format(context[limit]), mend.format(context[limit])
         case _:
             words = detail["msg"], ""
     return words
 
 
 _LIMITS = {
-    "ge": "less than {:g}",
-    "le": "more than {:g}",
-    "gt": "not more than {:g}",
-    "lt": "not less than {:g}",
-    "max_length": "it has more than {} entries",
+    "ge": ("less than {:g}", "write {:g} or more"),
+    "le": ("more than {:g}", "write {:g} or less"),
+    "gt": ("not more than {:g}", "write more than {:g}"),
+    "lt": ("not less than {:g}", "write less than {:g}"),
+    "max_length": ("it has more than {} entries", "keep {} of them at most"),
 }
-"""The keys under which pydantic tells the limit that a value broke."""
+"""The keys under which pydantic names the limit that a value broke: what is wrong, and the fix."""
+
+
+def _word_of(allowed: Sequence[str], written: str) -> str:
+    """The fix for a word out of a short set. All are listed, since the most similar may be wrong: G722 for G729."""
+    if len(allowed) == 1:
+        return f"write {allowed[0]}"
+    near = nearest(allowed, written)
+    meant = "" if near is None else f'did you mean "{near}"? '
+    return f"{meant}use one of {', '.join(allowed)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from types import MappingProxyType
@@ -81,6 +82,11 @@ def test_a_module_from_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "own_agent_module.py").write_text("class Own:\n    async def run(self, call):\n        pass\n")
     (tmp_path / "broken_agent_module.py").write_text("import json.nothing_of_the_kind\n")
     assert AgentSpec(AgentSettings("own", PythonSettings("own_agent_module:Own", directory=tmp_path)))
+    with pytest.raises(AgentSetupError) as caught:
+        AgentSpec(AgentSettings("own", PythonSettings("own_agent_modul:Own", directory=tmp_path)))
+    assert caught.value.message == (
+        f"there is no module 'own_agent_modul' in {tmp_path}; it has broken_agent_module, own_agent_module"
+    )
     with pytest.raises(AgentSetupError, match=f"cannot import 'broken_agent_module' from {tmp_path}: ModuleNotFound"):
         AgentSpec(AgentSettings("own", PythonSettings("broken_agent_module:Own", directory=tmp_path)))
     with pytest.raises(AgentSetupError, match="is not a directory"):
@@ -98,7 +104,7 @@ def test_a_missing_library_is_told_with_the_command_that_installs_it(
         AgentSpec(AgentSettings("own", PythonSettings("needy_agent_module:Own", directory=place)))
     assert caught.value.message == (
         "'needy_agent_module' imports 'nothing_of_the_kind', which is not installed: "
-        f"{sys.executable} -m pip install --target '{place}' nothing_of_the_kind "
+        f"{shlex.quote(sys.executable)} -m pip install --target '{place}' nothing_of_the_kind "
         "(or whatever the package is called that brings it)"
     )
 

@@ -128,8 +128,12 @@ def test_a_strangers_directory_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_asking_nobody_says_so(tmp_path: Path) -> None:
-    with pytest.raises(NoAnswerError, match="no gateway answers"):
-        ask(tmp_path / "control.sock", "status")
+    path = tmp_path / "control.sock"
+    with pytest.raises(NoAnswerError) as caught:
+        ask(path, "status")
+    assert str(caught.value) == (
+        f"no gateway answers on {path}: No such file or directory; start it, or name its settings with --config"
+    )
 
 
 def test_a_directory_that_everybody_may_write_in_is_refused(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ routes:
   - {name: "bad name!", match: 5, steps: {a: b}}
 """
     assert faults(text) == [
-        'd.yaml:1:10: version: not one of the words allowed here, got "2"; use one of 1',
+        'd.yaml:1:10: version: not one of the words allowed here, got "2"; write 1',
         'd.yaml:2:1: rutes: there is no such key; did you mean "routes"?',
         "d.yaml:4:5: routes[0].name: the key is missing; add it",
         'd.yaml:4:5: routes[0].nam: there is no such key; did you mean "name"?',
@@ -129,14 +129,14 @@ routes:
         "d.yaml:15:43: routes[3].match.header.X-Y: the list is empty; write at least one pattern, or remove the key",
         'd.yaml:15:50: routes[3].match.header.Z: not text; write a pattern, as "+4930*"',
         ('d.yaml:15:66: routes[3].match.trunk: there is no such trunk, got "carier"; '
-        'did you mean "carrier"?, or define it under trunks in the settings'),
+        'did you mean "carrier"? or define it under trunks in the settings'),
         'd.yaml:15:80: routes[3].match.from: it is empty, got ""; write a text, or "*" for any',
-        'd.yaml:16:21: routes[3].steps[0].reject.code: less than 400, got "200"; choose a value in the range',
+        'd.yaml:16:21: routes[3].steps[0].reject.code: less than 400, got "200"; write 400 or more',
         (f'd.yaml:16:33: routes[3].steps[1].play.file: cannot read {DIALPLANS}/nope.wav: No such file or directory, '
         'got "nope.wav"; create it, or correct the path; it is relative to the directory of this file'),
         "d.yaml:16:33: routes[3].steps[1].play: it never runs: reject comes before; remove it, or move it up",
         ('d.yaml:16:53: routes[3].steps[2].hangup.cause: not one of the words allowed here, got "nromal"; '
-        'did you mean "normal"?'),
+        'did you mean "normal"? use one of normal, busy, declined, unavailable, congestion, error'),
         'd.yaml:17:5: routes[4]: not a mapping, got "5"; write keys with values, as key: value',
         ('d.yaml:18:12: routes[5].name: not a name, got "bad name!"; use letters, digits, dot, dash and underscore, '
         "at most 64, a letter or digit first"),
@@ -198,8 +198,8 @@ routes:
             "[{reject: 401}]",
             "routes[0].steps[0].reject: 401 asks for a password, and nothing here checks one; reject with 403",
         ),
-        ("[{reject: 302}]", 'routes[0].steps[0].reject.code: less than 400, got "302"; choose a value in the range'),
-        ("[{reject: 700}]", 'routes[0].steps[0].reject.code: more than 699, got "700"; choose a value in the range'),
+        ("[{reject: 302}]", 'routes[0].steps[0].reject.code: less than 400, got "302"; write 400 or more'),
+        ("[{reject: 700}]", 'routes[0].steps[0].reject.code: more than 699, got "700"; write 699 or less'),
         (
             "[{reject: {code: 405, retry_after: 5s}}]",
             (
@@ -213,7 +213,7 @@ routes:
         ),
         (
             "[{play: {file: sounds/sorry.wav, repeat: 0}}]",
-            'routes[0].steps[0].play.repeat: less than 1, got "0"; choose a value in the range',
+            'routes[0].steps[0].play.repeat: less than 1, got "0"; write 1 or more',
         ),
         (
             "[[a]]",
@@ -429,7 +429,7 @@ routes:
         "use one of carrier, or define it under trunks in the settings"),
         f'd.yaml:9:30: routes[0].match.trunk[2]: not a regular expression: missing ): (, got "regex:("; {regex}',
         ('d.yaml:9:41: routes[0].match.trunk[3]: there is no such trunk, got "cariers"; '
-        'did you mean "carrier"?, or define it under trunks in the settings'),
+        'did you mean "carrier"? or define it under trunks in the settings'),
         'd.yaml:10:28: routes[0].match.header.X-A[1]: it is empty, got ""; write a text, or "*" for any',
     ]  # fmt: skip
 
@@ -485,7 +485,7 @@ def test_a_route_without_match_needs_a_goto() -> None:
 @pytest.mark.parametrize(
     ("trunk", "mend"),
     [
-        ("carier", 'did you mean "carrier"?, or define it under trunks in the settings'),
+        ("carier", 'did you mean "carrier"? or define it under trunks in the settings'),
         ("b*", "define it under trunks in the settings"),
         ("regex:x.*", "define it under trunks in the settings"),
     ],

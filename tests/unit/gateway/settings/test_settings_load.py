@@ -133,8 +133,8 @@ trunk: 5
 """
     assert faults(text) == [
         'g.yaml:2:3: sip.codex: there is no such key; did you mean "codecs"?',
-        'g.yaml:3:30: sip.listen[1].address: not an IP address, got "x"; write one as 192.0.2.10 or 2001:db8::10',
-        'g.yaml:4:18: sip.codecs[1]: not one of the words allowed here, got "g729"; did you mean "G722"?',
+        'g.yaml:3:30: sip.listen[1].address: not an IP address, got "x"; write an IPv4 address, as 192.0.2.10',
+        'g.yaml:4:18: sip.codecs[1]: not one of the words allowed here, got "g729"; did you mean "G722"? use one of opus, G722, PCMU, PCMA, speex',
         'g.yaml:5:17: limits.calls: not a whole number, got "abc"; write digits only',
         'g.yaml:5:36: limits.max_duration: not a duration, got "5 minutes"; write a number and a unit: 120ms, 5s, 30m or 4h',
         'g.yaml:7:18: trunks.a.registrar: not a port between 1 and 65535, got "sip.example.com:70000"; write one as 5060',
@@ -143,8 +143,8 @@ trunk: 5
         'g.yaml:11:6: agents.x: there is no such kind as "ecko"; did you mean "echo"?',
         'g.yaml:12:6: agents.y: the key "kind" is missing; add kind: with one of echo, tone, speaker, python',
         "g.yaml:13:29: agents.z.files: it is empty, got an empty list; write at least one",
-        'g.yaml:13:41: agents.z.repeat: less than 0, got "-1"; choose a value in the range',
-        'g.yaml:14:36: agents.w.barge_in.mode: not one of the words allowed here, got "paus"; did you mean "pause"?',
+        'g.yaml:13:41: agents.z.repeat: less than 0, got "-1"; write 0 or more',
+        'g.yaml:14:36: agents.w.barge_in.mode: not one of the words allowed here, got "paus"; did you mean "pause"? use one of cut, pause, off',
         'g.yaml:14:51: agents.w.barge_in.confirm: not a duration, got "5"; write a number and a unit: 120ms, 5s, 30m or 4h',
         "g.yaml:15:29: agents.v.barge_in: confirm is 400; it must be greater than min_speech (500)",
         ('g.yaml:16:3: agents.a b: not a name, got "a b"; use letters, digits, dot, dash and underscore, at most 64, '
@@ -153,7 +153,7 @@ trunk: 5
         "create it, or correct the path; it is relative to the directory of this file"),
         'g.yaml:18:20: media.rtp_ports: the range is empty, got "9-5"; write the lower port first, as 20000-39999',
         'g.yaml:18:34: media.reorder: longer than a second, got "2s"; write at most 1s; 40ms suits most networks',
-        'g.yaml:18:53: media.clock_threads: more than 16, got "99"; choose a value in the range',
+        'g.yaml:18:53: media.clock_threads: more than 16, got "99"; write 16 or less',
         'g.yaml:19:14: log.level: not one of the words allowed here, got "loud"; use one of debug, info, warning, error',
         "g.yaml:20:1: log: the key is there already, on line 19; remove one of them",
         'g.yaml:21:1: trunk: there is no such key; did you mean "trunks"?',
@@ -169,7 +169,12 @@ trunk: 5
         ("sip: {listen: [udp:1.2.3.4, 'udp:1.2.3.4:5060']}", "g.yaml:1:15: sip.listen: udp:1.2.3.4:5060 is there twice; remove one of them"),
         ("sip: {codecs: [PCMU, pcmu]}", "g.yaml:1:15: sip.codecs: PCMU is there twice; remove one of them"),
         ('sip: {user_agent: "a\\r\\nX: y"}', 'g.yaml:1:19: sip.user_agent: it has a control character or a line break in it, got "a\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}X: y"; write printable characters on one line'),
-        ("limits: {calls: 4001}", 'g.yaml:1:17: limits.calls: more than 4000, got "4001"; choose a value in the range'),
+        ("limits: {calls: 4001}", 'g.yaml:1:17: limits.calls: more than 4000, got "4001"; write 4000 or less'),
+        ("sip: {listen: ['127.0.0.1:5060']}", 'g.yaml:1:16: sip.listen[0]: the transport is missing, got "127.0.0.1:5060"; write it as udp:127.0.0.1:5060 and, for TCP, tcp:127.0.0.1:5060'),
+        ("agents: {a: {kind: tone, barge_in: {mode: false}}}", 'g.yaml:1:43: agents.a.barge_in.mode: not one of the words allowed here, got "false"; use one of cut, pause, off'),
+        ("trunks: {a: {registrar: 'https://h.example', user: u}}", 'g.yaml:1:25: trunks.a.registrar: it has more in it than a host and a port, got "https://h.example"; write only those, as sip.example.com or 192.0.2.1:5060'),
+        ("trunks: {a: {registrar: h, user: u, proxy: 'sip:h;lr'}}", 'g.yaml:1:44: trunks.a.proxy: it has more in it than a host and a port, got "sip:h;lr"; write only those, as sip.example.com or 192.0.2.1:5060'),
+        (f"control: {{socket: /{'x' * 107}}}", f'g.yaml:1:19: control.socket: the path is longer than 107 bytes, got "/{"x" * 56}..."; choose a shorter one, as /run/offhook/control.sock'),
         ("limits: {retry_after: 0s}", 'g.yaml:1:23: limits.retry_after: must be longer than nothing, got "0s"; write a longer duration, as 5s'),
         ("trunks: {a: {registrar: h}}", "g.yaml:1:13: trunks.a: a trunk that registers needs a user; add user: the account's name"),
         ("trunks: {a: {register: false}}", "g.yaml:1:13: trunks.a: nothing tells which calls are this trunk's; add sources: with the carrier's addresses"),
@@ -374,8 +379,8 @@ class TestWarnings:
         path.write_text(
             "trunks:\n"
             "  a: {registrar: localhost, user: u, password_env: P}\n"
-            "  b: {registrar: localhost, user: u, password_credential: p}\n"
-            "  c: {registrar: localhost, user: u}\n"
+            "  b: {registrar: localhost, user: v, password_credential: p}\n"
+            "  c: {registrar: localhost, user: w}\n"
         )
         assert self.warnings(path) == [
             "2:52: trunks.a.password_env: warning: P is not set here; make sure the service has it",
@@ -386,6 +391,25 @@ class TestWarnings:
             "4:6: trunks.c: warning: it has no password; add password_file:, unless the registrar asks for none",
         ]
         assert len(self.warnings(path, P="x")) == 2
+
+    def test_two_trunks_of_one_account(self, tmp_path: Path) -> None:
+        path = tmp_path / "g.yaml"
+        path.write_text(
+            "trunks:\n"
+            "  a: {registrar: localhost, user: u, password_file: p}\n"
+            "  b: {registrar: localhost, user: v, password_file: p}\n"
+            "  c: {registrar: localhost, user: u, domain: other.example, password_file: p}\n"
+            "  d: {registrar: localhost, user: u, register: false, password_file: p}\n"
+            "  e: {registrar: LocalHost, user: u, transport: tcp, password_file: p}\n"
+        )
+        (tmp_path / "p").write_text("secret")
+        (tmp_path / "p").chmod(0o600)
+        assert self.warnings(path) == [
+            (
+                "6:35: trunks.e.user: warning: a registers the same account, "
+                "and a call to it may come over either of them; remove one of the trunks, or correct its user"
+            )
+        ]
 
     def test_a_registrar_that_cannot_reach_us_and_too_few_ports(self, tmp_path: Path) -> None:
         path = tmp_path / "g.yaml"
