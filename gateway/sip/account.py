@@ -70,6 +70,8 @@ class Account(pj.Account):  # type: ignore[misc]  # pjsua2 has no type stubs
         self._realms = Realms(trunk.realm, trunk.registrar_uri is not None) if trunk is not None else None
         self._answered: list[str] = []
         """Realms that were answered for the REGISTER under way, each as often as it was."""
+        self.answers = 0
+        """How many ends of a REGISTER onRegState has told."""
         self._connection: int | None = None
         """The transport that the registration holds on, by its address."""
 
@@ -84,6 +86,7 @@ class Account(pj.Account):  # type: ignore[misc]  # pjsua2 has no type stubs
         """PJSIP: a REGISTER was answered, or its transaction has failed."""
         try:
             if self.trunk is not None and self._realms is not None:
+                self.answers += 1
                 answer = self._registration_answered(self.trunk, self._realms, prm)
                 self._connection = _engine.transport_of(int(prm.rdata.pjRxData)) if answer.expires_s > 0 else None
                 self._endpoint.tell(answer)

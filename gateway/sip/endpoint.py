@@ -408,11 +408,15 @@ class SipEndpoint:
         self._accounts[account.trunk] = account
 
     def _set_registration(self, trunk: str, *, wanted: bool) -> None:
+        account = self._accounts[trunk]
+        told = account.answers
         try:
-            self._accounts[trunk].setRegistration(wanted)
+            account.setRegistration(wanted)
         except pj.Error as error:
             if not wanted:
                 return  # it was not registered
+            if account.answers != told:
+                return  # it failed at once, and onRegState has told it: one attempt is one failure
             self.tell(RegistrationAnswered(trunk, _UNAVAILABLE, error.reason, 0))
 
     def _destroy(self) -> None:

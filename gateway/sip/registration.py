@@ -26,7 +26,15 @@ _MENDS = {
     423: "the registrar wants a longer `expires` than it said it would take",
     503: "the registrar cannot be reached or is overloaded; it is tried again",
 }
+_NO_ADDRESS = (
+    "no address was found for the registrar; check `registrar` and `proxy`, "
+    "and this machine's name servers or `nameservers`"
+)
 _NOTHING_GRANTED = "the registrar registered nobody; check `user` and `domain`, and ask the carrier about the account"
+
+
+_DNS = "PJLIB_UTIL_EDNS"
+"""In the text of each of PJSIP's own errors of names. There was no answer then, whatever status PJSIP gives it."""
 
 
 class State(Enum):
@@ -106,7 +114,7 @@ def answered(  # noqa: PLR0913 - the facts of one answer
         mend += f"; it asked for {retry_after_s} s of patience and gets an hour"
     return Registration(
         State.FAILED,
-        why=f"{code} {reason}: {mend}",
+        why=f"{_NO_ADDRESS} ({reason})" if _DNS in reason else f"{code} {reason}: {mend}",
         failures=failures,
         losses=before.losses,
         next_in_s=_wait_s(code, failures, retry_after_s, patience),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from datetime import datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -103,6 +105,17 @@ def test_a_trunk_is_found_while_strangers_ask() -> None:
             lambda: len([name for name, _ in server.asked if name == "carrier.test."]) > before, "another look-up", 10
         )
         assert gateway.trunk()["state"] == "registered"
+
+
+def test_one_look_up_that_finds_nothing_is_one_failure() -> None:
+    with DnsServer({}) as server, gateway_on(server, trunk("carrier.test", retry={"first": "1s"})) as gateway:
+        wait_until(lambda: len(gateway.events("trunk.failed")) > 2, "three failures", 20)
+        failures = gateway.events("trunk.failed")[:3]
+        assert all("no address was found" in str(one["why"]) for one in failures)
+        times = [datetime.fromisoformat(str(one["timestamp"])).timestamp() for one in failures]
+        waits = [later - earlier for earlier, later in pairwise(times)]
+        assert waits[0] > 0.9
+        assert waits[1] > 1.9
 
 
 def test_without_name_servers_a_trunk_on_this_machine_is_found() -> None:

@@ -86,6 +86,15 @@ def test_retry_after_is_obeyed_for_an_hour_and_the_rest_is_told() -> None:
     assert late.next_in_s == 7200.0
 
 
+def test_a_name_without_an_address_is_no_answer_of_a_registrar() -> None:
+    reason = 'DNS "Name Error" (PJLIB_UTIL_EDNS_NXDOMAIN)'
+    failed = answered(REGISTERING, code=502, reason=reason, expires_s=0, retry_after_s=None, patience=PATIENCE)
+    assert failed.why == (
+        "no address was found for the registrar; check `registrar` and `proxy`, and this machine's name servers or "
+        f"`nameservers` ({reason})"
+    )
+
+
 def test_success_forgets_failures() -> None:
     failed = answer(answer(REGISTERING, 503), 503)
     assert failed.failures == 2
