@@ -14,16 +14,21 @@ namespace {
 
 constexpr std::int64_t kMoved_ns = 100 * kMillisecond_ns;  // a source that was heard since has not moved
 
-// An address is of this machine if a socket can have it: so are all of 127.0.0.0/8, and none that is only routed here.
+// What is sent to an address of this machine comes from that address (but for 127.0.0.0/8). That a socket can have an
+// address proves nothing: net.ipv4.ip_nonlocal_bind lets it have any.
 bool is_local(std::uint32_t host) {
+    if (host >> 24 == 127) return true;
     const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return false;
     sockaddr_in address{};
+    socklen_t size = sizeof address;
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = ::htonl(host);
-    const bool local = ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+    address.sin_port = ::htons(9);  // nothing is sent
+    auto* generic = reinterpret_cast<sockaddr*>(&address);
+    const bool routed = ::connect(fd, generic, size) == 0 && ::getsockname(fd, generic, &size) == 0;
     ::close(fd);
-    return local;
+    return routed && ::ntohl(address.sin_addr.s_addr) == host;
 }
 
 }  // namespace

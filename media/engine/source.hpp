@@ -54,6 +54,8 @@ public:
 
     // Any thread.
     bool heard() const { return heard_.load(std::memory_order_relaxed); }
+    // RTP has come from where ours goes.
+    bool proved() const { return heard() && !resumed_.load(std::memory_order_relaxed); }
     std::uint64_t foreign() const { return foreign_.load(std::memory_order_relaxed); }
 
 private:

@@ -95,9 +95,12 @@ TEST_F(SourceTest, WhatMovesKeepsItsStanding) {
 TEST_F(SourceTest, ASecondStreamToTheSameAddressBeginsWhereThePeerWas) {
     EXPECT_EQ(from(kOutside), Verdict::Switch);
     EXPECT_EQ(from(kOutside), Verdict::Take);
+    EXPECT_TRUE(source.proved());
     source.resume();
     EXPECT_EQ(from(kStranger, kForeignSsrc), Verdict::Drop);
-    EXPECT_EQ(from(kOutside), Verdict::Switch) << "the stream sends to the signalled address";
+    EXPECT_FALSE(source.proved()) << "the stream sends to the signalled address, which nothing has come from";
+    EXPECT_EQ(from(kOutside), Verdict::Switch);
+    EXPECT_TRUE(source.proved());
     EXPECT_EQ(from(kOutside), Verdict::Take);
 }
 
