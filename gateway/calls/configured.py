@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from gateway.calls.resolving import in_hosts
 from gateway.sip.config import EndpointConfig, Transport
 from media import _engine
 
@@ -110,11 +111,8 @@ def _numbered(uri: str | None) -> str | None:
 
 def _in_hosts(name: str) -> str | None:
     """The first IPv4 address of a name in /etc/hosts."""
-    for line in _text(_HOSTS).splitlines():
-        address, *names = line.partition("#")[0].lower().split() or [""]
-        if name.lower() in names and _is_ipv4(address):
-            return address
-    return "127.0.0.1" if name == "localhost" else None
+    found = (str(network.network_address) for network in in_hosts(_HOSTS, name) if network.version == 4)
+    return next(found, "127.0.0.1" if name == "localhost" else None)
 
 
 def _text(path: Path) -> str:

@@ -83,9 +83,9 @@ class SystemResolver:
         Raises:
             NameLookupError: no name server has answered within five seconds, or they have with an error.
         """
-        own = _in_hosts(self._hosts, name.host)
+        own = in_hosts(self._hosts, name.host)
         if own:
-            return Found(own, _FOREVER_S)
+            return Found(frozenset(own), _FOREVER_S)
         try:
             async with self._places, asyncio.timeout(DEADLINE_S):
                 return await self._ask(name)
@@ -153,18 +153,18 @@ def _found(addresses: Iterable[Sequence[Rdataset | None]], servers: Rdataset | N
     return Found(frozenset(usable), min((float(one.ttl) for one in kept), default=_FOREVER_S))
 
 
-def _in_hosts(path: Path, name: str) -> frozenset[Network]:
-    """The addresses of a name in /etc/hosts (hosts(5)), which no name server may know."""
+def in_hosts(path: Path, name: str) -> tuple[Network, ...]:
+    """The addresses of a name in /etc/hosts (hosts(5)), in its order; a name server may not know them."""
     try:
         lines = path.read_text(errors="replace").splitlines()
     except OSError:
-        return frozenset()
-    found = set()
+        return ()
+    found = []
     for line in lines:
         address, *names = line.partition("#")[0].lower().split() or [""]
         if name.lower().rstrip(".") in names:
             try:
-                found.add(ipaddress.ip_network(address))
+                found.append(ipaddress.ip_network(address))
             except ValueError:
                 continue
-    return frozenset(found)
+    return tuple(found)

@@ -129,7 +129,6 @@ class Trunks:
                 line = self._lines[event.trunk]
                 held_s = asyncio.get_running_loop().time() - line.since
                 self._enter(event.trunk, connection_lost(line.registration, held_s=held_s, patience=line.patience))
-
             case ChallengeIgnored(trunk, challenge):
                 _log.warning(
                     "trunk.challenge_ignored",
