@@ -54,7 +54,7 @@ check_configuration() {
     printf '%s\n' "$said" | sed "s|$new|$program|g" >&2
     [ -z "$found" ] ||
         fail "the new program does not take the configuration, see above; the old one stays." \
-            "Mend it, and run this again. What agents import belongs beside them:" \
+            "Fix it, and run this again. What agents import belongs beside them:" \
             "$program/bin/python -m pip install --target $configuration/agents LIBRARY" \
             "If they need what only the service has (Environment=, LoadCredential=): make install UNCHECKED=1"
 }
