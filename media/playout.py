@@ -370,6 +370,7 @@ class Playout:
         self.accepted_samples = played
         self._since_mark = 0
         self._stretches.clear()
+        self._last = stretch  # not what was queued behind it: nobody has heard of that
         self._reached.clear()
         self.speaking = False
         self._wake()

@@ -478,7 +478,9 @@ def test_the_whole_interface_is_the_same_in_a_thread(isolation: Isolation) -> No
             leg, CallInfo(call_id="c7"), spec.settings.effective_barge_in, hang_up=lambda: over.set_result(None)
         )
         running = asyncio.create_task(run_agent(spec, call))
-        await over
+        await asyncio.wait({running, over}, return_when=asyncio.FIRST_COMPLETED)
+        if not over.done():
+            await running  # raises what the agent found wrong
         call.on_dtmf("9", 80)
         await asyncio.sleep(0.05)
         call.caller_hung_up()

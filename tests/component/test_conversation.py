@@ -87,6 +87,17 @@ async def test_heard_is_known_at_any_time() -> None:
 
 
 @virtual
+async def test_what_was_heard_is_of_the_utterance_that_was_cut_not_of_one_behind_it() -> None:
+    leg, call = start()
+    await call.utterance().say(tone(1_000))
+    await call.say(tone(1_000))
+    await asyncio.sleep(0.310)
+    assert call.stop() == call.heard_ms == 300
+    call.close()
+    leg.stop_clock()
+
+
+@virtual
 async def test_an_utterance_outlives_underruns() -> None:
     leg, call = start()
     utterance = call.utterance()

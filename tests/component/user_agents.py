@@ -363,7 +363,7 @@ class UsesEverything:
         assert not utterance.play(tenth)
         assert not await utterance.say(tenth)
         assert utterance.interrupted
-        assert await call.said() < 1_000
+        assert await call.said() < 10_000  # it was stopped long before its end, however slow this machine is
         assert call.confirm_interruption() is call.reject_interruption() is False
         call.hang_up()
         events = [event async for event in call.events() if type(event).__name__ != "Audio"]
