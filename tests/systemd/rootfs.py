@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
+import sys
 import tempfile
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from media.pjsip.recipe.layout import find_layout
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -41,7 +41,7 @@ def archive_of(suite: str, packages: Collection[str], use: str) -> Path:
         RuntimeError: debootstrap failed; the message has the end of its log.
     """
     key = hashlib.sha256("\n".join([suite, *sorted(packages)]).encode()).hexdigest()[:16]
-    cache = find_layout(None).cache.with_name("rootfs")  # beside PJSIP's
+    cache = _pjsip_cache().with_name("rootfs")
     archive = cache / f"{suite}-{use}-{key}.tar.zst"
     if not archive.exists():
         cache.mkdir(parents=True, exist_ok=True)
@@ -76,3 +76,12 @@ def mirror() -> str:
     if not found:
         raise RuntimeError(f"apt knows no mirror of {SUITE}: run apt-get update, or add one to its sources")
     return found[0]
+
+
+def _pjsip_cache() -> Path:
+    """Where PJSIP's builds are kept. Its recipe is a program of its own and no package of ours."""
+    sys.path.insert(0, str(REPOSITORY / "media/pjsip"))
+    try:
+        return Path(import_module("recipe.layout").find_layout(None).cache)
+    finally:
+        sys.path.pop(0)
