@@ -15,6 +15,8 @@ _log = structlog.get_logger("sip")
 
 _EVENTS = {1: "error", 2: "warning"}
 """PJSIP's information (3) tells each call's life anew; the gateway has its own words for that."""
+_ACCOUNTS = {"pjsua_acc.c", "account.cpp"}
+"""Who in PJSIP says that a REGISTER failed: `trunk.failed` says so too, with the cause and the fix."""
 _COUNT_S = 5.0
 """How long dropped lines are counted before a line tells of them."""
 
@@ -45,7 +47,10 @@ class PjLog:
         for level, said in lines:
             # Bytes that are no UTF-8 are a stranger's, and show what they are.
             sender, _, text = said.decode(errors="backslashreplace").strip().partition(" ")
-            getattr(_log, _EVENTS.get(level, "debug"))("pjsip.said", sender=sender, text=text.strip())
+            known = sender in _ACCOUNTS and "regist" in text.lower()
+            getattr(_log, "debug" if known else _EVENTS.get(level, "debug"))(
+                "pjsip.said", sender=sender, text=text.strip()
+            )
         if self._count is None and (lines or dropped):
             # Lines that are dropped wake nobody: look once more when a flood may be over.
             self._count = self._loop.call_later(_COUNT_S, self._on_counted)

@@ -82,3 +82,13 @@ def test_a_long_line_is_cut() -> None:
     say("long.c", "x" * 3500)
     (line,) = [line for line in run_virtual(heard()) if line.get("sender") == "long.c"]
     assert len(str(line["text"])) < 2000
+
+
+def test_a_failed_registration_is_no_error_beside_its_own_event() -> None:
+    say("pjsua_acc.c", "SIP registration error: No challenge is found (PJSIP_EAUTHNOCHAL) [status=171114]")
+    say("pjsua_acc.c", "Unable to create/send REGISTER: Object is busy (PJSIP_EBUSY) [status=171001]")
+    say("account.cpp", "pjsua_acc_set_registration(id, renew) error: Object is busy")
+    say("pjsua_acc.c", "Error adding the account")
+    say("other.c", "registration")
+    lines = [line for line in run_virtual(heard()) if line["event"] == "pjsip.said"]
+    assert [line["log_level"] for line in lines] == ["debug", "debug", "debug", "error", "error"]
