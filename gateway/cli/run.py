@@ -50,7 +50,7 @@ Python's 5 ms, one agent that computes without end makes the loop 5.4 ms late (p
 
 
 def run(path: Path | None, _args: argparse.Namespace) -> int:
-    """Take calls until SIGTERM or SIGINT, then drain; SIGHUP reloads the dialplans.
+    """Take calls until SIGTERM or SIGINT, then drain; SIGHUP reloads the dialplans, unless it is the terminal's end.
 
     A second SIGTERM or SIGINT ends the calls that are left. Returns 0 after a clean end, 1 when it could not start, 78
     when the configuration is at fault: the service manager tries the former again, and not the latter.
@@ -131,10 +131,19 @@ class _Service:
                 gateway.hurry()
             self._stop.set()
 
+        # Under nohup the terminal may go.
+        on_terminal = _has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+
+        def hang_up() -> None:
+            if on_terminal and not _has_terminal():
+                stop()
+            else:
+                self._reload.set()
+
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, stop)
         loop.add_signal_handler(signal.SIGINT, stop)
-        loop.add_signal_handler(signal.SIGHUP, self._reload.set)
+        loop.add_signal_handler(signal.SIGHUP, hang_up)
 
     def _announce(self) -> None:
         settings = self._prepared.settings
@@ -171,6 +180,11 @@ class _Service:
     def _notify(self, state: str) -> None:
         if not self._stop.is_set():  # a gateway that stops is not ready any more
             systemd.daemon.notify(state)
+
+
+def _has_terminal() -> bool:
+    """Whether someone may see us on a terminal; one that was closed is none."""
+    return any(os.isatty(stream) for stream in (0, 1, 2))
 
 
 def _what_to_dial(prepared: Prepared) -> str:

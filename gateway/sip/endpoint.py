@@ -22,7 +22,7 @@ from gateway.sip.account import Account, Recogniser, Rtp, TrunkAccount, local_co
 from gateway.sip.call import SipCall, incoming, refused
 from gateway.sip.challenge import Challenge
 from gateway.sip.config import pjsip_config
-from gateway.sip.errors import SipStartError
+from gateway.sip.errors import SipStartError, listen_fix
 from gateway.sip.events import RegistrationAnswered, TurnedAway
 from gateway.sip.headers import host_of, parse_headers, request_uri
 from gateway.sip.nat import goes_to_source
@@ -45,6 +45,8 @@ _POLL_MS = 1000
 _INTERNAL_ERROR, _UNAVAILABLE = 500, 503
 _CONNECTIONS, _CONNECTIONS_PER_SOURCE = 768, 64
 """Accepted at once over TCP. PJSIP has place for 1,024 sockets, and those of the trunks must always find one."""
+_OS_ERRORS = 120000
+"""What PJLIB adds to an errno (PJ_ERRNO_START_SYS)."""
 _UNACKNOWLEDGED_MS = 30_000
 """A connection on which a keep-alive stays unacknowledged for so long is gone; the kernel would try for 15 minutes."""
 _OPUS_RATE_HZ = 16000
@@ -363,10 +365,9 @@ class SipEndpoint:
         try:
             self._endpoint.transportCreate(kind, config)
         except pj.Error as error:
-            msg = (
-                f"sip.listen: cannot take SIP on {transport.protocol} {transport.address} port {transport.port}: "
-                f"{error.reason}; is another program using it, or is the address not this machine's?"
-            )
+            fix = listen_fix(error.status - _OS_ERRORS, transport.protocol, transport.port)
+            where = f"{transport.protocol}:{transport.address}:{transport.port}"
+            msg = f"sip.listen: cannot take SIP on {where}: {error.reason}{'; ' if fix else ''}{fix}"
             raise SipStartError(msg) from error
 
     def _set_codecs(self) -> None:

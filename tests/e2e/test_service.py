@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import socket
+import subprocess
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.gateway_process import ROUTES, GatewayProcess, Object, Setup, to_agent
+from tests.e2e.gateway_process import OFFHOOK, ROUTES, GatewayProcess, Object, Setup, to_agent
 from tests.e2e.listening import assert_heard
 from tests.e2e.peers.caller import Caller
 from tests.e2e.peers.kamailio import Kamailio
@@ -129,6 +132,29 @@ def test_ends_the_calls_that_outlast_the_drain() -> None:
             assert (record["cause"], record["ended_by"]) == ("shutdown", "gateway")
 
 
+def test_a_terminal_that_is_closed_ends_what_runs_on_it(unstarted: GatewayProcess) -> None:
+    terminal, its_end = os.openpty()
+    command = [OFFHOOK, "run", "--config", str(unstarted.config_path)]
+    with subprocess.Popen(command, preexec_fn=lambda: os.login_tty(its_end)) as process:  # noqa: PLW1509 - one thread
+        try:
+            os.close(its_end)
+            wait_until(lambda: answers(unstarted), "the gateway is ready", 20)
+            process.send_signal(signal.SIGHUP)  # a reload, as long as the terminal is there
+            assert unstarted.command("reload").returncode == 0
+            assert answers(unstarted)
+            os.close(terminal)
+            assert process.wait(15) == 0
+        finally:
+            process.kill()
+
+
+def answers(gateway: GatewayProcess) -> bool:
+    try:
+        return gateway.status()["state"] == "ready"
+    except OSError:
+        return False
+
+
 def test_a_second_signal_ends_the_drain() -> None:
     with GatewayProcess(Setup(limits={"drain_timeout": "50s"})) as gateway, Caller(gateway.address) as caller:
         call = caller.dial("601")
@@ -199,8 +225,13 @@ def test_port_taken(unstarted: GatewayProcess, kind: socket.SocketKind) -> None:
         unstarted.launch()
         assert unstarted.process.wait(10) == 1
     log = unstarted.process.log()
-    assert f"port {unstarted.port}" in log
-    assert "sip.listen" in log
+    options = "-lnup" if kind == socket.SOCK_DGRAM else "-lntp"
+    assert (
+        f"sip.listen: cannot take SIP on {'tcp' if options == '-lntp' else 'udp'}:127.0.0.1:{unstarted.port}: " in log
+    )
+    assert (
+        f"sudo ss {options} 'sport = :{unstarted.port}' tells which program has it; stop it, or choose another" in log
+    )
     assert "Traceback" not in log
     assert not (unstarted.directory / "control").exists()
 
