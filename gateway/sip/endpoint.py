@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import socket
 import threading
 import time
 import weakref
@@ -22,17 +21,18 @@ from gateway.sip.account import Account, Recogniser, Rtp, TrunkAccount, local_co
 from gateway.sip.call import SipCall, incoming, refused
 from gateway.sip.challenge import Challenge
 from gateway.sip.config import pjsip_config
-from gateway.sip.errors import SipStartError, listen_fix
+from gateway.sip.errors import SipStartError
 from gateway.sip.events import RegistrationAnswered, TurnedAway
 from gateway.sip.headers import host_of, parse_headers, request_uri
 from gateway.sip.nat import goes_to_source
 from gateway.sip.pjlog import PjLog
+from gateway.sip.start import bind, check_capacity, check_rtp_address, set_codecs
 from media import _engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from gateway.sip.config import EndpointConfig, Transport
+    from gateway.sip.config import EndpointConfig
     from gateway.sip.events import CallRef, SipEvent
     from media.plane import EngineLeg, MediaPlane
 
@@ -45,12 +45,6 @@ _POLL_MS = 1000
 _INTERNAL_ERROR, _UNAVAILABLE = 500, 503
 _CONNECTIONS, _CONNECTIONS_PER_SOURCE = 768, 64
 """Accepted at once over TCP. PJSIP has place for 1,024 sockets, and those of the trunks must always find one."""
-_OS_ERRORS = 120000
-"""What PJLIB adds to an errno (PJ_ERRNO_START_SYS)."""
-_UNACKNOWLEDGED_MS = 30_000
-"""A connection on which a keep-alive stays unacknowledged for so long is gone; the kernel would try for 15 minutes."""
-_OPUS_RATE_HZ = 16000
-"""What recognisers take; at 48 kHz a call costs three times the memory and work, and no agent hears the difference."""
 
 
 class _Endpoint(pj.Endpoint):  # type: ignore[misc]  # pjsua2 has no type stubs
@@ -319,80 +313,17 @@ class SipEndpoint:
         _engine.install_door(config.retry_after_s)
         _engine.judge_challenges(lambda account, *facts: self._may_answer(account, Challenge(*facts)))
         _engine.screen_requests()
-        self._check_capacity()
-        self._check_rtp_address()
+        check_capacity(config)
+        check_rtp_address(config)
         self._wakeup = _engine.Wakeup()
         for transport in config.transports:
-            self._bind(transport)
+            bind(endpoint, transport, config.public_address)
         _engine.limit_connections(all=_CONNECTIONS, per_source=_CONNECTIONS_PER_SOURCE)
         endpoint.audDevManager().setNullDev()  # its clock runs the bridge's queue, which frees ports
-        self._set_codecs()
+        set_codecs(endpoint, config.codecs)
         self._plane = self._make_plane()
         endpoint.libStart()
         self._add_accounts()
-
-    def _check_capacity(self) -> None:
-        granted = _engine.max_calls()  # libInit clips without a word
-        if granted < self._config.call_places:
-            msg = f"limits.calls: PJSIP was built for {granted} calls, {self._config.call_places} are asked for"
-            raise SipStartError(msg)
-
-    def _check_rtp_address(self) -> None:
-        try:
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-                probe.bind((self._config.rtp_address, 0))
-        except OSError as error:
-            msg = (
-                f"media.rtp_address: cannot receive RTP on {self._config.rtp_address}: {error.strerror}; "
-                "use an address of this machine, or 0.0.0.0, and public_address for the one that others see"
-            )
-            raise SipStartError(msg) from error
-
-    def _bind(self, transport: Transport) -> None:
-        config = pj.TransportConfig()
-        config.boundAddress = transport.address
-        config.port = transport.port
-        if self._config.public_address is not None:
-            config.publicAddress = self._config.public_address
-        kind = pj.PJSIP_TRANSPORT_TCP if transport.protocol == "tcp" else pj.PJSIP_TRANSPORT_UDP
-        if ":" in transport.address:
-            kind |= pj.PJSIP_TRANSPORT_IPV6
-        if transport.protocol == "tcp":
-            gone = pj.SockOpt()
-            gone.level, gone.optName = socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT
-            gone.setOptValInt(_UNACKNOWLEDGED_MS)
-            config.sockOptParams.sockOpts.append(gone)
-        try:
-            self._endpoint.transportCreate(kind, config)
-        except pj.Error as error:
-            fix = listen_fix(error.status - _OS_ERRORS, transport.protocol, transport.port)
-            where = f"{transport.protocol}:{transport.address}:{transport.port}"
-            msg = f"sip.listen: cannot take SIP on {where}: {error.reason}{'; ' if fix else ''}{fix}"
-            raise SipStartError(msg) from error
-
-    def _set_codecs(self) -> None:
-        wanted = [name.lower() for name in self._config.codecs]
-        for codec in self._endpoint.codecEnum2():
-            name = codec.codecId.split("/", 1)[0].lower()
-            priority = 255 - wanted.index(name) if name in wanted else 0
-            self._endpoint.codecSetPriority(codec.codecId, priority)
-            if name in wanted:
-                self._tune_codec(codec.codecId, is_opus=name == "opus")
-
-    def _tune_codec(self, codec_id: str, *, is_opus: bool) -> None:
-        if is_opus:
-            opus = self._endpoint.getCodecOpusConfig()
-            opus.sample_rate = _OPUS_RATE_HZ
-            opus.channel_cnt = 1
-            self._endpoint.setCodecOpusConfig(opus)
-        parameters = self._endpoint.codecGetParam(codec_id)
-        if is_opus:
-            mono = pj.CodecFmtp()  # RFC 7587 section 6.1; without it PJSIP would answer a stereo offer with stereo
-            mono.name, mono.val = "sprop-stereo", "0"
-            parameters.setting.decFmtp.append(mono)
-        else:
-            parameters.setting.plc = False  # the engine conceals losses itself, without PJMEDIA's 5 ms
-        self._endpoint.codecSetParam(codec_id, parameters)
 
     def _add_accounts(self) -> None:
         config = self._config
