@@ -11,15 +11,15 @@ from media.utterance import Spoken
 
 
 class Speech(Protocol):
-    """One answer of the agent. Once interrupted it stays silent for good, whoever still holds audio for it.
+    """One answer of the agent. Once interrupted it stays silent for good, whichever code still has audio for it.
 
-    Hand it to whoever has to say something for it: another task, a queue, the reader of a socket. Gaps in which
-    synthesis is slower than speech do not end it. One is spoken at a time.
+    Hand it to the code that says it: another task, a queue, the reader of a socket. It does not end when synthesis is
+    slower than speech and leaves gaps. Only one is spoken at a time.
     """
 
     @property
     def interrupted(self) -> bool:
-        """Whether an interruption or `stop` came after that to which it answers."""
+        """Whether an interruption or `stop` came after what it answers."""
 
     @property
     def heard_ms(self) -> int:
@@ -59,7 +59,7 @@ class Call(Protocol):
 
     @property
     def epoch(self) -> int:
-        """How many interruptions and stops there were; what is said belongs to the epoch in which it was meant."""
+        """How many interruptions and stops there were; an answer belongs to the epoch in which it was decided."""
 
     @property
     def speaking(self) -> bool:
@@ -67,7 +67,7 @@ class Call(Protocol):
 
     @property
     def held(self) -> bool:
-        """Mode `pause`: whether the caller's voice holds the agent's, and it is not decided yet if that interrupts."""
+        """Mode `pause`: whether the caller's voice holds the agent's, and may still turn out to be no interruption."""
 
     @property
     def heard_ms(self) -> int:
@@ -79,10 +79,10 @@ class Call(Protocol):
 
     @property
     def wait_ms(self) -> float:
-        """How long audio that is queued now waits for its first sample to be played, unless the agent is held."""
+        """How long audio that is queued now would wait until its first sample is played, unless the agent is held."""
 
     def hear(self) -> AsyncIterator[Pcm]:
-        """The caller's voice, frame by frame (20 ms as a rule), until the call is over; other events are passed over.
+        """The caller's voice, frame by frame (20 ms as a rule), until the call is over; other events are skipped.
 
         The last second is kept for an agent that is slow. One task of the agent listens, by this or by `events`.
         """
@@ -97,7 +97,7 @@ class Call(Protocol):
     async def next_event(self, *kinds: EventKind | type[Event], timeout_s: float | None = None) -> Event | None:
         """The next event of these kinds, any but audio if none is named; None when `timeout_s` has passed first.
 
-        A kind is an event's `kind`, as "dtmf", or its class. What is not asked for is passed over. The end of the call
+        A kind is an event's `kind`, as "dtmf", or its class. Other events are skipped and lost. The end of the call
         ends every wait, with `Hangup`. While it waits for "dtmf", a key ends what the agent says.
 
         Raises:
@@ -105,7 +105,7 @@ class Call(Protocol):
         """
 
     async def next_key(self, *, timeout_s: float | None = None) -> str | None:
-        """The next key that the caller presses, "0" to "9", "*", "#", "A" to "D"; what else happens is passed over.
+        """The next key that the caller presses, "0" to "9", "*", "#", "A" to "D"; other events are skipped and lost.
 
         None when `timeout_s` has passed first, or the call is over. While it waits, a key ends what the agent says.
         """
@@ -113,14 +113,14 @@ class Call(Protocol):
     def on_audio(self, consumer: Callable[[Pcm], object] | None) -> None:
         """Call `consumer(pcm)` for each frame instead of queueing it; None ends that. The cheapest way to hear.
 
-        It must return at once; when it raises, the agent has failed. Copy what you keep of a frame.
+        It must return at once. If it raises, the agent has failed. Copy a frame that you want to keep.
         """
 
     async def speak(self, speech: Pcm | Iterable[Pcm] | AsyncIterable[Pcm], *, keys: bool = False) -> Spoken:
         """Say a whole answer and wait until it was heard; an interruption ends it at once, with `keys` so does a key.
 
-        Give it a synthesis as it streams: it is not asked for more than 15 s ahead, and closed when interrupted.
-        What belongs to before an interruption ends at once, with nothing heard.
+        Give it a synthesis as it streams: it is asked for 15 s ahead at most, and closed when interrupted. An answer
+        from before an interruption ends at once, with nothing heard.
 
         Raises:
             CallEndedError: the call is over, or the agent has hung up.
@@ -130,8 +130,8 @@ class Call(Protocol):
     async def say(self, pcm: Pcm, mark: str | None = None) -> bool:
         """Queue audio of any length, and wait while more than 15 s are queued; returns when it is accepted.
 
-        With a mark, `MarkReached` follows when its last sample was heard. False, and what was not queued yet is not to
-        be heard, when it belongs to before an interruption, also one that comes while it waits.
+        With a mark, `MarkReached` follows when its last sample was heard. Returns False if the audio is from before an
+        interruption, also one that comes while it waits: what was not queued yet will not be heard.
 
         Raises:
             CallEndedError: the call is over, or the agent has hung up.
@@ -151,14 +151,14 @@ class Call(Protocol):
         """Wait until everything queued was heard or dropped; returns the heard ms of the utterance."""
 
     def utterance(self, epoch: int | None = None) -> Speech:
-        """A new answer, that an interruption silences for good; to be made when it is decided, and said later.
+        """A new answer, which an interruption silences for good. Make it when the answer is decided, and say it later.
 
-        It answers what the task has heard last, or now if it does not listen; with `epoch`, what was heard when
-        `Call.epoch` was that. If an interruption has come since then, it is silent from the start.
+        It answers what the task has received last; for a task that does not listen, what happened until now; with
+        `epoch`, what happened while `Call.epoch` had that value. If an interruption came after that, it is silent.
         """
 
     def stop(self) -> int:
-        """Drop what is queued, at once, and what others say for before; returns the heard ms of the utterance."""
+        """Drop what is queued, and refuse other tasks' answers from before; returns the heard ms of the utterance."""
 
     def confirm_interruption(self) -> bool:
         """Mode `pause`: the speech that holds the agent's voice is an interruption; False if none holds it."""
@@ -169,9 +169,9 @@ class Call(Protocol):
     async def until_over(self) -> None:
         """Wait for the end of the call.
 
-        An agent that has spoken or listened and waits here has not stalled, however long it does nothing else; one that
-        hears by `on_audio` must keep up with what comes. So wait here only when all that is left to do is done by
-        itself: while one task waits here, nobody notices that another one of the agent hangs.
+        An agent that has spoken or listened once and waits here does not count as stalled (`stall_timeout`), however
+        long it does nothing else; one that hears by `on_audio` must still keep up. Wait here only when nothing is left
+        to do: while one task waits here, the gateway does not notice if another task of the agent hangs.
         """
 
     def hang_up(self) -> None:
@@ -182,4 +182,4 @@ class Agent(Protocol):
     """Who talks to the caller; one object for each call."""
 
     async def run(self, call: Call) -> None:
-        """Talk. Returning ends the agent's part, raising means it failed, cancellation that the caller hung up."""
+        """Talk. Returning ends the agent's part, raising means that it failed. It is cancelled after a hangup."""
