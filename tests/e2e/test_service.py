@@ -22,6 +22,7 @@ from tests.e2e.peers.sound import tone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 BACK_S = 5.0
 MISCONFIGURED = 78
@@ -189,10 +190,15 @@ def test_setup_timeout() -> None:
         assert (record["cause"], record["ended_by"], record["code"]) == ("setup-timeout", "gateway", 480)
 
 
-def test_killed_and_started_again() -> None:
+def test_killed_and_started_again(tmp_path: Path) -> None:
+    """As a service, which keeps what its Contact carries: the registrar rings no Contact of the killed one."""
     trunk = {"registrar": "", "user": "gateway", "password": "secret", "expires": "60s"}
     with Kamailio({"gateway": "secret"}, {NUMBER: "gateway"}) as carrier:
-        setup = Setup((to_agent(NUMBER, "echo"),), trunks={"carrier": {**trunk, "registrar": carrier.address}})
+        setup = Setup(
+            (to_agent(NUMBER, "echo"),),
+            trunks={"carrier": {**trunk, "registrar": carrier.address}},
+            environment={"STATE_DIRECTORY": str(tmp_path)},
+        )
         with GatewayProcess(setup) as gateway, Caller((carrier.host, carrier.port)) as caller:
             gateway.wait_trunk("registered")
             lost = caller.dial(NUMBER)
