@@ -15,8 +15,9 @@ HEARD: int
 class Tuning:
     """How the engine waits. Times in ms; `playout_limit_ms` is the most one slot may have queued.
 
-    `own` has where this process receives, as IPv4 address, first and last port; 0.0.0.0 is all of this machine. A
-    stream that leads there is not attached, and RTP from there is nobody's.
+    `own` has where this process receives, as IPv4 address, first and last port; 0.0.0.0 is all of this machine. Of
+    more ports than one only those of attached streams count. A stream that leads there is not attached, and RTP from
+    there is nobody's.
     """
 
     def __init__(

@@ -96,7 +96,7 @@ void ask_judge(nb::callable may_answer) {
 
 using OwnPorts = std::tuple<std::string, std::uint16_t, std::uint16_t>;
 
-std::shared_ptr<const OwnAddresses> own_addresses(const std::vector<OwnPorts>& ports) {
+std::shared_ptr<OwnAddresses> own_addresses(const std::vector<OwnPorts>& ports) {
     auto own = std::make_shared<OwnAddresses>();
     for (const auto& [host, first, last] : ports) {
         in_addr address{};

@@ -34,8 +34,7 @@ void Slot::attach(pjmedia_stream* stream) {
         throw std::invalid_argument("the stream has " + std::to_string(format.rate_hz) + " Hz; the slot began with " +
                                     std::to_string(rate_hz_));
     const Address signalled = signalled_address(stream);
-    if (tuning_.own && tuning_.own->contain(signalled))
-        throw std::invalid_argument("the stream leads to an address of this gateway");
+    open_port(stream, signalled);
     if (rate_hz_ == 0) playout_.set_limit_samples(std::size_t{tuning_.playout_limit_ms} * format.rate_hz / 1000);
     rate_hz_ = format.rate_hz;
     period_ms_ = format.period_ms;
@@ -57,6 +56,15 @@ void Slot::attach(pjmedia_stream* stream) {
         stream_->on_rx_packet_data = this;
     }
     receiver_.begin(stream_, format);
+}
+
+void Slot::open_port(pjmedia_stream* stream, const Address& signalled) {
+    if (!tuning_.own) return;
+    rtp_port_ = local_port(common(stream));
+    tuning_.own->open(rtp_port_);
+    if (!tuning_.own->contain(signalled)) return;
+    tuning_.own->close(rtp_port_);
+    throw std::invalid_argument("the stream leads to an address of this gateway");
 }
 
 void Slot::expect_from(const std::string& host) {
@@ -84,6 +92,7 @@ void Slot::detach() {
         std::scoped_lock lock(transmit_, receive_);
         if (stream_ == nullptr) return;
         receiver_.end();
+        if (tuning_.own) tuning_.own->close(rtp_port_);
         add_stream_counters(counters_);
         stream = stream_;
         stream_ = nullptr;

@@ -77,6 +77,7 @@ private:
     static void on_stream_destroyed(void* keep_alive);
     static void let_source_go(void* keep_alive);
 
+    void open_port(pjmedia_stream* stream, const Address& signalled);
     void watch_source(const Address& signalled);
     bool may_send();
     unsigned transmit();
@@ -99,6 +100,7 @@ private:
     std::shared_ptr<Source> source_;  // of the last stream, too
     std::atomic<Source*> judge_{nullptr};
     unsigned attachment_ = 0;
+    std::uint16_t rtp_port_ = 0;
 
     std::mutex transmit_;
     PlayoutQueue playout_;

@@ -39,7 +39,8 @@ void OwnAddresses::add(std::uint32_t host, std::uint16_t first_port, std::uint16
 
 bool OwnAddresses::contain(const Address& address) const {
     return std::any_of(ports_.begin(), ports_.end(), [&](const Ports& ports) {
-        return address.port >= ports.first && address.port <= ports.last &&
+        const bool single = ports.first == ports.last;  // SIP's
+        return address.port >= ports.first && address.port <= ports.last && (single || open_[address.port]) &&
                (ports.host == address.host || (ports.host == 0 && is_local(address.host)));
     });
 }

@@ -1,6 +1,7 @@
 // Whose RTP is the peer's, of all that comes to a stream's port.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -15,11 +16,17 @@ struct Address {
 };
 inline bool operator==(const Address& a, const Address& b) { return a.host == b.host && a.port == b.port; }
 
-// Where this process receives: nothing of ours goes there, or a call that names it would keep itself alive.
+// Where this process receives: nothing of ours goes there, or a call that names it would keep itself alive. Of the
+// ports for RTP only those of streams count: others of that range may be a telephone's or a proxy's on the same
+// machine.
 class OwnAddresses {
 public:
-    // Host 0 is every address of this machine.
+    // Host 0 is every address of this machine. Before anybody asks.
     void add(std::uint32_t host, std::uint16_t first_port, std::uint16_t last_port);
+
+    // Any thread, without waiting.
+    void open(std::uint16_t rtp_port) { open_[rtp_port].store(true, std::memory_order_relaxed); }
+    void close(std::uint16_t rtp_port) { open_[rtp_port].store(false, std::memory_order_relaxed); }
     bool contain(const Address& address) const;
 
 private:
@@ -29,6 +36,7 @@ private:
         std::uint16_t last;
     };
     std::vector<Ports> ports_;
+    std::array<std::atomic<bool>, 65536> open_{};
 };
 
 // One stream's peer. Symmetric RTP (RFC 4961) lets a peer behind a NAT be heard that does not know its own address, and

@@ -35,6 +35,18 @@ Address signalled_address(pjmedia_stream* stream) {
     return address_of(info.rem_addr);
 }
 
+std::uint16_t local_port(const pjmedia_stream_common* stream) {
+    pjmedia_transport_info info;
+    pjmedia_transport_info_init(&info);
+    pj_sockaddr address;
+    int length = sizeof address;
+    if (pjmedia_transport_get_info(stream->transport, &info) != PJ_SUCCESS ||
+        info.sock_info.rtp_sock == PJ_INVALID_SOCKET ||
+        pj_sock_getsockname(info.sock_info.rtp_sock, &address, &length) != PJ_SUCCESS)
+        return 0;
+    return pj_sockaddr_get_port(&address);
+}
+
 Address address_of(const pj_sockaddr& address) {
     return {pj_ntohl(address.ipv4.sin_addr.s_addr), pj_sockaddr_get_port(&address)};
 }

@@ -30,6 +30,9 @@ StreamFormat format_of(pjmedia_stream* stream);
 // Where its SDP says that the peer is. Throws std::invalid_argument when that is no IPv4 address.
 Address signalled_address(pjmedia_stream* stream);
 
+// Where it receives RTP; 0 where it has no socket.
+std::uint16_t local_port(const pjmedia_stream_common* stream);
+
 Address address_of(const pj_sockaddr& address);
 
 class JitterBufferLock {

@@ -14,7 +14,7 @@ struct Tuning {
     std::int64_t silent_after_ns = 5'000'000'000;  // then asyncio is told, once for each silence
     unsigned playout_limit_ms = 120'000;           // the most an agent may queue ahead
     unsigned unproved_packets = 50;                // go to an address that has not shown that it wants them
-    std::shared_ptr<const OwnAddresses> own;       // nothing goes there
+    std::shared_ptr<OwnAddresses> own;             // nothing goes there
 };
 
 }  // namespace offhook

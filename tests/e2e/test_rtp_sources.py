@@ -13,7 +13,7 @@ from tests.e2e.gateway_process import GatewayProcess, Setup
 from tests.e2e.listening import tones
 from tests.e2e.peers.call import Manner
 from tests.e2e.peers.caller import Caller
-from tests.e2e.peers.process import wait_until
+from tests.e2e.peers.process import FIRST_PORT, LAST_PORT, wait_until
 from tests.e2e.peers.rtp import FRAME_SAMPLES, PCMU, RtpPacket
 from tests.e2e.peers.rtp_stream import FRAME_S
 from tests.e2e.peers.sound import level_dbfs, tone
@@ -206,12 +206,29 @@ def test_rtp_from_where_media_goes_shows_that_it_is_wanted(caller: Caller) -> No
     assert call.hangup() == 200
 
 
+def test_others_on_this_machine_may_have_ports_of_the_gateways_range() -> None:
+    """A soft phone where `make run` was tried, or an Asterisk beside the gateway."""
+    with (
+        GatewayProcess(Setup(media={"rtp_ports": f"{FIRST_PORT}-{LAST_PORT}"})) as gateway,
+        Caller(gateway.address) as caller,
+    ):
+        call = caller.dial("600")
+        call.wait_answered()
+        call.send(tone(440, 500))
+        wait_until(lambda: heard_hz(call, 0.0) == {440}, "the echo", 10)
+        assert call.hangup() == 200
+
+
 @pytest.mark.parametrize("where", ["rtp", "sip"])
 def test_a_call_that_points_at_the_gateway_itself_ends(gateway: GatewayProcess, caller: Caller, where: str) -> None:
-    port = gateway.rtp_ports.stop - 2 if where == "rtp" else gateway.port
+    other = caller.dial("600")
+    other.wait_answered()
+    assert other.stream.remote is not None
+    port = other.stream.remote[1] if where == "rtp" else gateway.port
     sdp = f"v=0\no=- 1 1 IN IP4 127.0.0.1\ns=-\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio {port} RTP/AVP 0\n"
     call = caller.dial("600", Manner(sdp=sdp, speak=False))
     assert call.wait_ended() in {"them", "rejected"}
     record = gateway.record(call.call_id)
     assert record["cause"] == "media-failed"
     assert "an address of this gateway" in str(record["detail"])
+    assert other.hangup() == 200

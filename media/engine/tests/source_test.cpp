@@ -126,6 +126,7 @@ TEST_F(SourceTest, AfterANewOfferAPeerThatSpeaksHasNotMoved) {
 TEST(OwnAddressesTest, AreThisMachinesOnly) {
     OwnAddresses own;
     own.add(0, 4000, 4009);
+    for (const std::uint16_t port : {4000, 4009, 4010, 5060}) own.open(port);
     own.add(0xC0000201, 5060, 5060);
     EXPECT_TRUE(own.contain({0x7F000001, 4009}));
     EXPECT_TRUE(own.contain({0x7F000102, 4000})) << "all of 127.0.0.0/8";
@@ -133,6 +134,17 @@ TEST(OwnAddressesTest, AreThisMachinesOnly) {
     EXPECT_FALSE(own.contain({0xC0000201, 4000})) << "192.0.2.1 is nobody's";
     EXPECT_TRUE(own.contain({0xC0000201, 5060})) << "but we were told so";
     EXPECT_FALSE(own.contain({0x7F000001, 5060}));
+}
+
+// The rest of the range may be a telephone's or a proxy's on the same machine.
+TEST(OwnAddressesTest, AreOfPortsThatAStreamReceivesAt) {
+    OwnAddresses own;
+    own.add(0, 4000, 4009);
+    EXPECT_FALSE(own.contain({0x7F000001, 4002}));
+    own.open(4002);
+    EXPECT_TRUE(own.contain({0x7F000001, 4002}));
+    own.close(4002);
+    EXPECT_FALSE(own.contain({0x7F000001, 4002}));
 }
 
 TEST(OwnAddressesTest, AreNobodysSource) {
