@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -54,7 +55,8 @@ def _ask(path: Path, line: bytes, deadline_s: float) -> bytes:
     with socket.socket(socket.AF_UNIX) as peer:
         peer.settimeout(deadline_s)
         peer.connect(os.fspath(path))
-        peer.sendall(line)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            peer.sendall(line)  # who is refused before it has asked can still read why
         while b"\n" not in answer[-_CHUNK_BYTES:]:
             left_s = end_s - time.monotonic()
             if left_s <= 0:

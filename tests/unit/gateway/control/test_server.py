@@ -245,6 +245,23 @@ def test_what_is_no_gateway_does_not_hold_up_who_asks(tmp_path: Path, answer: by
         thread.join(30)
 
 
+def test_who_is_refused_before_it_has_asked_reads_why(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as busy:
+        busy.bind(str(tmp_path / "s"))
+        busy.listen()
+
+        def refuse() -> None:
+            peer, _ = busy.accept()
+            with peer:
+                peer.sendall(b'{"error": "8 others ask already"}\n')
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        with pytest.raises(NoAnswerError, match="8 others ask already"):
+            ask(tmp_path / "s", "x" * 10_000_000, deadline_s=30)  # more than fits before the other side has closed
+        thread.join(30)
+
+
 def test_an_answer_that_drips_is_not_waited_for(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as stranger:
         stranger.bind(str(tmp_path / "s"))
