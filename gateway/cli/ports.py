@@ -7,6 +7,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from gateway.settings import service_socket
+from gateway.sip.errors import listen_fix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from gateway.settings.problem import Problem
 
 _KINDS = {"udp": socket.SOCK_DGRAM, "tcp": socket.SOCK_STREAM}
-_SS = {"udp": "-lnup", "tcp": "-lntp"}
 
 
 def unavailable(settings: Settings, document: Document, path: Path | None) -> Iterator[Problem]:
@@ -43,8 +43,7 @@ def _obstacle(one: Listen) -> tuple[str, str] | None:
         except OSError as error:
             match error.errno:
                 case errno.EADDRINUSE:
-                    who = f"sudo ss {_SS[one.transport]} 'sport = :{one.port}'"
-                    return f"another program has {one}", f"{who} tells which; stop it, or choose another port"
+                    return f"another program has {one}", listen_fix(error.errno, one.transport, one.port)
                 case errno.EADDRNOTAVAIL:
                     return f"this machine has no address {one.address}", "ip address shows those that it has"
     return None

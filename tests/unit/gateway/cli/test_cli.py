@@ -84,7 +84,8 @@ class TestCheck:
             assert main(["check", "--config", str(path)]) == 0
             assert capsys.readouterr().err == (
                 f"{path}:1:16: sip.listen[0]: warning: another program has {transport}:127.0.0.1:{port}; "
-                f"sudo ss -ln{transport[0]}p 'sport = :{port}' tells which; stop it, or choose another port\n"
+                f"sudo ss -ln{transport[0]}p 'sport = :{port}' tells which program has it; "
+                "stop it, or choose another port\n"
             )
             # The gateway of these settings is no other program.
             running.bind(str(control))
