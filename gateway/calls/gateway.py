@@ -159,9 +159,9 @@ class Gateway:
             self._lose(event, record, error)
 
     def _admit(self, event: Incoming) -> None:
-        limits = self.settings.limits
-        if self.draining or len(self.calls) >= limits.calls or self._tasks is None:
-            self._refuse(event, "draining" if self.draining else "full")
+        why = self._why_not(event)
+        if why is not None or self._tasks is None:
+            self._refuse(event, why or "draining")
             return
         received = event.invite
         if event.trunk is None:
@@ -180,6 +180,15 @@ class Gateway:
         self.calls_total += 1
         self._empty.clear()
         self._tasks.create_task(self._serve(call), name=f"call:{event.ref}")
+
+    def _why_not(self, event: Incoming) -> str | None:
+        if self.draining:
+            return "draining"
+        if len(self.calls) >= self.settings.limits.calls:
+            return "full"
+        # A few INVITEs a second that nobody acknowledges hold as many places as there are.
+        strangers = sum(call.invite.trunk is None for call in self.calls.values()) if event.trunk is None else 0
+        return "strangers" if event.trunk is None and strangers >= self.settings.strangers else None
 
     def _refuse(self, event: Incoming, why: str) -> None:
         retry_after_s = round(self.settings.limits.retry_after_s)

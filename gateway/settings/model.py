@@ -140,6 +140,8 @@ class Limits(Model):
     """What the gateway takes on."""
 
     calls: Annotated[int, Field(ge=1, le=MAX_CALLS)] = 500
+    strangers: Annotated[int, Field(ge=0, le=MAX_CALLS)] | None = None
+    """Of these, how many may have come over no trunk; None is for the settings to say (`Settings.strangers`)."""
     max_duration_s: PositiveSeconds = Field(default=4 * 3600.0, alias="max_duration")
     setup_timeout_s: PositiveSeconds = Field(default=60.0, alias="setup_timeout")
     """From INVITE to answer."""
@@ -191,6 +193,14 @@ class Settings(Model):
     dialplans: tuple[ExistingFile, ...] = Field(default=(DEFAULT_DIALPLAN,), min_length=1)
     control: Control = Control()
     log: Log = Log()
+
+    @property
+    def strangers(self) -> int:
+        """How many calls that came over no trunk are taken at once: half of all, where there are trunks."""
+        limits = self.limits
+        if limits.strangers is not None:
+            return limits.strangers
+        return (limits.calls + 1) // 2 if self.trunks else limits.calls
 
     @property
     def rtp_address(self) -> IPv4Address:

@@ -72,7 +72,7 @@ def gateway() -> Iterator[GatewayProcess]:
         AGENTS,
         trunks={"carrier": {"register": False, "sources": [CARRIER_HOST]}},
         sip={"codecs": ["G722", "PCMU", "PCMA", "opus"]},
-        limits={"calls": LIMIT, "retry_after": "7s"},
+        limits={"calls": LIMIT, "strangers": LIMIT, "retry_after": "7s"},
         sounds=SOUNDS,
     )
     with GatewayProcess(setup) as running:

@@ -1,4 +1,4 @@
-"""Strangers who take more than their share: of memory."""
+"""Strangers who take more than their share: of memory, of places, of packets."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
+from tests.e2e.gateway_process import GatewayProcess, Object, Setup
+from tests.e2e.peers.caller import Caller
 from tests.hostile.budget import SECONDS
-from tests.hostile.conftest import GROWTH_KB, SANITIZED
+from tests.hostile.conftest import GROWTH_KB, SANITIZED, sanitized
 from tests.hostile.corpus import message
 
 if TYPE_CHECKING:
-    from tests.e2e.gateway_process import GatewayProcess
     from tests.hostile.canary import Canary
 
 BATCH = 50
+PLACES = 20
+HALF = PLACES // 2
+CARRIER, STRANGER = "127.0.0.5", "127.0.0.66"
 
 
 def test_answers_that_nobody_reads(gateway: GatewayProcess, canary: Canary) -> None:
@@ -51,3 +55,18 @@ def connection(gateway: GatewayProcess) -> socket.socket:
     deaf.connect(gateway.address)
     deaf.setblocking(False)
     return deaf
+
+
+def test_strangers_leave_a_carrier_its_places() -> None:
+    trunks: Object = {"carrier": {"register": False, "sources": [CARRIER]}}
+    with (
+        GatewayProcess(Setup(limits={"calls": PLACES}, trunks=trunks, environment=sanitized())) as gateway,
+        Caller(gateway.address, host=STRANGER) as stranger,
+        Caller(gateway.address, host=CARRIER) as carrier,
+    ):
+        strangers = [stranger.dial("600") for _ in range(PLACES)]
+        assert sorted(call.wait_final().status or 0 for call in strangers) == [200] * HALF + [503] * HALF
+        for call in [carrier.dial("600") for _ in range(HALF)]:
+            call.wait_answered()
+        refused = gateway.wait_event("call.refused")
+        assert refused["why"] == "strangers"

@@ -86,3 +86,12 @@ def test_names_that_only_this_machine_knows_become_addresses(resolv_conf: Path) 
     assert trunk.proxy_uri == "<sip:sbc.example.com;transport=udp;lr>"
     assert trunk.domain == "pbx.example"
     assert found.trunk_hosts == ("sbc.example.com",)
+
+
+@pytest.mark.parametrize(
+    ("limits", "trunks", "strangers"),
+    [({}, 0, 500), ({}, 1, 250), ({"calls": 1}, 1, 1), ({"strangers": 0}, 1, 0), ({"strangers": 7}, 0, 7)],
+)
+def test_strangers_leave_half_of_the_places_to_trunks(limits: dict[str, int], trunks: int, strangers: int) -> None:
+    names = {f"trunk-{number}": {"registrar": "192.0.2.1", "user": "u"} for number in range(trunks)}
+    assert Settings.model_validate({"limits": limits, "trunks": names}).strangers == strangers
