@@ -99,7 +99,9 @@ class Slot:
     def expect_from(self, host: str) -> None:
         """SIP thread, before a stream is attached: the address that the peer's SIP comes from, for where RTP may."""
     def trust(self) -> None:
-        """The peer has shown that it wants what it is sent. Until then, and until RTP comes, 50 packets go at most."""
+        """The peer is believed: it is sent what it asks for, wherever that goes."""
+    def confirm(self) -> None:
+        """The host of `expect_from` has acknowledged; before, 50 packets go at most, and now 500 to another host."""
     def flush(self) -> Flushed:
         """After it returns no sample queued before reaches the wire."""
     def pause(self) -> None: ...

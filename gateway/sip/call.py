@@ -212,7 +212,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
         """PJSIP: the INVITE session went on (RFC 3261 section 13)."""
         info = self.getInfo()
         if info.state == pj.PJSIP_INV_STATE_CONFIRMED:
-            self.leg.slot.trust()
+            self.leg.slot.confirm()
             self.thread.tell(Confirmed(self.ref))
         elif info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
             self._tell_end(info.lastStatusCode, info.lastReason)

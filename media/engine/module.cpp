@@ -159,6 +159,7 @@ void bind_slot(nb::module_& m) {
             "pcm"_a.noconvert(), "mark"_a = nb::none())  // floats would be cut to silence, without a word
         .def("expect_from", &Slot::expect_from, "host"_a)
         .def("trust", &Slot::trust)
+        .def("confirm", &Slot::confirm)
         .def("flush", &Slot::flush)
         .def("pause", [](Slot& slot) { slot.pause(true); })
         .def("resume", [](Slot& slot) { slot.pause(false); })

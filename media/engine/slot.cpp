@@ -212,10 +212,12 @@ unsigned Slot::next_due_ms(bool spoken) {
 }
 
 // Whoever writes an SDP may mean somebody else by it. Until the peer has acknowledged our answer, or RTP has come from
-// where it goes, no more of it leaves than SIP itself sends to the source of an INVITE. Meanwhile time passes.
+// where it goes, no more of it leaves than SIP itself sends to the source of an INVITE; and to another host than
+// acknowledged it, some seconds' worth in the whole call, however often that is changed. Meanwhile time passes.
 bool Slot::may_send() {
     if (trusted_ || source_->proved()) return true;
-    if (unproved_packets_ >= tuning_.unproved_packets) return false;
+    if (confirmed_ && source_->signalled().host == signalling_host_) return true;
+    if (unproved_packets_ >= (confirmed_ ? tuning_.elsewhere_packets : tuning_.unproved_packets)) return false;
     ++unproved_packets_;
     return true;
 }

@@ -50,8 +50,11 @@ public:
     // SIP thread, before attach(): the host, as 192.0.2.1, that the peer's SIP comes from. What is none is ignored.
     void expect_from(const std::string& host);
 
-    // Any thread. The peer has shown that it wants what it is sent, wherever that goes.
+    // Any thread. The peer may be believed: it is sent what it asks for, wherever that goes.
     void trust() { trusted_ = true; }
+
+    // Any thread. The host that the peer's SIP comes from has shown that it is there and wants what it is sent.
+    void confirm() { confirmed_ = true; }
 
     // asyncio thread. After flush() no sample that was queued before it reaches the wire.
     bool play(std::vector<std::int16_t> pcm, std::optional<Mark> mark);
@@ -93,7 +96,8 @@ private:
     Counters counters_;  // tx members under transmit_, rx members under receive_
 
     std::atomic<bool> trusted_{false};
-    std::uint32_t signalling_host_ = 0;  // SIP thread
+    std::atomic<bool> confirmed_{false};
+    std::atomic<std::uint32_t> signalling_host_{0};
 
     // Written under both locks, so that either is enough to read them.
     pjmedia_stream_common* stream_ = nullptr;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from typing import TYPE_CHECKING, Self
@@ -29,6 +30,8 @@ SSRC = 0xBAD
 LOUD_FRAME = bytes([0x90]) * FRAME_SAMPLES
 UNPROVED_PACKETS = 50
 """What goes to an address before it has shown that it wants it: a second of sound."""
+ELSEWHERE_PACKETS = 500
+"""What goes to another host than acknowledged that it wants it."""
 
 
 class Stranger:
@@ -197,6 +200,45 @@ def test_media_goes_to_strangers_in_small_measure_before_the_ack(caller: Caller)
     time.sleep(0.5)  # more would come now
     assert len(call.received) == UNPROVED_PACKETS
     assert call.hangup() == 200
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["once", "by-re-invites"])
+def test_little_goes_to_another_host_than_acknowledged(caller: Caller, *, again: bool) -> None:
+    """Somebody else may be meant by the SDP, and would be sent RTP for as long as the call is."""
+    seconds = ELSEWHERE_PACKETS // 50 + 3
+    with contextlib.ExitStack() as sockets:
+        victims = [sockets.enter_context(victim()) for _ in range(seconds)]
+        host, port = victims[0].getsockname()
+        sdp = f"v=0\no=- 1 1 IN IP4 {host}\ns=-\nc=IN IP4 {host}\nt=0 0\nm=audio {port} RTP/AVP 0\n"
+        call = caller.dial("600", Manner(sdp=sdp, speak=False))
+        call.wait_answered()
+        assert call.stream.remote is not None
+        for victim_now in victims[1:]:
+            time.sleep(1.0)
+            if again:
+                packet = RtpPacket(0.0, 1, 0, SSRC, PCMU, marker=False, payload=LOUD_FRAME)
+                call.stream.send_raw(packet.pack(), call.stream.remote)
+                assert call.reinvite(address=victim_now.getsockname()).status == 200
+        assert 0 < sum(map(waiting, victims)) <= ELSEWHERE_PACKETS
+        assert call.hangup() == 200
+
+
+def victim() -> socket.socket:
+    """Somebody who has nothing to do with the call."""
+    bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    bound.bind((STRANGER, 0))
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_000_000)
+    bound.setblocking(False)
+    return bound
+
+
+def waiting(peer: socket.socket) -> int:
+    """How many packets have come that were not counted yet."""
+    count = 0
+    with contextlib.suppress(BlockingIOError):
+        while peer.recv(4096):
+            count += 1
+    return count
 
 
 def test_rtp_from_where_media_goes_shows_that_it_is_wanted(caller: Caller) -> None:

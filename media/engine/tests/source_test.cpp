@@ -239,6 +239,36 @@ TEST_F(SourcesTest, SendsLittleToWhoHasNotShownThatItIsThere) {
     EXPECT_TRUE(call->peer.receive()) << "it has acknowledged";
 }
 
+TEST_F(SourcesTest, SendsLittleToAnotherHostThanAcknowledged) {
+    Tuning tuning;
+    tuning.unproved_packets = 5;
+    tuning.elsewhere_packets = 10;
+    engine.emplace(tuning, 1);
+    call.emplace(kPcmu);
+    slot = engine->open();
+    slot->expect_from("127.0.0.99");
+    slot->confirm();
+    engine->attach(slot, call->stream);
+    EXPECT_EQ(packets_to(call->peer, 500), 10U);
+    slot->detach();
+    engine->attach(slot, call->stream);
+    EXPECT_EQ(packets_to(call->peer, 200), 0U) << "nor does a new offer help";
+    Voice(call->peer).say(1);
+    EXPECT_TRUE(call->peer.receive()) << "it is there";
+}
+
+TEST_F(SourcesTest, SendsToTheHostThatAcknowledged) {
+    Tuning tuning;
+    tuning.unproved_packets = tuning.elsewhere_packets = 0;
+    engine.emplace(tuning, 1);
+    call.emplace(kPcmu);
+    slot = engine->open();
+    slot->expect_from("127.0.0.1");
+    slot->confirm();
+    engine->attach(slot, call->stream);
+    EXPECT_TRUE(call->peer.receive());
+}
+
 TEST_F(SourcesTest, SendsToWhereRtpComesFrom) {
     Tuning tuning;
     tuning.unproved_packets = 0;
