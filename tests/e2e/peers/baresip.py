@@ -144,7 +144,10 @@ class Baresip:
             raise PeerError(self._process.explain(str(error))) from None
 
     def heard(self) -> tuple[Pcm, int]:
-        """What it heard in its only or first call, and its rate. Complete after the call has ended."""
+        """What it heard in its only or first call up to a hold, and its rate. Complete after the call has ended.
+
+        Its recorder does not go on after a hold, and begins anew with a re-INVITE; both look like silence.
+        """
         return self._recording("dec")
 
     def spoken(self) -> tuple[Pcm, int]:
