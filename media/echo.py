@@ -56,7 +56,7 @@ class OwnVoice:
 
     def hear(self, pcm: Pcm) -> None:
         """Note one frame of the caller's audio, voice or not."""
-        self._heard.append(pcm)
+        self._heard.append(pcm.copy())  # a frame on hold would keep all that came with it
         self._heard_samples += len(pcm)
         while self._heard_samples - len(self._heard[0]) >= self._window:
             self._heard_samples -= len(self._heard.popleft())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -12,6 +11,7 @@ from gateway.agents import CallInfo, let_talk
 from gateway.calls.record import CallRecord
 from gateway.dialplan import AgentEnded, CallControl, Cause, find_route, run_route
 from gateway.sip.events import Disconnected, Side
+from gateway.sip.nat import is_private
 from media.conversation import Conversation, play_once
 from media.wav import decoded
 
@@ -91,8 +91,9 @@ class LiveCall(CallControl):
         finally:
             steps.cancel()
             await asyncio.wait({steps})
-            for timer in self._timers:
-                timer.cancel()
+            for timer in (*self._timers, self._watching):
+                if timer is not None:
+                    timer.cancel()
         if not self._over.done() and self._end_due is None:
             self._end(Cause.ERROR)
         self._complete(await self._over)
@@ -134,7 +135,7 @@ class LiveCall(CallControl):
     def on_media_started(self, event: MediaStarted) -> None:
         """Sound can flow."""
         self.record.codec = event.codec
-        self._may_be_natted = may_be_natted(event.remote_address, self.record.source)
+        self._may_be_natted = is_private(event.remote_address.rpartition(":")[0])
         self._media.set()
 
     def on_media_failed(self, why: str) -> None:
@@ -332,13 +333,3 @@ class LiveCall(CallControl):
 
     async def hang_up(self, cause: Cause) -> None:
         self._end(cause)
-
-
-def may_be_natted(rtp: str, sip: str) -> bool:
-    """Whether RTP may have to go elsewhere than to `rtp` of a party's SDP: its SIP is from `sip`. As "address:port"."""
-    address, _, _ = rtp.rpartition(":")
-    try:
-        private = ipaddress.ip_address(address).is_private
-    except ValueError:
-        return False
-    return private or address != sip.rpartition(":")[0]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gateway.settings.model import Listen, Settings
     from gateway.settings.problem import Problem
 
+_ANSWER_S = 2.0
 _KINDS = {"udp": socket.SOCK_DGRAM, "tcp": socket.SOCK_STREAM}
 
 
@@ -51,6 +52,7 @@ def _obstacle(one: Listen) -> tuple[str, str] | None:
 
 def _answers(control: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(_ANSWER_S)
         try:
             probe.connect(str(control))
         except PermissionError:

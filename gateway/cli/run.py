@@ -156,20 +156,25 @@ class _Service:
         while True:
             await self._reload.wait()
             self._reload.clear()
-            await self._reload_now()
+            try:
+                await self._reload_now()
+            except Exception:  # noqa: BLE001 - nobody's calls end because files cannot be read in a way nobody foresaw
+                _log.exception("dialplan.reload_failed")
 
     async def _reload_now(self) -> dict[str, Json]:
         """Read the dialplans again; the answer says what came of it."""
         plans = self._prepared.plans
         async with self._reloading:
             self._notify("RELOADING=1")
-            problems = await asyncio.to_thread(plans.reload)
-            for problem in problems:
-                _log.error("dialplan.refused", problem=str(problem))
-            if not problems:
-                _log_warnings(plans.warnings)
-                _log.info("dialplan.reloaded", routes=len(plans.plan.routes))
-            self._notify("READY=1")
+            try:
+                problems = await asyncio.to_thread(plans.reload)
+            finally:
+                self._notify("READY=1")
+        for problem in problems:
+            _log.error("dialplan.refused", problem=str(problem))
+        if not problems:
+            _log_warnings(plans.warnings)
+            _log.info("dialplan.reloaded", routes=len(plans.plan.routes))
         warnings = () if problems else plans.warnings
         return {
             "routes": len(plans.plan.routes),

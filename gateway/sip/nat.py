@@ -32,10 +32,11 @@ def goes_to_source(next_hop: str, source: str, mode: BehindNat) -> bool:
     """
     if mode != "auto":
         return mode == "always"
-    return _is_private(next_hop) and not _is_private(source)
+    return is_private(next_hop) and not is_private(source)
 
 
-def _is_private(host: str) -> bool:
+def is_private(host: str) -> bool:
+    """Whether this IPv4 address means another host elsewhere: one behind a NAT, or in a network of one's own."""
     try:
         address = ipaddress.IPv4Address(host)
     except ValueError:

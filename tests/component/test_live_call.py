@@ -124,19 +124,17 @@ async def test_an_answer_of_which_nothing_is_heard_again() -> None:
     [
         ("10.0.0.5:4000", None, 300),
         ("10.0.0.5:4000", 120, 120),
-        ("198.51.100.1:4000", 120, 120),
-        ("192.0.2.1:4000", 0, 0),
-        ("8.8.4.4:4000", None, 0),
+        ("10.0.0.5:4000", 0, 0),
+        ("198.51.100.1:4000", None, 0),
     ],
-    ids=["private-and-silent", "private", "elsewhere", "heard-before-the-ack", "where-its-sip-comes-from"],
+    ids=["private-and-silent", "private", "heard-before-the-ack", "public"],
 )
 @virtual
 async def test_first_words_wait_for_where_the_caller_hears(rtp: str, heard_ms: int | None, spoken_ms: int) -> None:
     """From the ACK on, where the SDP's address may be one that nobody outside reaches."""
     loop = asyncio.get_running_loop()
     sip, leg = DeafSip(), CountedLeg()
-    source = "8.8.4.4:5060" if heard_ms is None and spoken_ms == 0 else "192.0.2.1:5060"
-    call = live_call(sip, leg, source)
+    call = live_call(sip, leg)
     running = asyncio.create_task(call.live(plan("[answer, agent: echo]")))
     await asyncio.sleep(1)
     call.on_media_started(MediaStarted(7, "PCMU/8000", rtp))
