@@ -18,6 +18,10 @@ def test_what_does_not_apply_is_left_out_and_nought_is_not() -> None:
     assert keys["barge_ins"] == 0
 
 
+def test_a_call_without_an_id_has_a_record_like_any() -> None:
+    assert CallRecord("", "192.0.2.1:5060", None, "600", "alice").as_keys()["call_id"] == ""
+
+
 def test_a_perfect_line_is_as_good_as_g711_gets() -> None:
     assert mos(0.0, 0.0) == pytest.approx(4.41, abs=0.01)
 
