@@ -21,10 +21,11 @@ from gateway.loglines.sink import LINE_BYTES_MAX, RawStream, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import TextIO
 
     from gateway.loglines.chain import Encode, Line
 
-__all__ = ["Logs", "Writer", "complain", "open_missing_streams", "set_up_logs"]
+__all__ = ["Logs", "Writer", "complain", "drop_unwritten", "open_missing_streams", "set_up_logs"]
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _STDOUT, _STDERR = 1, 2
@@ -144,9 +145,21 @@ def complain(text: str) -> None:
     """Say on standard error why a command gives up. If nobody can read it, the exit code says it still."""
     if _is_journal(_STDERR):
         text = prefixed(text.rstrip("\n").encode(errors="backslashreplace"), "error").decode() + "\n"
-    with contextlib.suppress(OSError, ValueError):
+    try:
         sys.stderr.write(text)
         sys.stderr.flush()
+    except ValueError:
+        return  # it is closed
+    except OSError:
+        drop_unwritten(sys.stderr)
+
+
+def drop_unwritten(stream: TextIO) -> None:
+    """Let what a stream still holds go nowhere: Python would try it once more at its exit, and exit with 120."""
+    with contextlib.suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
 
 
 def open_missing_streams() -> None:

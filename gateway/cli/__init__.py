@@ -8,13 +8,12 @@ from __future__ import annotations
 import argparse
 import errno
 import io
-import os
 import sys
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.logs import complain, open_missing_streams
+from gateway.logs import complain, drop_unwritten, open_missing_streams
 from gateway.settings.load import PATH_VARIABLE, SYSTEM_FILE, settings_path
 from gateway.settings.problem import ConfigurationError
 
@@ -44,8 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in _UNWRITABLE:
             raise
-        # What is left must not be tried once more at Python's exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_unwritten(sys.stdout)
         if error.errno != errno.EPIPE:  # the reader, as `head`, has had enough
             complain(f"cannot write standard output: {error.strerror}\n")
         return FAILED
