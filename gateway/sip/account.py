@@ -10,7 +10,7 @@ import pjsua2 as pj
 
 from gateway.sip.challenge import REGISTER, Challenge, Hosts, Realms, may_answer, unanswerable
 from gateway.sip.events import ChallengeIgnored, ConnectionLost, RegistrationAnswered
-from gateway.sip.headers import host_of, parse_headers, retry_after_s
+from gateway.sip.headers import as_text, host_of, parse_headers, retry_after_s
 from media import _engine
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class Account(pj.Account):  # type: ignore[misc]  # pjsua2 has no type stubs
         return RegistrationAnswered(
             trunk,
             prm.code,
-            prm.reason,
+            as_text(prm.reason),
             expires_s,
             retry_after_s=retry_after_s(headers),
             source_ip=host_of(prm.rdata.srcAddress),

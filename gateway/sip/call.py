@@ -20,7 +20,7 @@ from gateway.sip.events import (
     Side,
     SipEvent,
 )
-from gateway.sip.headers import body, has_description, parse_headers, request_uri
+from gateway.sip.headers import as_text, body, has_description, parse_headers, request_uri
 from gateway.sip.sdp import at_rate, wants_srtp
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
         """PJSIP: this is what we offer or answer. A call that runs keeps its sampling rate."""
         rate_hz = self.leg.rate_hz
         if rate_hz:
-            prm.sdp.wholeSdp = at_rate(prm.sdp.wholeSdp, rate_hz)
+            prm.sdp.wholeSdp = at_rate(as_text(prm.sdp.wholeSdp), rate_hz)
 
     @guarded
     def onCallTransferRequest(self, prm: pj.OnCallTransferRequestParam) -> None:
@@ -215,7 +215,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
             self.leg.slot.confirm()
             self.thread.tell(Confirmed(self.ref))
         elif info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
-            self._tell_end(info.lastStatusCode, info.lastReason)
+            self._tell_end(info.lastStatusCode, as_text(info.lastReason))
 
     def _tell_end(self, code: int, reason: str) -> None:
         self.thread.tell(Disconnected(self.ref, self._ender(code), code, reason))

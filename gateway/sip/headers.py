@@ -22,13 +22,21 @@ _TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")
 """RFC 3261 section 25.1. Letters that only look alike, or fold to one of these, make no header that we know."""
 
 
+def as_text(said: str) -> str:
+    """What pjsua2 took from a peer, with a question mark for each byte that is no UTF-8.
+
+    pjsua2 hands such bytes over as lone surrogates, which can be neither encoded, nor matched by RE2, nor handed back.
+    """
+    return said.encode(errors="replace").decode()
+
+
 def parse_headers(message: str) -> Mapping[str, tuple[str, ...]]:
     """All header fields of a SIP message, names in lower case as they were written, values in order.
 
     Folded lines are joined (RFC 3261 section 7.3.1). Lists in one field are not split: only some headers allow it.
     No more than 200 fields are read.
     """
-    head = _BODY.split(message, maxsplit=1)[0]
+    head = as_text(_BODY.split(message, maxsplit=1)[0])
     lines = _LINE_END.split(re.sub(r"\r?\n[ \t]+", " ", head))[1:]
     headers: dict[str, list[str]] = {}
     for line in lines[:_MAX_HEADERS]:
@@ -41,7 +49,7 @@ def parse_headers(message: str) -> Mapping[str, tuple[str, ...]]:
 
 def request_uri(message: str) -> str:
     """The Request-URI of a SIP request, or "" when the first line is none."""
-    words = _LINE_END.split(message, maxsplit=1)[0].split(" ")
+    words = as_text(_LINE_END.split(message, maxsplit=1)[0]).split(" ")
     return words[1] if len(words) == 3 else ""  # method, Request-URI, version
 
 

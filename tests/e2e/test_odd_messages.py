@@ -69,6 +69,18 @@ def test_bytes_that_are_no_text_in_a_contact_do_no_harm(gateway: GatewayProcess,
     wait_until(lambda: gateway.number("calls", "live") == 0, "its place is free", 5)
 
 
+def test_bytes_that_are_no_text_in_a_new_offer_do_no_harm(gateway: GatewayProcess, caller: Caller) -> None:
+    """Our answer repeats the line that they are in, and so does our next one, which begins with the last."""
+    call = caller.dial("600")
+    call.wait_answered()
+    for _ in range(2):
+        offer = f"{call.offer()}m=video 9 RTP/A\udcffVP 97\na=rtpmap:97 H264/90000\n"
+        assert call.request("INVITE", body=offer).status == 200
+    call.hangup()
+    assert gateway.record(call.call_id)["cause"] == "caller-hung-up"
+    assert not gateway.events("sip.failed")
+
+
 def test_a_malformed_request_line_is_answered(gateway: GatewayProcess, caller: Caller) -> None:
     host, _ = caller.address
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as odd:

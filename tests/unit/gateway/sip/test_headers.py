@@ -90,3 +90,11 @@ def test_no_text_breaks_the_reader(text: str) -> None:
     retry_after_s(headers)
     request_uri(text)
     has_description(text, headers)
+
+
+def test_bytes_that_are_no_utf_8_are_shown_as_such_and_can_be_encoded() -> None:
+    message = b'INVITE sip:6\xff0@h SIP/2.0\r\nFrom: "J\xc3\xb6rg \xe4" <sip:a@b>\r\n\r\n'.decode(
+        "utf-8", "surrogateescape"
+    )
+    assert request_uri(message) == "sip:6?0@h"
+    assert parse_headers(message)["from"] == ('"J\u00f6rg ?" <sip:a@b>',)
