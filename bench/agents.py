@@ -14,7 +14,7 @@ import numpy as np
 from bench.histogram import DurationFile
 from bench.stamp import age_us, read_stamp
 from gateway.agents.echo import EchoAgent
-from media.events import CallEndedError
+from media.conversation.events import CallEndedError
 
 if TYPE_CHECKING:
     from gateway.agents.agent import Call

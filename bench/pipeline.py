@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.provenance import publish
-from media.bargein import BargeIn, BargeInSettings
-from media.conversation import Conversation
+from media.conversation.conversation import Conversation
+from media.conversation.floor import BargeIn, BargeInSettings
 from media.leg import Flushed, Leg, LegListener, Pcm, Position
 from media.pjsip.recipe.layout import find_layout
 

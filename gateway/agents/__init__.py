@@ -16,7 +16,7 @@ from gateway.agents.settings import (
     SpeakerSettings,
     ToneSettings,
 )
-from media.events import (
+from media.conversation.events import (
     Audio,
     CallEndedError,
     CallInfo,

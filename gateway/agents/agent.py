@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from typing import Protocol
 
-from media.events import CallInfo, Event, EventKind
+from media.conversation.events import CallInfo, Event, EventKind
+from media.conversation.utterance import Spoken
 from media.leg import Pcm
-from media.utterance import Spoken
 
 
 class Speech(Protocol):
@@ -41,7 +41,7 @@ class Speech(Protocol):
 class Call(Protocol):
     """A call as its agent has it, whether it runs in a thread of its own or not.
 
-    `media.conversation.Conversation` fulfils it on the gateway's loop, `gateway.agents.thread_call.ThreadCall` from a
+    `media.conversation` fulfils it on the gateway's loop, `gateway.agents.thread_call.ThreadCall` from a
     thread.
     """
 

@@ -1,4 +1,4 @@
-"""What goes wrong with an agent, by who must mend it."""
+"""What goes wrong with an agent, by who must fix it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class AgentError(Exception):
 
 
 class AgentSetupError(AgentError):
-    """The configuration of an agent is wrong: the administrator must mend it."""
+    """The configuration of an agent is wrong: the administrator must fix it."""
 
     def __init__(self, agent: str, field: str, message: str) -> None:
         super().__init__(f"agent {agent!r}: {field}: {message}")
@@ -32,7 +32,7 @@ class AgentBusyError(AgentError):
 
 
 class AgentFailedError(AgentError):
-    """The agent failed in this call: the author of the agent must mend it; the caller gets the fallback."""
+    """The agent failed in this call: the author of the agent must fix it; the caller gets the fallback."""
 
     def __init__(self, agent: str, reason: FailureReason, detail: str) -> None:
         super().__init__(f"agent {agent!r} failed ({reason}): {detail}")

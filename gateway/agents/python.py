@@ -21,7 +21,7 @@ def load_class(agent: str, settings: PythonSettings) -> Callable[..., Agent]:
     """Import the class and check that it can be made with the options and run.
 
     Raises:
-        AgentSetupError: names what is wrong and the mend; the module's own error is its cause.
+        AgentSetupError: names what is wrong and the fix; the module's own error is its cause.
     """
     module_name, colon, class_name = settings.class_path.partition(":")
     if not colon or not module_name or not class_name:
@@ -84,7 +84,7 @@ def _install(module_name: str, library: str, directory: Path | None) -> str:
 def _check_origin(agent: str, module_name: str, module: ModuleType, directory: Path) -> None:
     """Refuse a module of the same name from elsewhere.
 
-    A process has one module of a name. To load each directory's under a name of its own would mend its first file only:
+    A process has one module of a name. To load each directory's under a name of its own would fix its first file only:
     what that imports from its directory has one name for all again, and nobody would see it.
     """
     file: str | None = getattr(module, "__file__", None)

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from gateway.agents.agent import Agent, Call, Speech
-from media.events import CallEndedError, CallInfo, Event
+from media.conversation.events import CallEndedError, CallInfo, Event
+from media.conversation.utterance import Spoken
 from media.leg import PlayoutFullError
-from media.utterance import Spoken
 
 BEGIN = "<!-- reference: begin; written by `make docs` -->"
 END = "<!-- reference: end -->"

@@ -36,7 +36,7 @@ class AgentSpec:
         """Check the settings against the machine: files, modules.
 
         Raises:
-            AgentSetupError: names the agent, the field, the value and the mend.
+            AgentSetupError: names the agent, the field, the value and the fix.
         """
         self.settings = settings
         self.make: Callable[[], Agent] = _factory(settings)

@@ -11,8 +11,8 @@ from gateway.agents.registry import AgentSpec
 from gateway.agents.settings import Isolation
 from gateway.agents.thread import run_in_thread
 from gateway.loglines.values import described
-from media.conversation import Conversation
-from media.events import AgentStalledError, CallEndedError, contained
+from media.conversation.conversation import Conversation
+from media.conversation.events import AgentStalledError, CallEndedError, contained
 
 _log = structlog.get_logger("agents")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from media.bargein import BargeIn, BargeInSettings
+from media.conversation.floor import BargeIn, BargeInSettings
 
 ABANDONED_LEAST = 16
 """How many runs of any agent may be abandoned: a few calls at once of one that ends slowly are no reason to stop it."""
@@ -53,7 +53,7 @@ class ToneSettings:
         """Refuse what cannot sound on every codec.
 
         Raises:
-            ValueError: names the field, its value and the mend.
+            ValueError: names the field, its value and the fix.
         """
         if not 20 <= self.frequency_hz <= 3_400:
             raise ValueError(f"frequency_hz is {self.frequency_hz}: give 20 to 3400")
@@ -74,7 +74,7 @@ class SpeakerSettings:
         """Refuse an empty sequence.
 
         Raises:
-            ValueError: names the field, its value and the mend.
+            ValueError: names the field, its value and the fix.
         """
         if not self.files:
             raise ValueError("files is empty: name at least one WAV file")
@@ -121,7 +121,7 @@ class AgentSettings:
         """Refuse limits that allow nothing.
 
         Raises:
-            ValueError: names the field, its value and the mend.
+            ValueError: names the field, its value and the fix.
         """
         if self.max_calls is not None and self.max_calls < 1:
             raise ValueError(f"max_calls is {self.max_calls}: give 1 or more, or leave it out")

@@ -11,8 +11,8 @@ from typing import ParamSpec
 
 from gateway.agents.registry import AgentSpec
 from gateway.agents.thread_call import ThreadCall, ThreadLanes
-from media.conversation import Conversation
-from media.events import contained
+from media.conversation.conversation import Conversation
+from media.conversation.events import contained
 
 P = ParamSpec("P")
 

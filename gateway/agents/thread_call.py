@@ -8,14 +8,14 @@ import time
 from collections.abc import AsyncIterable, Callable, Coroutine, Iterable
 from typing import Any, ParamSpec, TypeVar
 
-from media.belonging import Belonging
-from media.conversation import Conversation
-from media.events import CallEndedError, CallInfo, Event, EventKind
-from media.lanes import Lanes
+from media.conversation.belonging import Belonging
+from media.conversation.conversation import Conversation
+from media.conversation.events import CallEndedError, CallInfo, Event, EventKind
+from media.conversation.lanes import Lanes
+from media.conversation.playout import REFUSED_S
+from media.conversation.streams import Stream, next_event, next_key
+from media.conversation.utterance import Spoken, Utterance, speak
 from media.leg import Pcm, PlayoutFullError
-from media.listening import Stream, next_event, next_key
-from media.playout import REFUSED_S
-from media.utterance import Spoken, Utterance, speak
 
 ANSWER_DEADLINE_S = 5.0
 """A gateway that does not answer a plain question for this long is on its way down."""
@@ -191,7 +191,7 @@ def _answer(answer: concurrent.futures.Future[T], function: Callable[[], T]) -> 
 
 
 class ThreadUtterance:
-    """`media.utterance.Utterance` from another thread."""
+    """`media.conversation.utterance.Utterance` from another thread."""
 
     __slots__ = ("_gateway", "_utterance")
 
@@ -235,7 +235,7 @@ class ThreadUtterance:
 
 
 class ThreadCall:
-    """`media.conversation.Conversation` from another thread; plain calls block until the gateway has answered."""
+    """A `Conversation` from another thread; plain calls block until the gateway has answered."""
 
     __slots__ = ("_belonging", "_call", "_gateway", "_lanes", "info", "rate_hz")
 

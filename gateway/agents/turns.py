@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.agents.agent import Call
-from media.events import Interrupted, SpeechEnded
+from media.conversation.events import Interrupted, SpeechEnded
 
 
 async def interruption_over(call: Call) -> bool:

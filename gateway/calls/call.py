@@ -12,7 +12,7 @@ from gateway.calls.record import CallRecord
 from gateway.dialplan import AgentEnded, CallControl, Cause, find_route, run_route
 from gateway.sip.events import Disconnected, Side
 from gateway.sip.nat import is_private
-from media.conversation import Conversation, play_once
+from media.conversation.conversation import Conversation, play_once
 from media.wav import decoded
 
 if TYPE_CHECKING:

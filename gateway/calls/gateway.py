@@ -10,13 +10,9 @@ from typing import TYPE_CHECKING, Literal, assert_never
 import structlog
 
 from gateway.calls.call import LiveCall
-from gateway.calls.configured import endpoint_config, named_servers, tuning
-from gateway.calls.installation import installation_key
 from gateway.calls.record import CallRecord
-from gateway.calls.resolving import SystemResolver
-from gateway.calls.trunks import Trunks
 from gateway.dialplan import invite
-from gateway.garbage import GarbagePolicy
+from gateway.process.garbage import GarbagePolicy
 from gateway.sip.endpoint import SipEndpoint
 from gateway.sip.events import (
     CallEvent,
@@ -34,6 +30,10 @@ from gateway.sip.events import (
     SipEvent,
     TurnedAway,
 )
+from gateway.sip.from_settings import endpoint_config, named_servers, tuning
+from gateway.sip.trunks.installation import installation_key
+from gateway.sip.trunks.resolving import SystemResolver
+from gateway.sip.trunks.trunks import Trunks
 from media.plane import MediaPlane
 
 if TYPE_CHECKING:

@@ -31,8 +31,8 @@ def unavailable(settings: Settings, document: Document, path: Path | None) -> It
     for index, one in enumerate(settings.sip.listen):
         found = _obstacle(one)
         if found is not None:
-            message, mend = found
-            yield document.problem(("sip", "listen", index), f"warning: {message}", mend)
+            message, fix = found
+            yield document.problem(("sip", "listen", index), f"warning: {message}", fix)
 
 
 def _obstacle(one: Listen) -> tuple[str, str] | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.agents.configured import agent_settings
 from gateway.agents.errors import AgentSetupError
+from gateway.agents.from_settings import agent_settings
 from gateway.agents.registry import AgentRegistry
 from gateway.dialplan.load import load_plan
 from gateway.dialplan.model import Play
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gateway.dialplan.model import Plan, Route
     from gateway.settings.document import Document
     from gateway.settings.model import Settings
-    from gateway.settings.remains import Remains
+    from gateway.settings.partial import Remains
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,8 @@ def _unseen_sounds(plan: Plan) -> Iterator[Problem]:
     for sound, route in sounds.items():
         found = unseen(sound, account)
         if found is not None:
-            message, mend = found
-            yield Problem(str(route.file), Place(route.line, 1), route.name, message, None, mend)
+            message, fix = found
+            yield Problem(str(route.file), Place(route.line, 1), route.name, message, None, fix)
 
 
 def _beyond(remains: Remains | None) -> list[Problem]:

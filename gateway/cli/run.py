@@ -13,7 +13,6 @@ import structlog
 import systemd.daemon
 
 from gateway.calls.gateway import Gateway
-from gateway.calls.lag import LoopLag
 from gateway.cli import version
 from gateway.cli.leaving import run_to_the_end
 from gateway.cli.prepare import prepare
@@ -21,6 +20,7 @@ from gateway.control.server import ControlError, ControlServer
 from gateway.control.status import status
 from gateway.dialplan.pattern import Exact
 from gateway.logs import complain, set_up_logs
+from gateway.process.lag import LoopLag
 from gateway.settings import ConfigurationError, control_socket
 from gateway.sip.errors import SipStartError
 

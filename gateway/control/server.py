@@ -55,8 +55,8 @@ class ControlServer:
             self._server = await asyncio.start_unix_server(self._serve, self._path, limit=_MAX_LINE)
             self._path.chmod(0o660)
         except OSError as error:
-            mend = "choose another path" + (", or stop who has it" if isinstance(error, FileExistsError) else "")
-            msg = f"control.socket: {self._path}: {error.strerror or error}; {mend}"
+            fix = "choose another path" + (", or stop who has it" if isinstance(error, FileExistsError) else "")
+            msg = f"control.socket: {self._path}: {error.strerror or error}; {fix}"
             raise ControlError(msg) from error
 
     def _clear_stale(self) -> None:

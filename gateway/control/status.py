@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from gateway.calls.gateway import Gateway
-    from gateway.calls.lag import LoopLag
+    from gateway.process.lag import LoopLag
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 

@@ -11,17 +11,17 @@ from pydantic import Field
 from gateway.dialplan.model import Plan
 from gateway.dialplan.reader import FileReader
 from gateway.dialplan.review import review
-from gateway.dialplan.written import Illegible, Names
+from gateway.dialplan.source import Illegible, Names
+from gateway.settings.context import Reading
 from gateway.settings.document import parse, read_text
 from gateway.settings.problem import DialplanError, Problem
-from gateway.settings.reading import Reading
 from gateway.settings.values import Model
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
-    from gateway.dialplan.written import WrittenRoute
+    from gateway.dialplan.source import WrittenRoute
     from gateway.settings.document import Data
 
 MAX_ROUTES = 10_000
@@ -108,11 +108,11 @@ class _Loader:
         try:
             text = read_text(path, regular=True)
         except OSError as error:
-            mend = "create it, or correct dialplans in the settings"
-            self._unread(Problem(str(path), None, "", f"cannot read the file: {error.strerror}", None, mend))
+            fix = "create it, or correct dialplans in the settings"
+            self._unread(Problem(str(path), None, "", f"cannot read the file: {error.strerror}", None, fix))
         except ValueError as error:
-            message, _, mend = str(error).partition("; ")
-            self._unread(Problem(str(path), None, "", message, None, mend))
+            message, _, fix = str(error).partition("; ")
+            self._unread(Problem(str(path), None, "", message, None, fix))
         else:
             self.text(text, path)
 

@@ -16,9 +16,9 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from gateway.dialplan.control import Cause
 from gateway.dialplan.index import NumberIndex
-from gateway.settings.reading import SoundFile
+from gateway.settings.context import SoundFile
+from gateway.settings.validation import fault
 from gateway.settings.values import Model, Name, PositiveSeconds, Text, name
-from gateway.settings.verdict import fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,7 +14,7 @@ from typing import Annotated, TypeAlias
 import re2
 from pydantic import BeforeValidator, TypeAdapter
 
-from gateway.settings.verdict import fault
+from gateway.settings.validation import fault
 
 REGEX = "regex:"
 MAX_REGEX = 1024
@@ -90,7 +90,7 @@ def pattern(written: str) -> Pattern:
 
 
 def _regex(text: str) -> Regex:
-    mend = "correct the expression (RE2 syntax: no look-around, no back references)"
+    fix = "correct the expression (RE2 syntax: no look-around, no back references)"
     if not text or len(text) > MAX_REGEX:
         raise fault(f"a regular expression needs 1 to {MAX_REGEX} characters", "write it after regex:")
     options = re2.Options()
@@ -99,9 +99,9 @@ def _regex(text: str) -> Regex:
         compiled = re2.compile(text, options)
     except re2.error as error:
         reason = error.args[0]
-        raise fault(f"not a regular expression: {reason.decode(errors='replace')}", mend) from None
+        raise fault(f"not a regular expression: {reason.decode(errors='replace')}", fix) from None
     except UnicodeEncodeError:
-        raise fault("not text", mend) from None
+        raise fault("not text", fix) from None
     return Regex(text, compiled.fullmatch)
 
 
@@ -120,8 +120,8 @@ def doubt(pattern: Pattern) -> tuple[str, str] | None:
         return "a number comes without spaces and separators", f'write "{plain}{tail}"'
     if "*" in text and not text.startswith(("*", "#")):
         regex = ".*".join(map(re.escape, f"{text}{tail}".split("*")))
-        mend = f"""write "{text.partition("*")[0]}*", or 'regex:{regex}'"""
-        return "only a * at the end stands for any text, one before it is the key", mend
+        fix = f"""write "{text.partition("*")[0]}*", or 'regex:{regex}'"""
+        return "only a * at the end stands for any text, one before it is the key", fix
     return None
 
 

@@ -9,19 +9,19 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from gateway.dialplan.model import STEPS, Match, Route
 from gateway.dialplan.pattern import PATTERN
-from gateway.dialplan.written import Named, WrittenPattern, WrittenRoute, WrittenStep
+from gateway.dialplan.source import Named, WrittenPattern, WrittenRoute, WrittenStep
 from gateway.settings.document import Plain, dotted
 from gateway.settings.problem import Problem, nearest, shown
+from gateway.settings.validation import fault, problems
 from gateway.settings.values import Model, Name, is_name
-from gateway.settings.verdict import fault, problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from gateway.dialplan.pattern import Pattern
+    from gateway.settings.context import Reading
     from gateway.settings.document import Data, Document, Step
-    from gateway.settings.reading import Reading
 
 MAX_PATTERNS = 1000
 _EXAMPLE_CHARACTERS = 30
@@ -109,11 +109,11 @@ class FileReader:
         )
 
     def _complain(
-        self, at: tuple[Step, ...], message: str, mend: str, value: Data = None, *, of_key: bool = True
+        self, at: tuple[Step, ...], message: str, fix: str, value: Data = None, *, of_key: bool = True
     ) -> None:
         place = self.document.place(at, of_key=of_key)
         text = None if value is None else shown(value)
-        self.problems.append(Problem(self.document.name, place, dotted(at), message, text, mend))
+        self.problems.append(Problem(self.document.name, place, dotted(at), message, text, fix))
 
     def _match(self, data: Data, route: tuple[Step, ...], patterns: Iterable[WrittenPattern]) -> Match | None:
         if not isinstance(data, dict):
@@ -150,19 +150,19 @@ class FileReader:
     def _any_of(self, written: Data, path: tuple[Step, ...], route: tuple[Step, ...]) -> Iterator[WrittenPattern]:
         """One pattern, or a list of which any may match. An empty key would let any call pass."""
         if written is None and not self.document.hides((*route, *path)):
-            mend = 'write a pattern, as "+4930*", or remove the key'
-            self._complain((*route, *path), "nothing stands behind it", mend)
+            fix = 'write a pattern, as "+4930*", or remove the key'
+            self._complain((*route, *path), "nothing stands behind it", fix)
         if written is None:
             return
         ones: Sequence[tuple[tuple[Step, ...], Data]] = [(path, written)]
         if isinstance(written, list):
             ones = [((*path, index), one) for index, one in enumerate(written)]
         if not ones:
-            mend = "write at least one pattern, or remove the key"
-            self._complain((*route, *path), "the list is empty", mend, of_key=False)
+            fix = "write at least one pattern, or remove the key"
+            self._complain((*route, *path), "the list is empty", fix, of_key=False)
         if len(ones) > MAX_PATTERNS:
-            mend = "use a prefix or a regular expression"
-            self._complain((*route, *path), f"more than {MAX_PATTERNS} patterns", mend, of_key=False)
+            fix = "use a prefix or a regular expression"
+            self._complain((*route, *path), f"more than {MAX_PATTERNS} patterns", fix, of_key=False)
         for at, one in ones[:MAX_PATTERNS]:
             try:
                 yield WrittenPattern(at, PATTERN.validate_python(one))
@@ -180,16 +180,16 @@ class FileReader:
         if isinstance(data, str):
             data = {str(data): None}
         if not isinstance(data, dict) or len(data) != 1:
-            mend = f"write - {_in_one_key(data)}, one dash for each step"
-            self._complain((*route, *path), "a step is a map of one key", mend, data)
+            fix = f"write - {_in_one_key(data)}, one dash for each step"
+            self._complain((*route, *path), "a step is a map of one key", fix, data)
             return WrittenStep(path, None)
         word, content = next(iter(data.items()))
         path = (*path, word)
         at = (*route, *path)
         if word not in STEPS:
             meant = nearest(STEPS, word)
-            mend = "" if meant is None else f'did you mean "{meant}"? '
-            self._complain(at, "there is no such step", f"{mend}use one of {', '.join(STEPS)}")
+            fix = "" if meant is None else f'did you mean "{meant}"? '
+            self._complain(at, "there is no such step", f"{fix}use one of {', '.join(STEPS)}")
             return WrittenStep(path, None)
         model = STEPS[word]
         if content is None and self.document.hides(at):

@@ -1,6 +1,6 @@
 """What only shows when all routes are known: names that lead nowhere, steps that never run, loops without an end.
 
-Nothing is said that could turn out wrong once other faults are mended: a step that cannot be read may be any step, a
+Nothing is said that could turn out wrong once other faults are fixed: a step that cannot be read may be any step, a
 route without a legible name may be the one that a goto means.
 """
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from gateway.dialplan.model import Route
-    from gateway.dialplan.written import Illegible, Named, Names, WrittenRoute, WrittenStep
+    from gateway.dialplan.source import Illegible, Named, Names, WrittenRoute, WrittenStep
     from gateway.settings.problem import Problem
 
 _ENDS = {"goto", "hangup", "reject"}
@@ -64,8 +64,8 @@ def _unknown_agents(written: WrittenRoute, agents: Collection[str] | None) -> It
         return
     for agent in (agent for step in written.every_step for agent in step.agents):
         if agent.name not in agents:
-            mend = choice(agents, agent.name) if agents else "define it under agents in the settings"
-            yield written.problem(agent.path, "there is no such agent", mend, agent.name)
+            fix = choice(agents, agent.name) if agents else "define it under agents in the settings"
+            yield written.problem(agent.path, "there is no such agent", fix, agent.name)
 
 
 def _unknown_trunks(written: WrittenRoute, trunks: Collection[str] | None) -> Iterator[Problem]:
@@ -74,11 +74,11 @@ def _unknown_trunks(written: WrittenRoute, trunks: Collection[str] | None) -> It
     for path, pattern in ((one.path, one.pattern) for one in written.patterns if one.path[1] == "trunk"):
         if any(pattern.matches(trunk) for trunk in trunks):
             continue
-        mend = "define it under trunks in the settings"
+        fix = "define it under trunks in the settings"
         if isinstance(pattern, Exact) and trunks:
             known = choice(trunks, pattern.text)
-            mend = f"{known} or {mend}" if known.endswith("?") else f"{known}, or {mend}"
-        yield written.problem(path, "there is no such trunk", mend, str(pattern))
+            fix = f"{known} or {fix}" if known.endswith("?") else f"{known}, or {fix}"
+        yield written.problem(path, "there is no such trunk", fix, str(pattern))
 
 
 def _unknown_routes(written: WrittenRoute, names: Collection[str]) -> Iterator[Problem]:
@@ -148,12 +148,12 @@ def _no_fallback(written: WrittenRoute) -> Iterator[Problem]:
     for path, step in ((one.path, one.step) for one in written.every_step):
         if not isinstance(step, Agent) or (path[0] == "steps" and written.has_fallback):
             continue
-        message, mend = "a fallback has no fallback", "write next, hangup or {goto: route}"
+        message, fix = "a fallback has no fallback", "write next, hangup or {goto: route}"
         if path[0] == "steps":
-            message, mend = "the route has no fallback", f"add fallback: to the route, or {mend}"
+            message, fix = "the route has no fallback", f"add fallback: to the route, or {fix}"
         for key in ("on_busy", "on_error"):
             if key in step.model_fields_set and getattr(step, key) == "fallback":
-                yield written.problem((*path, key), message, mend, "fallback")
+                yield written.problem((*path, key), message, fix, "fallback")
 
 
 def _loops(routes: Sequence[WrittenRoute]) -> Iterator[Problem]:
@@ -193,8 +193,8 @@ def _unreached(routes: Sequence[WrittenRoute], texts: Collection[str]) -> Iterat
     for written in routes:
         name = written.route.name
         if name and not written.has_match and name not in targets and name not in meant and name not in texts:
-            mend = "add match: to take calls, or goto: it from another route"
-            yield written.problem((), "it has no match, and no goto leads to it", mend)
+            fix = "add match: to take calls, or goto: it from another route"
+            yield written.problem((), "it has no match, and no goto leads to it", fix)
 
 
 def _targets(routes: Iterable[WrittenRoute]) -> set[str]:
@@ -217,8 +217,8 @@ def _shadowed(routes: Sequence[WrittenRoute]) -> Iterator[Problem]:
     for route, earlier in covered([written.route for written in routes]):
         if route.name not in targets:
             message = f'warning: no call reaches it, "{earlier.name}" before it takes all that it asks for'
-            mend = f'move it above "{earlier.name}", or remove it'
-            yield by_route[id(route)].problem(("match",), message, mend)
+            fix = f'move it above "{earlier.name}", or remove it'
+            yield by_route[id(route)].problem(("match",), message, fix)
 
 
 def _refused_late(routes: Sequence[WrittenRoute]) -> Iterator[Problem]:
@@ -246,5 +246,5 @@ def _doubtful(routes: Iterable[WrittenRoute]) -> Iterator[Problem]:
         for one in written.patterns:
             found = doubt(one.pattern) if one.path[1] in {"to", "from"} else None
             if found is not None:
-                message, mend = found
-                yield written.problem(one.path, f"warning: {message}", mend, str(one.pattern))
+                message, fix = found
+                yield written.problem(one.path, f"warning: {message}", fix, str(one.pattern))

@@ -7,17 +7,17 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from gateway.settings.context import AnyPath, SoundFile
 from gateway.settings.document import typed
-from gateway.settings.reading import AnyPath, SoundFile
+from gateway.settings.validation import fault
 from gateway.settings.values import Milliseconds, Model, PositiveSeconds, Seconds
-from gateway.settings.verdict import fault
-from media import bargein
+from media.conversation import floor
 
-_DEFAULT = bargein.BargeInSettings()
+_DEFAULT = floor.BargeInSettings()
 
 
 class BargeIn(Model):
-    """What happens when the caller speaks over the agent. Defaults and meaning: `media.bargein.BargeInSettings`."""
+    """What happens when the caller speaks over the agent. Defaults and meaning: `floor.BargeInSettings`."""
 
     mode: Literal["cut", "pause", "off"] = "pause"
     min_speech_ms: Milliseconds = Field(default=_DEFAULT.min_speech_ms, alias="min_speech")
@@ -31,18 +31,18 @@ class BargeIn(Model):
     keys: Literal["asked", "always", "never"] = "asked"
     """When a key ends what the agent says, whatever the mode."""
 
-    def settings(self) -> bargein.BargeInSettings:
+    def settings(self) -> floor.BargeInSettings:
         """The same, as the pipeline takes it."""
         values = self.model_dump(exclude={"mode", "keys"})
-        return bargein.BargeInSettings(mode=bargein.BargeIn(self.mode), keys=bargein.Keys(self.keys), **values)
+        return floor.BargeInSettings(mode=floor.BargeIn(self.mode), keys=floor.Keys(self.keys), **values)
 
     @model_validator(mode="after")
     def _together(self) -> Self:
         try:
             self.settings()
         except ValueError as error:
-            message, _, mend = re.sub(r"_(ms|dbfs)\b", "", str(error)).partition(": ")
-            raise fault(message, mend) from None
+            message, _, fix = re.sub(r"_(ms|dbfs)\b", "", str(error)).partition(": ")
+            raise fault(message, fix) from None
         return self
 
 

@@ -106,9 +106,9 @@ class Document:
         """Whether what stands at a path, or anything below it, is unknown: of that a problem has been told."""
         return any(one[: len(path)] == tuple(path) for one in self.unknown)
 
-    def problem(self, path: Sequence[Step], message: str, mend: str | None = None) -> Problem:
+    def problem(self, path: Sequence[Step], message: str, fix: str | None = None) -> Problem:
         """A problem with what stands at a path, or is missing there."""
-        return Problem(self.name, self.place(path), dotted(path), message, None, mend)
+        return Problem(self.name, self.place(path), dotted(path), message, None, fix)
 
 
 def read_text(path: Path, *, regular: bool = False) -> str:
@@ -120,7 +120,7 @@ def read_text(path: Path, *, regular: bool = False) -> str:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is too large, or not UTF-8; the text says which, and the mend.
+        ValueError: it is too large, or not UTF-8; the text says which, and the fix.
     """
     with open(open_regular(path) if regular else path, "rb") as file:  # noqa: PTH123 - a path, or what it opened
         raw = file.read(MAX_BYTES + 1)
@@ -222,10 +222,10 @@ class _Composer:
         return self._open[0][0] if self._open else None
 
     def complain(
-        self, place: Place | None, message: str, mend: str, value: str | None = None, key: str | None = None
+        self, place: Place | None, message: str, fix: str, value: str | None = None, key: str | None = None
     ) -> None:
         steps = [*self._steps(), *([] if key is None else [key])]
-        self.problems.append(Problem(self._name, place, dotted(steps), message, value, mend))
+        self.problems.append(Problem(self._name, place, dotted(steps), message, value, fix))
 
     def take(self, event: yaml.Event) -> bool:
         """One event; False when there is no sense in going on."""

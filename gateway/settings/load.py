@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from gateway.settings.context import Reading
 from gateway.settings.document import Document, parse, read_text
 from gateway.settings.model import ANY_ADDRESS, Control, Listen, Settings
+from gateway.settings.partial import remains
 from gateway.settings.problem import Problem, SettingsError
-from gateway.settings.reading import Reading
-from gateway.settings.remains import remains
 from gateway.settings.service import SYSTEM_DIRECTORY, exposed, is_system, unseen_by_service
-from gateway.settings.verdict import problems
+from gateway.settings.validation import problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,9 +38,9 @@ class Loaded:
     """The file, absolute; None for the embedded default."""
     document: Document
 
-    def problem(self, path: Sequence[Step], message: str, mend: str | None = None) -> Problem:
+    def problem(self, path: Sequence[Step], message: str, fix: str | None = None) -> Problem:
         """A problem found later with what stands at a path of the file."""
-        return self.document.problem(path, message, mend)
+        return self.document.problem(path, message, fix)
 
 
 def settings_path(
@@ -85,14 +85,14 @@ def _read(path: Path) -> str:
     try:
         return read_text(path)
     except OSError as error:
-        mend = "create it, or name another with --config"
+        fix = "create it, or name another with --config"
         if isinstance(error, PermissionError):
-            mend = "run this with sudo, or name another with --config"
+            fix = "run this with sudo, or name another with --config"
         message = f"cannot read the file: {error.strerror}"
-        raise SettingsError([Problem(str(path), None, "", message, None, mend)]) from None
+        raise SettingsError([Problem(str(path), None, "", message, None, fix)]) from None
     except ValueError as error:
-        message, _, mend = str(error).partition("; ")
-        raise SettingsError([Problem(str(path), None, "", message, None, mend)]) from None
+        message, _, fix = str(error).partition("; ")
+        raise SettingsError([Problem(str(path), None, "", message, None, fix)]) from None
 
 
 def load_text(text: str, name: str, context: Reading) -> Loaded:
@@ -260,8 +260,8 @@ def _unheard(loaded: Loaded) -> Iterator[Problem]:
 def _no_password(loaded: Loaded, name: str, trunk: Trunk) -> Iterator[Problem]:
     at = ("trunks", name)
     if trunk.password_env is not None:
-        message, mend = f"warning: {trunk.password_env} is not set here", "make sure the service has it"
-        yield loaded.problem((*at, "password_env"), message, mend)
+        message, fix = f"warning: {trunk.password_env} is not set here", "make sure the service has it"
+        yield loaded.problem((*at, "password_env"), message, fix)
     elif trunk.password_credential is not None:
         yield loaded.problem(
             (*at, "password_credential"),

@@ -11,9 +11,10 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from gateway.settings.agents import Agent
-from gateway.settings.reading import AnyPath, ExistingFile
+from gateway.settings.context import AnyPath, ExistingFile
 from gateway.settings.shipped import BUILT_IN_AGENTS, DEFAULT_DIALPLAN
 from gateway.settings.trunks import Trunk
+from gateway.settings.validation import fault
 from gateway.settings.values import (
     SIP_PORT,
     Milliseconds,
@@ -29,7 +30,6 @@ from gateway.settings.values import (
     Text,
     Transport,
 )
-from gateway.settings.verdict import fault
 
 MAX_CALLS = 4000
 """What PJSIP is compiled for, but a few calls that are refused when all are taken."""

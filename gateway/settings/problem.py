@@ -1,4 +1,4 @@
-"""What is wrong with a configuration file, said so that it can be mended without reading the code."""
+"""What is wrong with a configuration file, said so that it can be fixed without reading the code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gateway.settings.remains import Remains
+    from gateway.settings.partial import Remains
 
 SHOWN_CHARACTERS = 60
 SIMILAR = 0.65
@@ -35,10 +35,10 @@ class Problem:
     message: str
     value: str | None = None
     """The offending value as it may be shown; None when there is none, or when it is secret."""
-    mend: str | None = None
+    fix: str | None = None
 
     def __str__(self) -> str:
-        """`file:line:column: field: message, got value; mend`, on one line."""
+        """`file:line:column: field: message, got value; fix`, on one line."""
         where = self.file if self.place is None else f"{self.file}:{self.place.line}:{self.place.column}"
         parts = [where, ": "]
         if self.field:
@@ -46,8 +46,8 @@ class Problem:
         parts.append(self.message)
         if self.value is not None:
             parts += [", got ", self.value]
-        if self.mend:
-            parts += ["; ", self.mend]
+        if self.fix:
+            parts += ["; ", self.fix]
         return _printable("".join(parts))
 
 
@@ -105,7 +105,7 @@ def _printable(text: str) -> str:
 
 
 def choice(known: Iterable[str], written: str) -> str:
-    """The mend for a word out of a closed set: the nearest of them, or all of them."""
+    """The fix for a word out of a closed set: the nearest of them, or all of them."""
     words = list(known)
     if not words:
         return "none is allowed here"

@@ -102,13 +102,13 @@ def unseen_by_service(settings: Settings, document: Document, path: Path) -> Ite
 
 
 def unseen(path: Path, account: Account | None) -> tuple[str, str] | None:
-    """Why the service does not see a file, and what mends it; None when it does."""
+    """Why the service does not see a file, and what fixes it; None when it does."""
     real = path.resolve()
     for option, directories in HIDDEN.items():
         hidden = next((directory for directory in directories if real.is_relative_to(directory)), None)
         if hidden is not None:
-            mend = f"put it below {SYSTEM_DIRECTORY}, or change {option} with systemctl edit offhook"
-            return f"warning: the service does not see {path}, its unit as shipped hides {hidden}", mend
+            fix = f"put it below {SYSTEM_DIRECTORY}, or change {option} with systemctl edit offhook"
+            return f"warning: the service does not see {path}, its unit as shipped hides {hidden}", fix
     barrier = None if account is None else account.kept_out_by(path)
     if barrier is None:
         return None

@@ -7,9 +7,9 @@ from typing import Literal, Self
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
-from gateway.settings.reading import AnyPath, Reading, reading
+from gateway.settings.context import AnyPath, Reading, reading
+from gateway.settings.validation import fault
 from gateway.settings.values import Domain, Model, Peer, PositiveSeconds, Source, Text, Transport, User
-from gateway.settings.verdict import fault
 
 MAX_SECRET_BYTES = 4096
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
@@ -112,8 +112,8 @@ def _from_file(path: Path, field: str) -> SecretStr:
             raw = file.read(MAX_SECRET_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        mend = "create it with the password in it, readable for the gateway's user only"
-        raise fault(f"{field}: cannot read {path}: {reason}", mend) from None
+        fix = "create it with the password in it, readable for the gateway's user only"
+        raise fault(f"{field}: cannot read {path}: {reason}", fix) from None
     try:
         text = raw.decode().strip("\r\n")
     except UnicodeDecodeError:
@@ -138,5 +138,5 @@ def _from_credential(name: str, context: Reading) -> SecretStr | None:
         return _from_file(Path(directory) / Path(name).name, "password_credential")
     if context.offline:
         return None
-    mend = f"add LoadCredential={name}:/path/of/the/secret to the unit"
-    raise fault("password_credential: systemd gave the gateway no credentials", mend)
+    fix = f"add LoadCredential={name}:/path/of/the/secret to the unit"
+    raise fault("password_credential: systemd gave the gateway no credentials", fix)

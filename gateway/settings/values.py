@@ -9,7 +9,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
-from gateway.settings.verdict import fault
+from gateway.settings.validation import fault
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -308,8 +308,8 @@ def _source(value: object) -> object:
         try:
             return ipaddress.ip_network(text)
         except ValueError as error:
-            mend = "write the network's own address, as 192.0.2.0/24"
-            raise fault(f"not a network: {error}", mend) from None
+            fix = "write the network's own address, as 192.0.2.0/24"
+            raise fault(f"not a network: {error}", fix) from None
     if ":" in text or re.fullmatch(r"[0-9.]+", text):
         return ipaddress.ip_network(address(text))
     return hostname(text)

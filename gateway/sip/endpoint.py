@@ -203,7 +203,7 @@ class SipEndpoint:
         self._loop.call_soon_threadsafe(self._on_event, event)
 
     def report(self, where: str, error: Exception, sip_call_id: str = "") -> None:
-        """A callback or a command failed: ours to mend, and no reason to end other calls."""
+        """A callback or a command failed: ours to fix, and no reason to end other calls."""
         text = _pj_text(error)
         self._loop.call_soon_threadsafe(
             lambda: _log.error("sip.failed", where=where, call_id=sip_call_id, error=text, exc_info=error)

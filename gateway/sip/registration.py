@@ -17,7 +17,7 @@ _MAX_RETRY_AFTER_S = 3600.0
 _MAX_EXPIRES_S = 86400
 """A registration that was granted for longer is renewed all the same: who grants years may forget within a day."""
 
-_MENDS = {
+_FIXES = {
     401: "the registrar refused user or password; check `user`, `auth_user`, `password` and `realm`",
     403: "the registrar forbids this account; ask the carrier whether it is active and allowed from here",
     404: "the registrar does not know this user; check `user`",
@@ -52,7 +52,7 @@ class Registration:
 
     state: State
     why: str = ""
-    """What went wrong since it last was registered, and what would mend it."""
+    """What went wrong since it last was registered, and what would fix it."""
     expires_s: int = 0
     """What the registrar granted, while it is registered."""
     failures: int = 0
@@ -109,12 +109,12 @@ def answered(  # noqa: PLR0913 - the facts of one answer
         renew_in_s = expires_s - min(_RENEW_BEFORE_S, expires_s / 2)
         return Registration(State.REGISTERED, expires_s=expires_s, losses=losses, next_in_s=renew_in_s)
     failures = before.failures + 1
-    mend = _NOTHING_GRANTED if granted else unanswerable or _MENDS.get(code, "the registrar refused")
+    fix = _NOTHING_GRANTED if granted else unanswerable or _FIXES.get(code, "the registrar refused")
     if retry_after_s is not None and retry_after_s > _MAX_RETRY_AFTER_S:
-        mend += f"; it asked for {retry_after_s} s of patience and gets an hour"
+        fix += f"; it asked for {retry_after_s} s of patience and gets an hour"
     return Registration(
         State.FAILED,
-        why=f"{_NO_ADDRESS} ({reason})" if _DNS in reason else f"{code} {reason}: {mend}",
+        why=f"{_NO_ADDRESS} ({reason})" if _DNS in reason else f"{code} {reason}: {fix}",
         failures=failures,
         losses=before.losses,
         next_in_s=_wait_s(code, failures, retry_after_s, patience),
@@ -143,7 +143,7 @@ def ran_out(before: Registration) -> Registration:
     """The registration when the time that was granted is over."""
     if before.state is not State.REGISTERED:
         return before
-    return replace(before, state=State.REGISTERING, why=f"it was not renewed in time: {_MENDS[408]}", expires_s=0)
+    return replace(before, state=State.REGISTERING, why=f"it was not renewed in time: {_FIXES[408]}", expires_s=0)
 
 
 def _wait_s(code: int, failures: int, retry_after_s: int | None, patience: Patience) -> float:
@@ -152,6 +152,6 @@ def _wait_s(code: int, failures: int, retry_after_s: int | None, patience: Patie
     backoff_s = patience.backoff_s(failures)
     if code in (_UNAUTHORIZED, _PROXY_AUTH, _FORBIDDEN):
         # A registrar may lock an account out that knocks with a wrong password: be slow, but do not give up,
-        # since the mend may be made on its side.
+        # since the fix may be made on its side.
         return min(backoff_s * 4, patience.max_s)
     return backoff_s

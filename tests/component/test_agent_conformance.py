@@ -21,7 +21,7 @@ from gateway.agents import (
     ToneSettings,
 )
 from gateway.agents.settings import KindSettings
-from media.bargein import BargeIn, BargeInSettings
+from media.conversation.floor import BargeIn, BargeInSettings
 from tests.conformance.agent import (
     AGENT_CHECKS,
     PATIENCE_S,

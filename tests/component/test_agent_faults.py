@@ -20,10 +20,10 @@ from gateway.agents import (
     Isolation,
     PythonSettings,
 )
-from media.bargein import BargeIn, BargeInSettings
-from media.conversation import Conversation
-from media.events import CallEndedError, CallInfo, Event, Hangup, Interrupted, SpeechStarted
-from media.lanes import URGENT_EVENTS_MAX
+from media.conversation.conversation import Conversation
+from media.conversation.events import CallEndedError, CallInfo, Event, Hangup, Interrupted, SpeechStarted
+from media.conversation.floor import BargeIn, BargeInSettings
+from media.conversation.lanes import URGENT_EVENTS_MAX
 from tests.component import user_agents
 from tests.component.fake_leg import FakeLeg, caller_sends, silence, voice
 from tests.conformance.agent import run_agent

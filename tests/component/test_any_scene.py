@@ -8,9 +8,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from media.bargein import BargeIn, BargeInSettings
-from media.conversation import Conversation
-from media.events import Drained, Event, Hangup, Interrupted, MarkReached, SpeechEnded, SpeechStarted
+from media.conversation.conversation import Conversation
+from media.conversation.events import Drained, Event, Hangup, Interrupted, MarkReached, SpeechEnded, SpeechStarted
+from media.conversation.floor import BargeIn, BargeInSettings
 from tests.component.fake_leg import FakeLeg, caller_sends, silence, voice
 from tests.virtual_time import run_virtual
 

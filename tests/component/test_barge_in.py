@@ -7,9 +7,18 @@ import asyncio
 import numpy as np
 import pytest
 
-from media.bargein import BargeIn, BargeInSettings
-from media.conversation import Conversation
-from media.events import Audio, Event, Hangup, Interrupted, MarkReached, Resumed, SpeechEnded, SpeechStarted
+from media.conversation.conversation import Conversation
+from media.conversation.events import (
+    Audio,
+    Event,
+    Hangup,
+    Interrupted,
+    MarkReached,
+    Resumed,
+    SpeechEnded,
+    SpeechStarted,
+)
+from media.conversation.floor import BargeIn, BargeInSettings
 from media.leg import Pcm
 from tests.component.fake_leg import FakeLeg, caller_sends, silence, talk, voice
 from tests.virtual_time import virtual

@@ -12,8 +12,8 @@ import soundfile
 from gateway.agents import AgentSettings, AgentSpec, OnInterrupt, SpeakerSettings, ToneSettings
 from gateway.agents.echo import EchoAgent
 from gateway.agents.settings import KindSettings
-from media.bargein import BargeIn, BargeInSettings
-from media.conversation import Conversation
+from media.conversation.conversation import Conversation
+from media.conversation.floor import BargeIn, BargeInSettings
 from tests.component.fake_leg import FakeLeg, caller_sends, silence, talk, voice
 from tests.conformance.agent import run_agent
 from tests.virtual_time import virtual

@@ -8,9 +8,8 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 import numpy as np
 import pytest
 
-from media.bargein import BargeIn, BargeInSettings
-from media.conversation import Conversation, play_once
-from media.events import (
+from media.conversation.conversation import Conversation, play_once
+from media.conversation.events import (
     AgentStalledError,
     Audio,
     CallEndedError,
@@ -23,6 +22,7 @@ from media.events import (
     Resumed,
     SpeechEnded,
 )
+from media.conversation.floor import BargeIn, BargeInSettings
 from media.leg import Pcm, PlayoutFullError
 from tests.component.fake_leg import FakeLeg, caller_sends, silence, voice
 from tests.virtual_time import virtual
@@ -527,7 +527,7 @@ async def test_a_cancelled_announcement_is_silent_at_once() -> None:
 
 
 @virtual
-async def test_what_is_no_audio_is_refused_with_the_mend() -> None:
+async def test_what_is_no_audio_is_refused_with_the_fix() -> None:
     leg, call = start()
     for wrong, message in (
         (b"\0\0", "audio is bytes: give a numpy array"),

@@ -11,9 +11,9 @@ import soundfile
 
 from gateway.agents import AgentSettings, AgentSpec, OnInterrupt, SpeakerSettings
 from gateway.agents.settings import Isolation, PythonSettings
-from media.bargein import BargeIn, BargeInSettings, Keys
-from media.conversation import Conversation
-from media.events import Dtmf, Event, Hangup, Interrupted
+from media.conversation.conversation import Conversation
+from media.conversation.events import Dtmf, Event, Hangup, Interrupted
+from media.conversation.floor import BargeIn, BargeInSettings, Keys
 from media.leg import Pcm
 from tests.component.fake_leg import FakeLeg, caller_sends, silence
 from tests.conformance.agent import PATIENCE_S, run_agent

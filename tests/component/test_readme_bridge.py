@@ -17,8 +17,8 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from bench.figures import README
 from gateway.agents import AgentFailedError, AgentSettings, AgentSpec, Isolation, PythonSettings
-from media.bargein import BargeIn, BargeInSettings
-from media.conversation import Conversation
+from media.conversation.conversation import Conversation
+from media.conversation.floor import BargeIn, BargeInSettings
 from tests.component.fake_leg import FakeLeg, caller_sends, silence, voice
 from tests.component.test_readme import FILES
 from tests.conformance.agent import PATIENCE_S, run_agent

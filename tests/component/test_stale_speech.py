@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from gateway.agents import AgentSettings, AgentSpec, Isolation, PythonSettings
-from media.bargein import BargeIn, BargeInSettings
-from media.conversation import Conversation
-from media.events import CallInfo
+from media.conversation.conversation import Conversation
+from media.conversation.events import CallInfo
+from media.conversation.floor import BargeIn, BargeInSettings
 from media.leg import Flushed, Pcm
 from tests.component.fake_leg import FakeLeg, caller_sends, silence, voice
 from tests.component.interrupted_agents import NEW, NEW_MS, OLD

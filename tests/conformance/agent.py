@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gateway.agents import AgentSpec, let_talk
-from media.conversation import Conversation
-from media.events import CallInfo
+from media.conversation.conversation import Conversation
+from media.conversation.events import CallInfo
 from tests.component.fake_leg import FakeLeg, caller_sends, silence, voice
 
 PATIENCE_S = 5.0

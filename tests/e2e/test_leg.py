@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable, Iterator
 import numpy as np
 import pytest
 
-from gateway.calls.recognition import Recognition
 from gateway.sip.config import EndpointConfig, Transport
 from gateway.sip.endpoint import SipEndpoint
 from gateway.sip.events import Confirmed, Incoming, SipEvent
+from gateway.sip.trunks.recognition import Recognition
 from media import _engine
 from media.leg import Leg, Pcm
 from media.plane import EngineLeg, MediaPlane

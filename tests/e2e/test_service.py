@@ -63,7 +63,7 @@ def test_reload_takes_a_good_dialplan_and_keeps_the_old_one_for_a_bad() -> None:
         assert answer() == 486
         gateway.write_dialplan((reject(404, "another"), reject(480, "never")))
         gateway.reload()
-        wait_until(lambda: len(gateway.events("dialplan.reloaded")) == 2, "the mended dialplan is read", 5)
+        wait_until(lambda: len(gateway.events("dialplan.reloaded")) == 2, "the fixed dialplan is read", 5)
         assert answer() == 404
         assert "no call reaches it" in str(gateway.wait_event("configuration.doubtful")["problem"])
 

@@ -160,7 +160,7 @@ TEST_P(OpusTest, DeliversAPacketWhenItComes) {
     EXPECT_GT(rms(ear->of(Kind::Frame).back().pcm), 1000);
 }
 
-TEST_P(OpusTest, MendsALossFromThePacketAfterIt) {
+TEST_P(OpusTest, RestoresALossFromThePacketAfterIt) {
     start(kOpus);
     settle([&] { return speaker.packet(0); }, GetParam());
     (void)speaker.packet();

@@ -1,4 +1,4 @@
-"""What stops a build: one class, because every case ends the same way, with a message and a mend."""
+"""What stops a build: one class, because every case ends the same way, with a message and a fix."""
 
 
 class BuildError(Exception):

@@ -73,14 +73,14 @@ def _apply(patch: Path, source: Path, found: str) -> str:
     elif _patch(patch, source, "--dry-run", "--reverse") is None:
         return "upstream"
     raise BuildError(
-        f"{patch.name} neither applies to pjproject {found} nor is in it already. Look whether upstream mended this "
+        f"{patch.name} neither applies to pjproject {found} nor is in it already. Look whether upstream fixed this "
         f"fault in another way (then name its code in an `Upstream-has:` line of the patch), or rebase the patch:\n\n"
         f"{reason}"
     )
 
 
 def _upstream_marker(patch: Path, source: Path) -> bool:
-    """Whether a file holds the text by which the patch's header recognises upstream's own mend."""
+    """Whether a file holds the text by which the patch's header recognises upstream's own fix."""
     for marker in MARKER_LINE.finditer(patch.read_text()):
         file = source / marker["file"]
         if file.exists() and marker["text"] in file.read_text(errors="replace"):
@@ -89,7 +89,7 @@ def _upstream_marker(patch: Path, source: Path) -> bool:
 
 
 def _patch(patch: Path, source: Path, *flags: str) -> str | None:
-    """None if patch(1) is content, else what it says. No fuzz: a mend in the wrong place is worse than none."""
+    """None if patch(1) is content, else what it says. No fuzz: a fix in the wrong place is worse than none."""
     command = ["patch", "-p1", "--batch", "--fuzz=0", "--no-backup-if-mismatch", *flags, "-i", str(patch)]
     done = subprocess.run(command, cwd=source, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     return None if done.returncode == 0 else (done.stdout + done.stderr).strip()

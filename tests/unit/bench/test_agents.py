@@ -11,9 +11,9 @@ import numpy as np
 from bench.agents import DeafTalker, ProbeEcho, Talker
 from bench.histogram import DurationFile, percentiles
 from bench.stamp import Stamp, write_stamp
-from media.events import CallEndedError
+from media.conversation.events import CallEndedError
+from media.conversation.utterance import Spoken
 from media.leg import PlayoutFullError
-from media.utterance import Spoken
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,4 @@
-"""The PJSIP that the recipe built: its limits, its wheel, and the faults that our patches mend.
+"""The PJSIP that the recipe built: its limits, its wheel, and the faults that our patches fix.
 
 Each fault has a program in `pjsip_faults/`. It must run clean on what was built, and it must fail on the same sources
 with the one patch taken out, so that neither a patch nor its proof goes stale unnoticed.
@@ -226,7 +226,7 @@ def test_swig_runtime_header_is_there(build: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A patch, the program that shows what it mends, and the sources to rebuild when the patch is taken out.
+    """A patch, the program that shows what it fixes, and the sources to rebuild when the patch is taken out.
 
     A program that includes the faulty source itself, to reach what is static in it, names none.
     """
@@ -304,7 +304,7 @@ def _run(program: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("fault", FAULTY, ids=lambda fault: fault.program)
-def test_fault_is_mended(build: Path, tmp_path: Path, fault: Fault) -> None:
+def test_fault_is_fixed(build: Path, tmp_path: Path, fault: Fault) -> None:
     done = _run(_compile(build, build / "src", fault.program, (), tmp_path))
     assert done.returncode == 0, done.stderr
 

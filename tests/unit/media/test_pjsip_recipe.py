@@ -83,15 +83,15 @@ def test_a_user_without_a_home_is_told_of_a_place_for_the_cache(load: Load, monk
 
 # Patches
 
-PATCH = "A title\n\n{marker}--- a/file.c\n+++ b/file.c\n@@ -1,3 +1,3 @@\n one\n-two\n+mended\n three\n"
+PATCH = "A title\n\n{marker}--- a/file.c\n+++ b/file.c\n@@ -1,3 +1,3 @@\n one\n-two\n+fixed\n three\n"
 
 
 @pytest.mark.parametrize(
     ("content", "marker", "state"),
     [
         ("one\ntwo\nthree\n", "", "applied"),
-        ("one\nmended\nthree\n", "", "upstream"),
-        ("one\nmended otherwise\nthree\n", "Upstream-has: file.c: mended otherwise\n\n", "upstream"),
+        ("one\nfixed\nthree\n", "", "upstream"),
+        ("one\nfixed otherwise\nthree\n", "Upstream-has: file.c: fixed otherwise\n\n", "upstream"),
     ],
 )
 def test_patches_are_applied_or_found_upstream(  # noqa: PLR0917
@@ -103,7 +103,7 @@ def test_patches_are_applied_or_found_upstream(  # noqa: PLR0917
     (tmp_path / "01-fault.patch").write_text(PATCH.format(marker=marker))
     monkeypatch.setattr(patching, "PATCH_DIR", tmp_path)
     assert patching.apply_patches(tmp_path) == {"01-fault.patch": state}
-    assert (tmp_path / "file.c").read_text() == content.replace("two", "mended")
+    assert (tmp_path / "file.c").read_text() == content.replace("two", "fixed")
 
 
 def test_a_patch_that_neither_applies_nor_is_there_stops_the_build(

@@ -1,4 +1,4 @@
-"""Sound files of every kind become mono int16 at the leg's rate; what cannot be played is named with the mend."""
+"""Sound files of every kind become mono int16 at the leg's rate; what cannot be played is named with the fix."""
 
 from __future__ import annotations
 

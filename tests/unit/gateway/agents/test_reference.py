@@ -13,8 +13,8 @@ import pytest
 from gateway.agents.agent import Call, Speech
 from gateway.agents.reference import renewed
 from gateway.agents.thread_call import ThreadCall, ThreadUtterance
-from media.conversation import Conversation
-from media.utterance import Utterance
+from media.conversation.conversation import Conversation
+from media.conversation.utterance import Utterance
 
 DOCUMENT = Path(__file__).parents[4] / "docs" / "agents.md"
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)

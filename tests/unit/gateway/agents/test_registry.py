@@ -1,4 +1,4 @@
-"""Agents are checked before any call, and every fault is named with its mend."""
+"""Agents are checked before any call, and every fault is named with its fix."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from gateway.agents import (
 )
 from gateway.agents.settings import KindSettings
 from gateway.agents.tone import one_second
-from media.bargein import BargeIn, BargeInSettings
+from media.conversation.floor import BargeIn, BargeInSettings
 
 USERS = "tests.component.user_agents"
 

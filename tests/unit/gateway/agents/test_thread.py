@@ -16,9 +16,9 @@ from gateway.agents import AgentSettings, AgentSpec
 from gateway.agents.settings import PythonSettings
 from gateway.agents.thread import run_in_thread
 from gateway.agents.thread_call import ThreadCall, ThreadLanes
-from media.conversation import Conversation
-from media.events import CallEndedError, Dtmf, Hangup
-from media.lanes import AUDIO_FRAMES_MAX
+from media.conversation.conversation import Conversation
+from media.conversation.events import CallEndedError, Dtmf, Hangup
+from media.conversation.lanes import AUDIO_FRAMES_MAX
 from media.leg import Pcm
 from tests.component.fake_leg import FakeLeg
 

@@ -483,16 +483,16 @@ def test_a_route_without_match_needs_a_goto() -> None:
 
 
 @pytest.mark.parametrize(
-    ("trunk", "mend"),
+    ("trunk", "fix"),
     [
         ("carier", 'did you mean "carrier"? or define it under trunks in the settings'),
         ("b*", "define it under trunks in the settings"),
         ("regex:x.*", "define it under trunks in the settings"),
     ],
 )
-def test_a_trunk_must_exist(trunk: str, mend: str) -> None:
+def test_a_trunk_must_exist(trunk: str, fix: str) -> None:
     text = f"routes: [{{name: a, match: {{trunk: '{trunk}'}}, steps: [hangup]}}]"
-    assert faults(text) == [f'd.yaml:1:35: routes[0].match.trunk: there is no such trunk, got "{trunk}"; {mend}']
+    assert faults(text) == [f'd.yaml:1:35: routes[0].match.trunk: there is no such trunk, got "{trunk}"; {fix}']
     assert load(text, trunks=None).plan.routes
 
 

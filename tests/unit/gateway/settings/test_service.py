@@ -103,9 +103,9 @@ def test_agents_that_the_service_does_not_see(system: Path) -> None:
     assert told("open") == [f"the service cannot read {module}; chgrp offhook {module}; chmod 640 {module}"]
     module.chmod(0o640)
     assert told("open") == []
-    mend = f"put it below {system}, or change ProtectHome with systemctl edit offhook"
+    fix = f"put it below {system}, or change ProtectHome with systemctl edit offhook"
     assert told("link") == [
-        f"the service does not see {system}/link/bot.py, its unit as shipped hides {system}/home; {mend}"
+        f"the service does not see {system}/link/bot.py, its unit as shipped hides {system}/home; {fix}"
     ]
 
 

@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.settings import SettingsError
+from gateway.settings.context import Reading
 from gateway.settings.load import load_text
-from gateway.settings.reading import Reading
 
 SAMPLE = (Path(__file__).resolve().parents[4] / "systemd" / "gateway.yaml").read_text()
 WORDS = st.sampled_from([

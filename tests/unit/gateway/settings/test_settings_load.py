@@ -12,11 +12,11 @@ import pytest
 
 from gateway.settings import Settings, SettingsError, control_socket, load_settings, service_socket, settings_path
 from gateway.settings.agents import EchoAgent, PythonAgent, SpeakerAgent
+from gateway.settings.context import Reading
 from gateway.settings.load import load_text
-from gateway.settings.reading import Reading
 from gateway.settings.shipped import DIALPLANS
 from gateway.settings.values import HostPort, PortRange
-from media.bargein import BargeIn, BargeInSettings
+from media.conversation.floor import BargeIn, BargeInSettings
 
 ROOT = Path(__file__).resolve().parents[4]
 SAMPLE = ROOT / "systemd" / "gateway.yaml"

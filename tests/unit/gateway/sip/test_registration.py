@@ -49,12 +49,12 @@ def test_a_200_that_grants_nothing_is_a_failure_and_tried_again() -> None:
     assert waits == [2.0, 4.0, 8.0]
 
 
-@pytest.mark.parametrize(("code", "mend"), [(401, "password"), (403, "carrier"), (408, "firewall"), (503, "again")])
-def test_a_failure_says_what_would_mend_it(code: int, mend: str) -> None:
+@pytest.mark.parametrize(("code", "fix"), [(401, "password"), (403, "carrier"), (408, "firewall"), (503, "again")])
+def test_a_failure_says_what_would_fix_it(code: int, fix: str) -> None:
     now = answer(REGISTERING, code)
     assert now.state is State.FAILED
     assert str(code) in now.why
-    assert mend in now.why
+    assert fix in now.why
 
 
 def test_attempts_back_off_to_the_limit() -> None:

@@ -1,0 +1,97 @@
+"""Routes as they are written, faulty or not: what a review of the whole plan can know of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.settings.document import dotted
+from gateway.settings.problem import Problem, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from gateway.dialplan.model import Route
+    from gateway.dialplan.model import Step as DialplanStep
+    from gateway.dialplan.pattern import Pattern
+    from gateway.settings.document import Document, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An agent or a route that a step names, which is legible whatever else is wrong with the step."""
+
+    path: tuple[Step, ...]
+    """Below the route."""
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenStep:
+    """A step, and what could be read of it."""
+
+    path: tuple[Step, ...]
+    """Below the route: `steps` or `fallback`, the index, and the word if it is known."""
+    word: str | None
+    """None when there is no such step."""
+    step: DialplanStep | None = None
+    """None when anything is wrong with it."""
+    agents: tuple[Named, ...] = ()
+    routes: tuple[Named, ...] = ()
+    """Where it may lead."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenPattern:
+    """A pattern of a match, and its path below the route."""
+
+    path: tuple[Step, ...]
+    pattern: Pattern
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenRoute:
+    """A route and where it is written."""
+
+    route: Route
+    """What could be read; its name is empty when that is faulty."""
+    document: Document
+    at: tuple[Step, ...]
+    steps: tuple[WrittenStep, ...]
+    fallback: tuple[WrittenStep, ...]
+    patterns: tuple[WrittenPattern, ...]
+    has_match: bool
+    """True also when it is faulty, or may be what a misspelt key is meant to be."""
+    has_fallback: bool
+    """Likewise."""
+
+    @property
+    def every_step(self) -> tuple[WrittenStep, ...]:
+        """Those of the fallback after the others."""
+        return (*self.steps, *self.fallback)
+
+    def problem(self, path: Iterable[Step], message: str, fix: str, value: str | None = None) -> Problem:
+        """A problem at a path below the route."""
+        full = (*self.at, *path)
+        shown_value = None if value is None else shown(value)
+        return Problem(self.document.name, self.document.place(full), dotted(full), message, shown_value, fix)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What a plan may refer to outside of itself; None is unknown, and lets any name pass."""
+
+    agents: Collection[str] | None
+    trunks: Collection[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Illegible:
+    """What could not be read, and may hold what seems to be missing."""
+
+    names: bool
+    """There may be routes whose names we do not know."""
+    gotos: bool
+    """There may be steps that we have not seen."""
+    texts: Collection[str]
+    """Every text in faulty routes: each may be meant as the name of a route to go to."""

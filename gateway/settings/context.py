@@ -1,0 +1,105 @@
+"""What values of a file are read against: its directory and the environment."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+from pydantic import BeforeValidator, ValidationInfo
+
+from gateway.settings.validation import fault
+from media.wav import WavError, check_wav
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The validation context of one file."""
+
+    base: Path = field(default_factory=Path.cwd)
+    """Relative paths in the file start here: the directory it lies in."""
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    offline: bool = False
+    """True for a check outside the service: secrets that only the service can see may be missing."""
+
+    def path(self, text: str) -> Path:
+        """A path as written in the file, absolute."""
+        return self.base / text.strip()
+
+
+def reading(info: ValidationInfo) -> Reading:
+    """The reading that a validation goes on in; the working directory and the real environment when none was given."""
+    return info.context if isinstance(info.context, Reading) else Reading()
+
+
+def _file(value: object, info: ValidationInfo) -> object:
+    if not isinstance(value, str):
+        return value
+    path = reading(info).path(value)
+    require_file(path)
+    return path
+
+
+def _sound(value: object, info: ValidationInfo) -> object:
+    path = _file(value, info)
+    if isinstance(path, Path):
+        require_sound(path)
+    return path
+
+
+def _place(value: object, info: ValidationInfo) -> object:
+    return reading(info).path(value) if isinstance(value, str) else value
+
+
+ExistingFile: TypeAlias = Annotated[Path, BeforeValidator(_file)]
+"""A file that can be read, absolute in the program."""
+SoundFile: TypeAlias = Annotated[Path, BeforeValidator(_sound)]
+"""A sound that the gateway can play, absolute in the program."""
+AnyPath: TypeAlias = Annotated[Path, BeforeValidator(_place)]
+"""A path, absolute in the program, whether something is there or not."""
+
+
+def require_file(path: Path) -> None:
+    """Make sure that a file can be opened.
+
+    Raises:
+        PydanticCustomError: it cannot, and why.
+    """
+    try:
+        regular = stat.S_ISREG(path.stat().st_mode)
+        # Opening a pipe or a terminal could wait for ever.
+        if regular:
+            path.open("rb").close()
+    except (OSError, ValueError) as error:
+        reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+        raise fault(f"cannot read {path}: {reason}", _file_fix(error)) from None
+    if not regular:
+        raise fault(f"{path} is not a file", "name a file")
+
+
+def _file_fix(error: Exception) -> str:
+    match error:
+        case FileNotFoundError():
+            return "create it, or correct the path; it is relative to the directory of this file"
+        case PermissionError():
+            return "give the gateway's user the right to read it"
+        case _:
+            return "name a file"
+
+
+def require_sound(path: Path) -> None:
+    """Make sure that a file is a sound the gateway can play, by its header.
+
+    Raises:
+        PydanticCustomError: it is not, and why.
+    """
+    try:
+        check_wav(path)
+    except WavError as error:
+        message, _, fix = str(error).removeprefix(f"{path}: ").rpartition(": ")
+        raise fault(message, fix) from None

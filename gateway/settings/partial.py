@@ -1,0 +1,84 @@
+"""What faulty settings still tell, so that agents and dialplans can be checked all the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from gateway.settings.model import Settings
+from gateway.settings.shipped import BUILT_IN_AGENTS
+from gateway.settings.values import is_name
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+    from gateway.settings.context import Reading
+    from gateway.settings.document import Data, Document
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """The parts that are right by themselves, and the names that can be read."""
+
+    settings: Settings
+    """With the default in the place of whatever is faulty."""
+    document: Document
+    agents: Collection[str] | None
+    """The names of all agents, faulty ones too; None when there may be others."""
+    trunks: Collection[str] | None
+    """Likewise."""
+    dialplans: tuple[Path, ...]
+    """Those that can be found."""
+    all_dialplans: bool
+    """Whether there are no others."""
+
+
+def remains(document: Document, context: Reading) -> Remains:
+    """Try every part by itself."""
+    data = document.data()
+    written = data if isinstance(data, dict) else {}
+    right: dict[str, Data] = {}
+    for section, value in written.items():
+        part = _right_entries(section, value, context)
+        if _is_right({section: part}, context):
+            right[section] = part
+    settings = Settings.model_validate(right, context=context)
+    # A key that is misspelt, or there twice, may have what seems to be missing.
+    clear = written.keys() <= Settings.model_fields.keys() and all("." in fault.field for fault in document.problems)
+    named = right.get("dialplans")
+    is_default = written.get("dialplans") is None
+    return Remains(
+        settings,
+        document,
+        agents=_names(written.get("agents"), BUILT_IN_AGENTS) if clear else None,
+        trunks=_names(written.get("trunks"), ()) if clear else None,
+        dialplans=settings.dialplans if named or is_default else (),
+        all_dialplans=clear and (is_default or named == written.get("dialplans")),
+    )
+
+
+def _right_entries(section: str, value: Data, context: Reading) -> Data:
+    """A section without its faulty entries, if it is one of many."""
+    match value:
+        case dict() if section in {"agents", "trunks"}:
+            return {name: one for name, one in value.items() if _is_right({section: {name: one}}, context)}
+        case list() if section == "dialplans":
+            return [one for one in value if _is_right({section: [one]}, context)]
+        case _:
+            return value
+
+
+def _is_right(data: Data, context: Reading) -> bool:
+    try:
+        Settings.model_validate(data, context=context)
+    except ValidationError:
+        return False
+    return True
+
+
+def _names(section: Data, built_in: Collection[str]) -> Collection[str] | None:
+    written = {} if section is None else section
+    return [*built_in, *written] if isinstance(written, dict) and all(map(is_name, written)) else None

@@ -1,0 +1,191 @@
+"""Pydantic's findings as problems: in our words, at their place in the file, with a fix."""
+
+from __future__ import annotations
+
+import types
+import typing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic_core import PydanticCustomError
+
+from gateway.settings.document import Document, Step, dotted
+from gateway.settings.problem import Problem, choice, nearest, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
+
+_UNIONS = {typing.Union, types.UnionType}
+SECRET_KEYS = frozenset({"password"})
+
+
+def fault(message: str, fix: str = "") -> PydanticCustomError:
+    """The error a validator raises: says what is wrong with the value, and what to write instead."""
+    # Braces would be taken for fields of a template, so the texts travel in the context.
+    return PydanticCustomError("offhook", "{message}", {"message": message, "fix": fix})
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A pydantic error's location, told apart from the tags that unions put in it."""
+
+    path: tuple[Step, ...]
+    keys: tuple[str, ...]
+    """The keys that may stand where the path's last key stands; empty when that is not a fixed set."""
+    kinds: tuple[str, ...]
+    """The words that `kind` may be there, for a discriminated union."""
+    is_key: bool
+    """The fault is the last key's own, and not its value's."""
+
+
+def problems(
+    error: ValidationError, model: object, document: Document, prefix: Sequence[Step] = ()
+) -> Iterator[Problem]:
+    """Translate every error of a validation of `model` against the part of the document at `prefix`."""
+    for detail in error.errors(include_url=False):
+        if detail["type"] == "too_short" and detail["input"]:
+            continue  # its items were faulty, and are told one by one
+        found = locate(model, detail["loc"])
+        path = (*prefix, *found.path)
+        if document.hides(path) and detail["type"] != "extra_forbidden":
+            continue  # it may only follow from what we do not know
+        message, fix = _words(detail, found)
+        place = document.place(path, of_key=found.is_key or detail["type"] == "extra_forbidden")
+        yield Problem(document.name, place, dotted(path), message, _value(detail, path, document), fix)
+
+
+def locate(model: object, loc: Sequence[Step]) -> Found:
+    """Follow a location through the model's types, leaving out the tags of discriminated unions."""
+    path: list[Step] = []
+    keys: tuple[str, ...] = ()
+    current = _bare(model)
+    for step in loc:
+        tagged = _member(current, step)
+        if tagged is not None:
+            current = tagged
+            continue
+        if step == "[key]":
+            break
+        path.append(step)
+        keys, current = _below(current, step)
+    return Found(tuple(path), keys, tuple(kind for kind, _ in _members(current)), is_key="[key]" in loc)
+
+
+def _below(current: object, step: Step) -> tuple[tuple[str, ...], object]:
+    if isinstance(current, type) and issubclass(current, BaseModel):
+        fields = {field.alias or name: field for name, field in current.model_fields.items()}
+        known = fields.get(str(step))
+        return tuple(fields), _bare(known.annotation) if known else None
+    arguments = get_args(current)
+    if get_origin(current) is dict:
+        return (), _bare(arguments[1])
+    if get_origin(current) in {list, tuple} and arguments:
+        return (), _bare(arguments[0])
+    return (), None
+
+
+def _bare(annotation: Any) -> object:
+    """Without Annotated and Optional, which leave no trace in a location."""
+    while get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    if get_origin(annotation) in _UNIONS:
+        members = [member for member in get_args(annotation) if member is not type(None)]
+        if len(members) == 1:
+            return _bare(members[0])
+    return annotation
+
+
+def _member(current: object, step: Step) -> object | None:
+    """The member of a discriminated union that a tag stands for."""
+    return next((member for kind, member in _members(current) if kind == step), None)
+
+
+def _members(current: object) -> Iterator[tuple[str, object]]:
+    """The members of a union of models told apart by `kind`."""
+    if get_origin(current) not in _UNIONS:
+        return
+    for member in map(_bare, get_args(current)):
+        if isinstance(member, type) and issubclass(member, BaseModel) and "kind" in member.model_fields:
+            for kind in get_args(member.model_fields["kind"].annotation):
+                yield kind, member
+
+
+def _value(detail: ErrorDetails, path: Sequence[Step], document: Document) -> str | None:
+    """The value to show, as written; none when a key itself is wrong or missing, for a whole section, for a secret."""
+    kind, section = detail["type"], isinstance(detail["input"], dict | list)
+    if kind in {"extra_forbidden", "missing", "union_tag_invalid"} or SECRET_KEYS & {str(step) for step in path}:
+        return None
+    if section and kind in {"offhook", "union_tag_not_found"}:
+        return None
+    written = document.written(path)
+    return shown(detail["input"] if written is None else written)
+
+
+_FIXED = {
+    "missing": ("the key is missing", "add it"),
+    **dict.fromkeys(("bool_parsing", "bool_type"), ("neither true nor false", "write true or false")),
+    **dict.fromkeys(
+        ("int_parsing", "int_type", "int_from_float", "int_parsing_size"), ("not a whole number", "write digits only")
+    ),
+    **dict.fromkeys(("float_parsing", "float_type", "finite_number"), ("not a number", "write a number as 0.5")),
+    "string_type": ("not text", "write one value, in quotes if it has special characters"),
+    **dict.fromkeys(("list_type", "tuple_type"), ("not a list", "write [a, b], or one line with a dash for each")),
+    **dict.fromkeys(
+        ("dict_type", "model_type", "model_attributes_type"),
+        ("not a mapping", "write keys with values, as key: value"),
+    ),
+    "too_short": ("it is empty", "write at least one"),
+}
+"""Pydantic's error types whose words do not depend on the value."""
+
+
+def _words(detail: ErrorDetails, found: Found) -> tuple[str, str]:
+    """What is wrong, and the fix."""
+    context = detail.get("ctx", {})
+    kind = detail["type"]
+    if kind == "union_tag_not_found" and not isinstance(detail["input"], dict):
+        kind = "dict_type"
+    if kind in _FIXED:
+        return _FIXED[kind]
+    limit = next((key for key in _LIMITS if key in context), None)
+    match kind:
+        case "offhook":
+            words = str(context["message"]), str(context["fix"])
+        case "extra_forbidden":
+            words = "there is no such key", choice(found.keys, str(found.path[-1]))
+        case "literal_error" | "enum":
+            allowed = str(context["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
+            words = "not one of the words allowed here", _word_of(allowed, str(detail["input"]))
+        case "union_tag_not_found":
+            words = 'the key "kind" is missing', f"add kind: with one of {', '.join(found.kinds)}"
+        case "union_tag_invalid":
+            words = f"there is no such kind as {shown(context['tag'])}", choice(found.kinds, str(context["tag"]))
+        case _ if limit is not None:
+            broken, fix = _LIMITS[limit]
+            words = broken.format(context[limit]), fix.format(context[limit])
+        case _:
+            words = detail["msg"], ""
+    return words
+
+
+_LIMITS = {
+    "ge": ("less than {:g}", "write {:g} or more"),
+    "le": ("more than {:g}", "write {:g} or less"),
+    "gt": ("not more than {:g}", "write more than {:g}"),
+    "lt": ("not less than {:g}", "write less than {:g}"),
+    "max_length": ("it has more than {} entries", "keep {} of them at most"),
+}
+"""The keys under which pydantic names the limit that a value broke: what is wrong, and the fix."""
+
+
+def _word_of(allowed: Sequence[str], written: str) -> str:
+    """The fix for a word out of a short set. All are listed, since the most similar may be wrong: G722 for G729."""
+    if len(allowed) == 1:
+        return f"write {allowed[0]}"
+    near = nearest(allowed, written)
+    meant = "" if near is None else f'did you mean "{near}"? '
+    return f"{meant}use one of {', '.join(allowed)}"

@@ -1,0 +1,130 @@
+"""From the settings to what the SIP endpoint and the media engine are started with."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gateway.sip.config import EndpointConfig, Transport
+from gateway.sip.trunks.resolving import in_hosts
+from media import _engine
+
+if TYPE_CHECKING:
+    from gateway.settings import Settings
+    from gateway.sip.account import TrunkAccount
+
+_log = structlog.get_logger("sip")
+
+_RESOLV_CONF = Path("/etc/resolv.conf")
+_HOSTS = Path("/etc/hosts")
+_HOST = re.compile(r"^(<?sip:)([^:;>]*)(.*)$")
+_NO_SERVER = f"{_RESOLV_CONF} names none by an IPv4 address; set sip.nameservers, or name the trunks by address"
+_DNS_PORT = 53
+_NEVER_MS = 2**40
+_SPARE_CALLS = 64
+"""Beyond the limit, with half of it: for ended calls that wait for an answer to their BYE. When many die at once,
+others need not wait until all those are forgotten."""
+
+
+def endpoint_config(settings: Settings, trunks: tuple[TrunkAccount, ...], user_agent: str) -> EndpointConfig:
+    """What PJSIP needs, out of gateway.yaml."""
+    sip, media = settings.sip, settings.media
+    own = tuple(_with_addresses(trunk) for trunk in trunks)
+    names = _names(own)
+    return EndpointConfig(
+        transports=tuple(Transport(one.transport, str(one.address), one.port) for one in sip.listen),
+        public_address=str(sip.public_address) if sip.public_address is not None else None,
+        rtp_address=str(settings.rtp_address),
+        rtp_first_port=media.rtp_ports.first,
+        rtp_last_port=media.rtp_ports.last,
+        user_agent=sip.user_agent or user_agent,
+        codecs=sip.codecs,
+        jitter_buffer_ms=max(200, media.reorder_ms + 160),
+        calls=settings.limits.calls,
+        call_places=settings.limits.calls * 3 // 2 + _SPARE_CALLS,
+        retry_after_s=round(settings.limits.retry_after_s),
+        trunks=own,
+        nameservers=_nameservers(settings, names),
+        trunk_hosts=names,
+        behind_nat=sip.behind_nat,
+    )
+
+
+def tuning(settings: Settings) -> _engine.Tuning:
+    """How long the media engine waits for what."""
+    no_media_s = settings.media.no_media_timeout_s
+    return _engine.Tuning(
+        reorder_ms=settings.media.reorder_ms,
+        fill_after_ms=settings.media.reorder_ms + 20,
+        silent_after_ms=round(no_media_s * 1000) if no_media_s > 0 else _NEVER_MS,
+        own=own_addresses(settings),
+    )
+
+
+def own_addresses(settings: Settings) -> tuple[tuple[str, int, int], ...]:
+    """Where we receive, seen from here and from outside: address, first and last port."""
+    sip, media = settings.sip, settings.media
+    own = [(settings.rtp_address, media.rtp_ports.first, media.rtp_ports.last)]
+    own += [(one.address, one.port, one.port) for one in sip.listen]
+    if sip.public_address is not None:
+        own += [(sip.public_address, first, last) for _, first, last in own]
+    return tuple((str(address), first, last) for address, first, last in own)
+
+
+def named_servers(settings: Settings) -> tuple[tuple[str, int], ...]:
+    """The name servers that the settings name, by address and port."""
+    return tuple((server.host, server.port or _DNS_PORT) for server in settings.sip.nameservers or ())
+
+
+def _names(trunks: tuple[TrunkAccount, ...]) -> tuple[str, ...]:
+    """The hosts of registrars and proxies that are no addresses."""
+    uris = [uri for trunk in trunks for uri in (trunk.registrar_uri, trunk.proxy_uri) if uri is not None]
+    return tuple(name for uri in uris if (name := _HOST.sub(r"\2", uri)) and not _is_ipv4(name))
+
+
+def _nameservers(settings: Settings, names: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
+    """Those of the settings or else the system's: PJSIP asks them itself, so that no call waits for the system."""
+    if settings.sip.nameservers is not None:
+        return named_servers(settings)
+    servers = re.findall(r"^nameserver\s+(\S+)", _text(_RESOLV_CONF), re.MULTILINE)
+    usable = tuple((server, _DNS_PORT) for server in servers if _is_ipv4(server))[:3]
+    if names and not usable:
+        _log.warning("sip.no_name_server", names=names, why=_NO_SERVER)
+    return usable
+
+
+def _with_addresses(trunk: TrunkAccount) -> TrunkAccount:
+    """The trunk with the addresses of hosts that only this machine's own list knows: PJSIP asks name servers alone."""
+    return replace(trunk, registrar_uri=_numbered(trunk.registrar_uri), proxy_uri=_numbered(trunk.proxy_uri))
+
+
+def _numbered(uri: str | None) -> str | None:
+    if uri is None:
+        return None
+    return _HOST.sub(lambda found: f"{found[1]}{_in_hosts(found[2]) or found[2]}{found[3]}", uri)
+
+
+def _in_hosts(name: str) -> str | None:
+    """The first IPv4 address of a name in /etc/hosts."""
+    found = (str(network.network_address) for network in in_hosts(_HOSTS, name) if network.version == 4)
+    return next(found, "127.0.0.1" if name == "localhost" else None)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _is_ipv4(host: str) -> bool:
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Trunks: registering with them, recognising their calls, finding their addresses."""

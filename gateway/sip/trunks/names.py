@@ -1,0 +1,88 @@
+"""The names of trunks' hosts, looked up again and again, each by itself: a slow one delays no other."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gateway.sip.registration import Patience
+from gateway.sip.trunks.resolving import Name, NameLookupError, Network, Resolver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+_log = structlog.get_logger("trunks")
+
+_AT_MOST_EVERY_S, _AT_LEAST_EVERY_S = 30.0, 300.0
+"""Records are kept as long as they say, within these bounds."""
+_AGAIN = Patience(2.0, _AT_LEAST_EVERY_S)
+"""After a failed look-up: a trunk whose hosts are not known yet takes no calls."""
+_FORGET_S = 3600.0
+"""A name may give some of its addresses with each answer: one counts until none has named it for an hour."""
+_MAX_ADDRESSES = 256
+
+
+@dataclass(slots=True)
+class _Watched:
+    trunk: str
+    name: Name
+    seen: dict[Network, float] = field(default_factory=dict)
+    """When each address was last given, in the loop's time."""
+    failures: int = 0
+
+
+class NameWatch:
+    """Keeps the addresses behind names. For the asyncio thread only."""
+
+    def __init__(self, names: Mapping[str, Iterable[Name]], resolve: Resolver, on_change: Callable[[], None]) -> None:
+        """`names` by trunk; `on_change` is called when any trunk's addresses have changed."""
+        self._watched = [_Watched(trunk, name) for trunk, its in names.items() for name in its]
+        self._resolve = resolve
+        self._on_change = on_change
+
+    def networks(self, trunk: str) -> frozenset[Network]:
+        """What the trunk's names stand for, as far as is known."""
+        return frozenset(network for one in self._watched if one.trunk == trunk for network in one.seen)
+
+    def start(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+        """Begin. The tasks go on until they are cancelled."""
+        return [
+            tasks.create_task(self._watch(one), name=f"trunk-name:{one.trunk}:{one.name.host}") for one in self._watched
+        ]
+
+    async def _watch(self, one: _Watched) -> None:
+        while True:
+            again_s = await self._look_up(one)
+            await asyncio.sleep(again_s)
+
+    async def _look_up(self, one: _Watched) -> float:
+        """Look it up once; returns in how many seconds to do so again."""
+        before = frozenset(one.seen)
+        try:
+            found = await self._resolve(one.name)
+            why = "" if found.networks else "there is no such name"
+            self._note(one, found.networks)
+        except NameLookupError as error:  # name servers that are away must not make strangers of our trunks
+            why = str(error)
+        if frozenset(one.seen) != before:
+            self._on_change()
+        if why:
+            one.failures += 1
+            if one.failures == 1:
+                keeps = sorted(map(str, one.seen))
+                _log.warning("trunk.source_unresolved", trunk=one.trunk, source=one.name.host, why=why, keeps=keeps)
+            return _AGAIN.backoff_s(one.failures)
+        if one.failures:
+            _log.info("trunk.source_resolved", trunk=one.trunk, source=one.name.host)
+        one.failures = 0
+        return min(max(found.valid_s, _AT_MOST_EVERY_S), _AT_LEAST_EVERY_S)
+
+    @staticmethod
+    def _note(one: _Watched, given: frozenset[Network]) -> None:
+        now = asyncio.get_running_loop().time()
+        one.seen |= dict.fromkeys(given, now)
+        newest = sorted(one.seen.items(), key=lambda item: item[1], reverse=True)[:_MAX_ADDRESSES]
+        one.seen = {network: at for network, at in newest if now - at < _FORGET_S}

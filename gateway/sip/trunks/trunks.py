@@ -1,0 +1,311 @@
+"""The trunks of a running gateway: their registrations, and the hosts whose calls are theirs."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import ipaddress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from gateway.sip.account import TrunkAccount
+from gateway.sip.events import ChallengeIgnored, ConnectionLost, RegistrationAnswered, TrunkEvent
+from gateway.sip.registration import (
+    REGISTERING,
+    Patience,
+    Registration,
+    State,
+    answered,
+    attempted,
+    connection_lost,
+    ran_out,
+)
+from gateway.sip.trunks.names import NameWatch
+from gateway.sip.trunks.recognition import Recognition, known, named_by
+from gateway.sip.trunks.resolving import Name, Network, Resolver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from gateway.settings import Trunk
+    from gateway.settings.values import HostPort
+
+_log = structlog.get_logger("trunks")
+
+_UNREGISTER_S = 3.0
+
+
+class Register(Protocol):
+    """Sends a REGISTER, or one that takes the registration back when it is not `wanted`."""
+
+    def __call__(self, trunk: str, *, wanted: bool) -> None:
+        """Return at once."""
+
+
+@dataclass(slots=True)
+class _Line:
+    """One trunk at run time."""
+
+    settings: Trunk
+    token: str
+    registration: Registration
+    literal: frozenset[Network]
+    """The hosts that the settings give by address."""
+    answered: dict[Network, float] = field(default_factory=dict)
+    """Who granted a registration, and until when, in the loop's time."""
+    attempt: asyncio.TimerHandle | None = None
+    """The next REGISTER, when it is not under way."""
+    end: asyncio.TimerHandle | None = None
+    """When the time that the registrar granted is over."""
+    since: float = 0.0
+    """When it last was registered, in the loop's time."""
+
+    @property
+    def patience(self) -> Patience:
+        retry = self.settings.retry
+        return Patience(retry.first_s, retry.max_s)
+
+
+class Trunks:
+    """All trunks. For the asyncio thread only."""
+
+    def __init__(self, settings: Mapping[str, Trunk], key: bytes, resolve: Resolver) -> None:
+        """`key` is this installation's own secret, `resolve` looks up the names of hosts."""
+        self._lines = {
+            name: _Line(
+                trunk,
+                _token(name, key),
+                REGISTERING if trunk.register_ else Registration(State.UNREGISTERED),
+                frozenset(_literal(trunk)),
+            )
+            for name, trunk in settings.items()
+        }
+        self._names = NameWatch({name: _names(trunk) for name, trunk in settings.items()}, resolve, self._recognise)
+        self._recognise_with: Callable[[Recognition], None] | None = None
+        self._register: Register | None = None
+        self._leaving = False
+        self._settled = asyncio.Event()
+
+    def accounts(self) -> tuple[TrunkAccount, ...]:
+        """What the SIP endpoint must know of them."""
+        return tuple(_account(name, line) for name, line in self._lines.items())
+
+    def recognition(self) -> Recognition:
+        """Whose hosts are whose, as far as is known now."""
+        return Recognition(
+            known(
+                name, line.settings.user, line.token, line.literal | self._names.networks(name) | line.answered.keys()
+            )
+            for name, line in self._lines.items()
+        )
+
+    def _recognise(self) -> None:
+        if self._recognise_with is not None:
+            self._recognise_with(self.recognition())
+
+    def start(
+        self, register: Register, recognise_with: Callable[[Recognition], None], tasks: asyncio.TaskGroup
+    ) -> list[asyncio.Task[None]]:
+        """Register all that want it, and keep looking up the hosts that are named.
+
+        `recognise_with` is called whenever a host has become a trunk's, or is none of its any more. Returns the tasks
+        that look names up.
+        """
+        self._register = register
+        self._recognise_with = recognise_with
+        for name, line in self._lines.items():
+            if line.settings.register_:
+                register(name, wanted=True)
+        return self._names.start(tasks)
+
+    def on_event(self, event: TrunkEvent) -> None:
+        """Note it, and register again when that is due: at once, to renew, or to try once more."""
+        match event:
+            case RegistrationAnswered():
+                self._on_answer(event)
+            case ConnectionLost():
+                line = self._lines[event.trunk]
+                held_s = asyncio.get_running_loop().time() - line.since
+                self._enter(event.trunk, connection_lost(line.registration, held_s=held_s, patience=line.patience))
+            case ChallengeIgnored(trunk, challenge):
+                _log.warning(
+                    "trunk.challenge_ignored",
+                    trunk=trunk,
+                    method=challenge.method,
+                    realm=challenge.realm,
+                    source=challenge.source,
+                    sent_to=challenge.sent_to,
+                    why="the password is for the trunk's own hosts and realm; check `sources` and `realm`",
+                )
+
+    def _on_answer(self, event: RegistrationAnswered) -> None:
+        line = self._lines[event.trunk]
+        now = answered(
+            line.registration,
+            code=event.code,
+            reason=event.reason,
+            unanswerable=event.unanswerable,
+            expires_s=event.expires_s,
+            retry_after_s=event.retry_after_s,
+            patience=line.patience,
+            wanted=not self._leaving,
+        )
+        loop = asyncio.get_running_loop()
+        if now.state is State.REGISTERED:
+            if line.end is not None:
+                line.end.cancel()
+            line.end = loop.call_later(now.expires_s, self._on_end, event.trunk)
+            line.since = loop.time()
+            self._note_hosts(line, event.source_ip, now.expires_s)
+        self._enter(event.trunk, now)
+        if self._leaving:
+            self._settled.set()
+            if now.state is State.REGISTERED and self._register is not None:
+                self._register(event.trunk, wanted=False)  # a renewal was under way when we began to leave
+
+    def _note_hosts(self, line: _Line, ip: str = "", expires_s: int = 0) -> None:
+        """Who grants a registration sends the calls for it, whatever DNS says of it now, for as long as it holds."""
+        now = asyncio.get_running_loop().time()
+        before = line.answered.keys()
+        line.answered = {network: until for network, until in line.answered.items() if until > now}
+        if ip:
+            line.answered[ipaddress.ip_network(ip)] = now + expires_s
+        if line.answered.keys() != before:
+            self._recognise()
+
+    def _on_end(self, name: str) -> None:
+        line = self._lines[name]
+        line.end = None
+        self._note_hosts(line)
+        self._enter(name, ran_out(line.registration))
+
+    def _enter(self, name: str, now: Registration) -> None:
+        """Note where the trunk stands, and see to what is due next."""
+        line = self._lines[name]
+        before, line.registration = line.registration, now
+        if now == before:
+            return
+        self._log_change(name, before, now)
+        if line.attempt is not None:
+            line.attempt.cancel()
+            line.attempt = None
+        if now.next_in_s is not None and not self._leaving:
+            line.attempt = asyncio.get_running_loop().call_later(now.next_in_s, self._attempt, name)
+
+    def _attempt(self, name: str) -> None:
+        if self._register is not None and not self._leaving:
+            self._enter(name, attempted(self._lines[name].registration))
+            self._register(name, wanted=True)
+
+    @staticmethod
+    def _log_change(name: str, before: Registration, now: Registration) -> None:
+        if now.state is State.FAILED:
+            _log.warning("trunk.failed", trunk=name, why=now.why, retry_in_s=now.next_in_s)
+        elif before.state is State.REGISTERED and now.state is State.REGISTERING:
+            _log.warning("trunk.lost", trunk=name, why=now.why, retry_in_s=now.next_in_s)
+        elif now.state is not before.state:
+            _log.info(f"trunk.{now.state.value}", trunk=name, expires_s=now.expires_s)
+
+    async def unregister(self) -> None:
+        """Take all registrations back; waits a few seconds at most."""
+        self._leaving = True
+        for line in self._lines.values():
+            for timer in (line.attempt, line.end):
+                if timer is not None:
+                    timer.cancel()
+        registered = {name for name, line in self._lines.items() if line.registration.state is State.REGISTERED}
+        if self._register is None or not registered:
+            return
+        for name in registered:
+            self._register(name, wanted=False)
+        try:
+            async with asyncio.timeout(_UNREGISTER_S):
+                while any(self._lines[name].registration.state is State.REGISTERED for name in registered):
+                    self._settled.clear()
+                    await self._settled.wait()
+        except TimeoutError:
+            _log.warning("trunk.unregister_unanswered", trunks=sorted(registered))
+
+    def on_stranger(self, request_uri: str, source: str) -> None:
+        """Tell of a call over no trunk that shows a trunk's `line` all the same, which only its carrier has seen."""
+        trunk = named_by(request_uri, {name: line.token for name, line in self._lines.items()})
+        if trunk is not None:
+            _log.warning(
+                "trunk.call_from_elsewhere",
+                trunk=trunk,
+                source=source,
+                why="it names the trunk's registration and comes from no host of the trunk's; "
+                "if the carrier sends calls from there, add that to `sources`",
+            )
+
+    def settings(self, name: str) -> Trunk:
+        """A trunk's settings."""
+        return self._lines[name].settings
+
+    def registrations(self) -> Mapping[str, tuple[Registration, float | None]]:
+        """Where each trunk stands, and in how many seconds it is tried again when it is not registered."""
+        now = asyncio.get_running_loop().time()
+        return {
+            name: (
+                line.registration,
+                max(line.attempt.when() - now, 0.0)
+                if line.attempt is not None and line.registration.state is not State.REGISTERED
+                else None,
+            )
+            for name, line in self._lines.items()
+        }
+
+
+def _account(name: str, line: _Line) -> TrunkAccount:
+    trunk = line.settings
+    return TrunkAccount(
+        name=name,
+        user=trunk.user or name,
+        domain=trunk.account_domain or "localhost",
+        registrar_uri=_uri(trunk.registrar, trunk.transport) if trunk.register_ and trunk.registrar else None,
+        proxy_uri=f"<{_uri(trunk.proxy, trunk.transport)};lr>" if trunk.proxy else None,
+        digest_user=trunk.digest_user or name,
+        password=trunk.password.get_secret_value() if trunk.password is not None else None,
+        realm=trunk.realm,
+        expires_s=max(round(trunk.expires_s), 1),
+        line=line.token,
+    )
+
+
+def _uri(host: HostPort, transport: str) -> str:
+    return f"sip:{host};transport={transport}"
+
+
+def _token(name: str, key: bytes) -> str:
+    """Tells the trunk's own Contact among those at its carrier.
+
+    The same after a restart, or the registrar would ring the last process's Contact as well until its time is over.
+    """
+    return hashlib.blake2s(name.encode(), key=key, digest_size=8).hexdigest()
+
+
+def _hosts(trunk: Trunk) -> Iterator[Network | Name]:
+    """Whose calls are the trunk's, by address where the settings give one."""
+    for source in trunk.sources:
+        yield _network(source) or Name(source) if isinstance(source, str) else source
+    for peer in (trunk.registrar, trunk.proxy):
+        if peer is not None:
+            yield _network(peer.host) or Name(peer.host, trunk.transport if peer.port is None else None)
+
+
+def _literal(trunk: Trunk) -> Iterator[Network]:
+    return (host for host in _hosts(trunk) if not isinstance(host, Name))
+
+
+def _names(trunk: Trunk) -> frozenset[Name]:
+    return frozenset(host for host in _hosts(trunk) if isinstance(host, Name))
+
+
+def _network(host: str) -> Network | None:
+    """The network of one address, None for a name."""
+    try:
+        return ipaddress.ip_network(host)
+    except ValueError:
+        return None

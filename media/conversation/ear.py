@@ -1,0 +1,91 @@
+"""When the caller speaks and when not, as the floor control needs to know it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from media.conversation.floor import Action, BargeInSettings, FloorControl
+from media.leg import Leg, Pcm
+from media.speech.own_voice import OwnVoice
+from media.speech.vad import VoiceDetector
+
+NO_FRAME_MS = 200
+"""A caller whose packets stop while speaking (loss, silence suppression) is silent after this long."""
+
+
+class Ear:
+    """Finds voice in the caller's frames, tells the floor control, and hands on what is to be done.
+
+    For the asyncio thread only.
+    """
+
+    __slots__ = (
+        "_act",
+        "_detector",
+        "_floor",
+        "_frame_samples",
+        "_last_frame_s",
+        "_loop",
+        "_own_voice",
+        "_rate_hz",
+        "_watch",
+    )
+
+    def __init__(
+        self, leg: Leg, settings: BargeInSettings, floor: FloorControl, act: Callable[[tuple[Action, ...]], object]
+    ) -> None:
+        """Listen to the leg's frames, inside a running loop, until `close`."""
+        self._loop = asyncio.get_running_loop()
+        rate_hz = self._rate_hz = leg.rate_hz
+        self._own_voice = OwnVoice(rate_hz, leg.sent)
+        leg.sent(self._own_voice.history_samples)  # keep it from now on
+        self._frame_samples = rate_hz // 50
+        self._detector = VoiceDetector(rate_hz, settings.aggressiveness, settings.floor_dbfs)
+        self._floor = floor
+        self._act = act
+        self._watch: asyncio.TimerHandle | None = None
+        self._last_frame_s = 0.0
+
+    def hear(self, pcm: Pcm) -> None:
+        """Take one frame."""
+        self._own_voice.hear(pcm)
+        voice = self._detector.is_voice(pcm)
+        if voice:
+            voice = not self._own_voice.explains_voice()
+        else:
+            self._own_voice.hear_no_voice()
+        if voice or self._floor.busy:
+            self._on_activity(voice, len(pcm))
+
+    def close(self) -> None:
+        """Hear nothing more."""
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+
+    def _on_activity(self, voice: bool, samples: int) -> None:  # noqa: FBT001 - once per frame; a keyword costs more
+        duration_ms = 20 if samples == self._frame_samples else samples * 1_000 // self._rate_hz
+        actions = self._floor.on_voice(duration_ms) if voice else self._floor.on_silence(duration_ms)
+        self._last_frame_s = self._loop.time()
+        if self._watch is None:
+            self._watch = self._loop.call_later(NO_FRAME_MS / 1_000, self._on_watch)
+        if actions:
+            self._act(actions)
+
+    def _on_watch(self) -> None:
+        """Count silence when no frame came: packets that stop must not leave the agent held for ever."""
+        self._watch = None
+        if not self._floor.busy:
+            return
+        now_s = self._loop.time()
+        due_s = self._last_frame_s + NO_FRAME_MS / 1_000
+        if now_s < due_s:
+            self._watch = self._loop.call_at(due_s, self._on_watch)
+            return
+        silent_ms = round((now_s - self._last_frame_s) * 1_000)
+        self._last_frame_s = now_s
+        actions = self._floor.on_silence(silent_ms)
+        if self._floor.busy:
+            self._watch = self._loop.call_at(now_s + NO_FRAME_MS / 1_000, self._on_watch)
+        self._act(actions)

@@ -1,0 +1,222 @@
+"""The two lanes of one call: urgent events overtake audio, and one consumer takes both."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Iterator
+
+from media.conversation.events import INFORMING, AgentStalledError, Audio, Event, Hangup, Interrupted, UrgentEvent
+from media.leg import Pcm
+
+AUDIO_FRAMES_MAX = 50
+"""One second of 20 ms frames: older voice is of no use to an agent that answers in real time."""
+
+URGENT_EVENTS_MAX = 1_024
+"""Far more than a caller does in a minute; an agent that lets them pile up no longer listens."""
+
+UNCLAIMED_EVENTS_MAX = 64
+"""Kept for an agent that does not take events yet, such as keys pressed while it starts."""
+
+
+class Lanes:
+    """Events and frames on their way to one agent, in bounded memory.
+
+    The media lane loses its oldest frame when it is full. The urgent lane never waits for audio; when it is full, the
+    oldest event goes that only informs, counted. An agent that takes events, yet left it full of others, has stalled.
+    For the asyncio thread only.
+    """
+
+    __slots__ = (
+        "_audio",
+        "_audio_max",
+        "_closed",
+        "_taking",
+        "_urgent",
+        "_urgent_max",
+        "_waiter",
+        "epoch",
+        "epoch_taken",
+        "events_dropped",
+        "events_unclaimed",
+        "frames_dropped",
+        "frames_unclaimed",
+        "hearing",
+        "keys_awaited",
+        "listening",
+        "taken",
+    )
+
+    def __init__(self, audio_max: int = AUDIO_FRAMES_MAX, urgent_max: int = URGENT_EVENTS_MAX) -> None:
+        self._audio: deque[Pcm] = deque(maxlen=audio_max)
+        self._audio_max = audio_max
+        self._urgent: deque[UrgentEvent] = deque()
+        self._urgent_max = urgent_max
+        self._taking = threading.Lock()
+        """Held while the urgent lane is changed: an agent in a thread of its own takes while we fill."""
+        self._waiter: asyncio.Future[None] | None = None
+        self._closed = False
+        self.hearing = False
+        """Whether the agent has ever asked for a frame."""
+        self.listening = False
+        """Whether the agent has ever asked for an event."""
+        self.epoch = 0
+        """How many interruptions and stops there were; whoever puts an `Interrupted`, or stops the agent, counts."""
+        self.epoch_taken = 0
+        """The epoch of what the agent has taken last: all but what waits behind an `Interrupted`."""
+        self.keys_awaited = 0
+        """How many of the agent's tasks wait for a key."""
+        self.taken = 0
+        """Events and frames that the agent has asked for."""
+        self.frames_dropped = 0
+        """Frames lost because an agent that hears was slower than the caller."""
+        self.frames_unclaimed = 0
+        """Frames lost before the agent heard for the first time, if it ever did."""
+        self.events_dropped = 0
+        """Informing events lost because an agent that takes events left too many alone."""
+        self.events_unclaimed = 0
+        """Urgent events lost before the agent took events for the first time, if it ever did."""
+
+    def put_audio(self, pcm: Pcm) -> None:
+        """Append a frame; the oldest goes, counted, when the lane is full."""
+        audio = self._audio
+        if len(audio) == self._audio_max:
+            if self.hearing:
+                self.frames_dropped += 1
+            else:
+                self.frames_unclaimed += 1
+        audio.append(pcm)
+        if self._waiter is not None:
+            self._wake()
+
+    def put_urgent(self, event: UrgentEvent) -> None:
+        """Append an event that overtakes all audio.
+
+        Raises:
+            AgentStalledError: the lane is full of events that an agent which takes events should have taken.
+        """
+        if self._closed:
+            return
+        with self._taking:
+            if len(self._urgent) >= (self._urgent_max if self.listening else UNCLAIMED_EVENTS_MAX):
+                self._make_room()
+            self._urgent.append(event)
+            if type(event) is Interrupted:
+                self.epoch = event.epoch  # after it: who reads the new epoch finds the event that tells of it
+        if self._waiter is not None:
+            self._wake()
+
+    def _make_room(self) -> None:
+        oldest = next((at for at, event in enumerate(self._urgent) if type(event) in INFORMING), None)
+        if oldest is None and self.listening:
+            message = f"the agent left {len(self._urgent)} events untaken: read events() while the call lasts"
+            raise AgentStalledError(message)
+        del self._urgent[oldest or 0]
+        if self.listening:
+            self.events_dropped += 1
+        else:
+            self.events_unclaimed += 1
+
+    def close(self) -> None:
+        """Nothing more will come: waiting events can still be taken, `Hangup` last; waiting audio is void."""
+        if self._closed:
+            return
+        self._urgent.append(Hangup())
+        self._closed = True
+        self._audio.clear()
+        if self._waiter is not None:
+            self._wake()
+
+    def adopt(self, earlier: Lanes) -> None:
+        """Take over what waits in other lanes that nobody has listened to."""
+        self._urgent.extend(earlier._urgent)
+        self._audio.extend(earlier._audio)
+        self._closed = earlier._closed
+        self.epoch = earlier.epoch
+
+    @property
+    def full(self) -> bool:
+        """Whether the media lane is full, so that the next frame pushes one out."""
+        return len(self._audio) == self._audio_max
+
+    async def get(self) -> Event | None:
+        """Take the next urgent event, or the next frame if there is none; None after the end.
+
+        A frame is a copy: to keep a view of it would keep the frames of all calls that came with it.
+
+        Raises:
+            RuntimeError: another coroutine of the agent waits here already.
+        """
+        self.hearing = self.listening = True
+        self.taken += 1
+        while True:
+            epoch = self.epoch  # read before the look at what waits: another thread may put more
+            if self._urgent:
+                return self._take_urgent()
+            if self._closed:
+                return None
+            if self._audio:
+                self.epoch_taken = epoch
+                return Audio(self._audio.popleft().copy())
+            await self._wait()
+
+    def _take_urgent(self) -> UrgentEvent:
+        with self._taking:
+            event = self._urgent.popleft()
+            ahead = next((one.epoch for one in self._urgent if type(one) is Interrupted), None)
+            self.epoch_taken = self.epoch if ahead is None else ahead - 1
+            return event
+
+    async def get_audio(self) -> Pcm | None:
+        """Take the next frame, a copy as with `get`, passing over urgent events; None after the end."""
+        self.hearing = True
+        self.taken += 1
+        while True:
+            epoch = self.epoch  # as in `get`
+            if self._urgent:
+                with self._taking:
+                    self._urgent.clear()
+                    epoch = self.epoch
+            if self._closed:
+                return None
+            if self._audio:
+                self.epoch_taken = epoch
+                return self._audio.popleft().copy()
+            await self._wait()
+
+    def waiting_audio(self) -> Iterator[Pcm]:
+        """Take the frames that wait, as they are, until none is left."""
+        while self._audio:
+            yield self._audio.popleft()
+
+    async def _wait(self) -> None:
+        if self._waiter is not None:
+            self._refuse_second()
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiter = waiter
+        try:
+            await waiter
+        finally:
+            self._waiter = None
+
+    @property
+    def attended(self) -> bool:
+        """Whether the agent waits here for something to come, and nothing has: then it would have taken it."""
+        return self._waiter is not None and not self._ready()
+
+    @property
+    def behind(self) -> bool:
+        """Whether the agent waits here, yet leaves what has come: something keeps it from taking it."""
+        return self._waiter is not None and self._ready()
+
+    def _ready(self) -> bool:
+        return bool(self._urgent or self._audio or self._closed)
+
+    def _refuse_second(self) -> None:
+        raise RuntimeError("two coroutines listen to one call: take hear() or events(), once")
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)

@@ -1,0 +1,1 @@
+"""What is voice and what is not, in one party's frames."""
