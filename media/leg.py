@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -98,3 +99,47 @@ class Leg(Protocol):
         As many are kept as were ever asked for, from then on, so that a leg nobody asks pays nothing. What is not kept
         is silence.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What went over a leg since it was opened. Packets are what the wire saw, frames what the agent's side saw."""
+
+    packets_received: int = 0
+    packets_lost: int = 0
+    """Never came."""
+    packets_late: int = 0
+    """Of those received: something stood in for them already."""
+    packets_foreign: int = 0
+    """Somebody else's: dropped, and in none of the others."""
+    packets_sent: int = 0
+    frames_in: int = 0
+    frames_concealed: int = 0
+    """Of those in: made up from the voice before."""
+    frames_filled: int = 0
+    """Of those in: silence, where nothing came."""
+    frames_overrun: int = 0
+    """Dropped: more came than could be taken."""
+    jitter_ms: float = 0.0
+    """Of what came (RFC 3550 section 6.4.1)."""
+    peer_loss_pct: float = 0.0
+    """Of what we sent, by the party's own count."""
+    round_trip_ms: float = 0.0
+    """By RTCP; 0 when it is not known."""
+
+
+class OwnedLeg(Leg, Protocol):
+    """A leg as whoever opened it has it."""
+
+    on_failure: Callable[[Exception], None] | None
+    """Called when the listener raised; it is not called again."""
+    on_heard: Callable[[], None] | None
+    """The first packet of a stream has come from the party: whatever it is sent now reaches it."""
+    on_silent: Callable[[int], None] | None
+    """As `LegListener.on_media_silent`, for whoever owns the call; told with or without a listener."""
+
+    def counters(self) -> Counters:
+        """What the wire and the agent's side saw since the leg was opened."""
+
+    def close(self) -> None:
+        """Nothing is delivered any more."""

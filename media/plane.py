@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from typing import TYPE_CHECKING
 
 import structlog
 
 from media import _engine
-from media.leg import Flushed, Leg, LegListener, Pcm, PlayoutFullError, Position
+from media.leg import Counters, Flushed, LegListener, OwnedLeg, Pcm, PlayoutFullError, Position
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _log = structlog.get_logger("media")
 
+_COUNTED = tuple(field.name for field in dataclasses.fields(Counters))
 
-class EngineLeg(Leg):
+
+class EngineLeg(OwnedLeg):
     """A leg whose media is a slot of the native engine. Opened by `MediaPlane.open`, closed by `close`.
 
     It can play once its first stream is attached, which the SIP side tells.
@@ -29,11 +32,8 @@ class EngineLeg(Leg):
         self.slot = slot
         self.listener: LegListener | None = None
         self.on_failure: Callable[[Exception], None] | None = None
-        """Called when the listener raised; it is not called again."""
         self.on_heard: Callable[[], None] | None = None
-        """The first packet of a stream has come from the party: whatever it is sent now reaches it."""
         self.on_silent: Callable[[int], None] | None = None
-        """As `LegListener.on_media_silent`, for whoever owns the call; told with or without a listener."""
 
     @property
     def rate_hz(self) -> int:
@@ -62,12 +62,12 @@ class EngineLeg(Leg):
     def sent(self, samples: int) -> Pcm:
         return self.slot.sent(samples)
 
-    def counters(self) -> _engine.Counters:
-        """What the wire and the agent's side saw since the leg was opened."""
-        return self.slot.counters()
+    def counters(self) -> Counters:
+        counted = self.slot.counters()
+        return Counters(**{name: getattr(counted, name) for name in _COUNTED})
 
     def close(self) -> None:
-        """Nothing is delivered any more. The stream, if one is attached, is the SIP side's to detach."""
+        # The stream, if one is attached, is the SIP side's to detach.
         self.listener = self.on_failure = self.on_heard = self.on_silent = None
         self._plane.forget(self)
 

@@ -1,75 +1,58 @@
-"""The running gateway: the SIP endpoint, the calls and the trunks, and who is let in."""
+"""The running gateway: the calls, where they come from, and who is let in."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import time
-from typing import TYPE_CHECKING, Literal, assert_never
+from typing import TYPE_CHECKING, Literal
 
 import structlog
 
-from gateway.calls.call import LiveCall
-from gateway.calls.record import CallRecord
-from gateway.dialplan import invite
+from gateway.calls.call import Call
+from gateway.calls.outcome import EndCause
+from gateway.calls.party import Reception
+from gateway.calls.record import CallRecord, RecordLog
 from gateway.process.garbage import GarbagePolicy
-from gateway.sip.endpoint import SipEndpoint
-from gateway.sip.events import (
-    CallEvent,
-    ChallengeIgnored,
-    Confirmed,
-    ConnectionLost,
-    Disconnected,
-    HoldChanged,
-    Incoming,
-    MediaFailed,
-    MediaStarted,
-    Refused,
-    RegistrationAnswered,
-    Side,
-    SipEvent,
-    TurnedAway,
-)
-from gateway.sip.from_settings import endpoint_config, named_servers, tuning
-from gateway.sip.trunks.installation import installation_key
-from gateway.sip.trunks.resolving import SystemResolver
-from gateway.sip.trunks.trunks import Trunks
-from media.plane import MediaPlane
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gateway.agents import AgentRegistry
+    from gateway.calls.party import Arrival, CallSource, Party
+    from gateway.calls.record import RecordSink
     from gateway.dialplan import PlanStore
     from gateway.settings import Settings
-    from gateway.sip.events import CallRef
 
 _log = structlog.get_logger("gateway")
 
 _INTERNAL_ERROR, _SERVICE_UNAVAILABLE = 500, 503
 
 
-class Gateway:
-    """Everything between the settings and the wire. For the asyncio thread only."""
+class Gateway(Reception):
+    """Everything between the settings and whoever calls. For the asyncio thread only."""
 
-    def __init__(self, settings: Settings, agents: AgentRegistry, plans: PlanStore, *, user_agent: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        agents: AgentRegistry,
+        plans: PlanStore,
+        sources: Sequence[CallSource],
+        sinks: Sequence[RecordSink] = (RecordLog(),),
+    ) -> None:
+        """`sources`: where calls come from; `sinks`: who gets the record of each."""
         self.settings = settings
         self.agents = agents
         self.plans = plans
-        self.trunks = Trunks(settings.trunks, installation_key(os.environ), SystemResolver(named_servers(settings)))
-        self.sip = SipEndpoint(
-            endpoint_config(settings, self.trunks.accounts(), user_agent),
-            self.trunks.recognition(),
-            lambda: MediaPlane(tuning(settings), clock_threads=settings.media.clock_threads),
-            self._on_sip_event,
-        )
-        self.calls: dict[CallRef, LiveCall] = {}
+        self.calls: set[Call] = set()
         self.garbage = GarbagePolicy()
         self.draining = False
         self.started = False
         self.started_at = time.time()
         self.calls_total = 0
         self.calls_refused = 0
+        self._sources = sources
+        self._sinks = sinks
         self._tasks: asyncio.TaskGroup | None = None
-        self._background: list[asyncio.Task[None]] = []
         self._drain: asyncio.Timeout | None = None
         self._empty = asyncio.Event()
         self._empty.set()
@@ -81,9 +64,8 @@ class Gateway:
             SipStartError: an address or port cannot be had.
         """
         self._tasks = tasks
-        await self.sip.start()
-        self.sip.plane.start()
-        self._background += self.trunks.start(self.sip.register, self.sip.recognise_with, tasks)
+        for source in self._sources:
+            await source.start(self, tasks)
         self.started = True
 
     @property
@@ -94,145 +76,97 @@ class Gateway:
         return "ready" if self.started else "starting"
 
     async def stop(self) -> None:
-        """Take no more calls, let the live ones end, for a while; then unregister and free everything."""
+        """Take no more calls, let the live ones end, for a while; then stop what they come from."""
         self.draining = True
         _log.info("gateway.draining", calls=len(self.calls), timeout_s=self.settings.limits.drain_timeout_s)
         try:
             async with asyncio.timeout(self.settings.limits.drain_timeout_s) as self._drain:
                 await self._empty.wait()
         except TimeoutError:
-            for call in list(self.calls.values()):
+            for call in list(self.calls):
                 call.shut_down()
             await self._empty.wait()
-        await self.trunks.unregister()
-        for task in self._background:
-            task.cancel()
-        self.sip.plane.stop()
-        await self.sip.stop()
+        for source in self._sources:
+            await source.stop()
 
     def hurry(self) -> None:
         """While `stop` waits for calls to end: wait no longer."""
         if self._drain is not None and not self._drain.expired() and not self._empty.is_set():
             self._drain.reschedule(asyncio.get_running_loop().time())
 
-    def _on_sip_event(self, event: SipEvent) -> None:
-        match event:
-            case Incoming():
-                self._on_incoming(event)
-            case Refused():
-                self._note_refused(f"{event.code} {event.reason}", event.sip_call_id, event.source)
-            case TurnedAway():
-                self._note_turned_away(event)
-            case RegistrationAnswered() | ConnectionLost() | ChallengeIgnored():
-                self.trunks.on_event(event)
-            case _:
-                self._on_call_event(event)
+    # ---- Reception: who comes in ---------------------------------------------------------------------------
 
-    def _on_call_event(self, event: CallEvent) -> None:
-        call = self.calls.get(event.ref)
-        if call is None:
-            if isinstance(event, Disconnected):
-                self._forget_refused(event)
-            return
-        match event:
-            case MediaStarted():
-                call.on_media_started(event)
-            case MediaFailed():
-                call.on_media_failed(event.why)
-            case HoldChanged():
-                call.on_hold_changed(held=event.held)
-            case Confirmed():
-                call.on_confirmed()
-            case Disconnected():
-                call.on_disconnected(event)
-            case _:
-                assert_never(event)
-
-    # ---- admission -----------------------------------------------------------------------------------------
-
-    def _on_incoming(self, event: Incoming) -> None:
+    def on_arrival(self, arrival: Arrival) -> bool:
         try:
-            self._admit(event)
+            return self._admit(arrival)
         except Exception as error:  # noqa: BLE001 - the edge of a call: its caller waits for an answer, whatever it is
-            received = event.invite
-            record = CallRecord(received.sip_call_id, received.source, event.trunk, "", "", code=_INTERNAL_ERROR)
-            self._lose(event, record, error)
+            self.on_lost(
+                arrival.party, error, call_id=arrival.call_id, source=arrival.source, trunk=arrival.invite.trunk
+            )
+            return False
 
-    def _admit(self, event: Incoming) -> None:
-        why = self._why_not(event)
+    def on_lost(self, party: Party, error: Exception, *, call_id: str, source: str, trunk: str | None) -> None:
+        self._lose(party, CallRecord(call_id, source, trunk, "", ""), error)
+
+    def on_refused(self, why: str, *, call_id: str, source: str) -> None:
+        self.calls_refused += 1
+        _log.warning("call.refused", call_id=call_id, why=why, source=source)
+
+    def on_turned_away(self, why: str, count: int) -> None:
+        self.calls_refused += count
+        _log.warning("calls.refused", why=why, count=count)
+
+    def _admit(self, arrival: Arrival) -> bool:
+        why = self._why_not(arrival)
         if why is not None or self._tasks is None:
-            self._refuse(event, why or "draining")
-            return
-        received = event.invite
-        if event.trunk is None:
-            self.trunks.on_stranger(received.request_uri, received.source)
-        facts = self.trunks.settings(event.trunk) if event.trunk is not None else None
-        called = invite(
-            received.request_uri,
-            received.headers,
-            trunk=event.trunk,
-            account=facts.user if facts is not None else None,
-            called_number=facts.called_number if facts is not None else "auto",
-            trust_identity=facts.trust_identity if facts is not None else False,
-        )
-        call = LiveCall(event, called, self.sip, self.agents, self.settings)
-        self.calls[event.ref] = call
+            arrival.party.refuse(_SERVICE_UNAVAILABLE, retry_after_s=self.settings.limits.retry_after_s)
+            arrival.party.close()
+            self.on_refused(why or "draining", call_id=arrival.call_id, source=arrival.source)
+            return False
+        call = Call(arrival, self.agents, self.settings.limits)
+        self.calls.add(call)
         self.calls_total += 1
         self._empty.clear()
-        self._tasks.create_task(self._serve(call), name=f"call:{event.ref}")
+        self._tasks.create_task(self._serve(call), name=f"call:{call.record.id}")
+        return True
 
-    def _why_not(self, event: Incoming) -> str | None:
+    def _why_not(self, arrival: Arrival) -> str | None:
         if self.draining:
             return "draining"
         if len(self.calls) >= self.settings.limits.calls:
             return "full"
+        if arrival.invite.trunk is not None:
+            return None
         # A few INVITEs a second that nobody acknowledges hold as many places as there are.
-        strangers = sum(call.invite.trunk is None for call in self.calls.values()) if event.trunk is None else 0
-        return "strangers" if event.trunk is None and strangers >= self.settings.strangers else None
+        strangers = sum(call.invite.trunk is None for call in self.calls)
+        return "strangers" if strangers >= self.settings.strangers else None
 
-    def _refuse(self, event: Incoming, why: str) -> None:
-        retry_after_s = round(self.settings.limits.retry_after_s)
-        self.sip.end(event.ref, _SERVICE_UNAVAILABLE, None, {"Retry-After": str(retry_after_s)})
-        event.leg.close()
-        self._note_refused(why, event.invite.sip_call_id, event.invite.source)
+    # ---- each call -----------------------------------------------------------------------------------------
 
-    def _note_refused(self, why: str, sip_call_id: str, source: str) -> None:
-        self.calls_refused += 1
-        _log.warning("call.refused", call_id=sip_call_id, why=why, source=source)
-
-    def _note_turned_away(self, event: TurnedAway) -> None:
-        for sip_call_id, source in event.first:
-            self._note_refused("full", sip_call_id, source)
-        more = event.count - len(event.first)
-        if more:
-            self.calls_refused += more
-            _log.warning("calls.refused", why="full", count=more)
-
-    def _forget_refused(self, event: Disconnected) -> None:
-        _log.debug("call.refused_ended", ref=event.ref, code=event.code)
-
-    async def _serve(self, call: LiveCall) -> None:
+    async def _serve(self, call: Call) -> None:
         try:
-            record = await call.live(self.plans.plan)
-            _log.info("call.ended", **record.as_keys(), always=record.is_real)
+            self._keep(await call.live(self.plans.plan))
         except Exception as error:  # noqa: BLE001 - the edge of a call: the task group would cancel every other one
-            self._lose(call, call.record, error)
+            self._lose(call.party, call.record, error)
         finally:
-            self._forget(call.ref)
-
-    def _lose(self, lost: Incoming | LiveCall, record: CallRecord, error: Exception) -> None:
-        """End a call by a fault of our own, with an answer and a record."""
-        _log.error("call.lost", call_id=record.call_id, exc_info=error)
-        self.sip.end(lost.ref, _INTERNAL_ERROR)
-        lost.leg.close()
-        record.cause = record.cause or "internal-error"
-        record.detail = record.detail or repr(error)
-        record.ended_by = record.ended_by or Side.GATEWAY.value
-        _log.info("call.ended", **record.as_keys(), always=record.is_real)
-        self._forget(lost.ref)
-
-    def _forget(self, ref: CallRef) -> None:
-        if self.calls.pop(ref, None) is not None:
+            self.calls.discard(call)
             self.garbage.on_call_ended(len(self.calls))
-        if not self.calls:
-            self._empty.set()
+            if not self.calls:
+                self._empty.set()
+
+    def _lose(self, party: Party, record: CallRecord, error: Exception) -> None:
+        """End a call by a fault of our own, with an answer and a record."""
+        _log.error("call.lost", call_id=record.call_id, id=record.id, exc_info=error)
+        party.refuse(_INTERNAL_ERROR)
+        party.close()
+        record.code = record.code or _INTERNAL_ERROR
+        if record.cause is None:
+            record.cause, record.detail = EndCause.INTERNAL_ERROR, repr(error)
+        self._keep(record)
+
+    def _keep(self, record: CallRecord) -> None:
+        for sink in self._sinks:
+            try:
+                sink.keep(record)
+            except Exception:  # noqa: BLE001 - one that fails must not cost the others their record, nor end the gateway
+                _log.exception("record.not_kept", sink=type(sink).__name__, call_id=record.call_id, id=record.id)

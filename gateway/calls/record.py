@@ -1,38 +1,53 @@
-"""What is known of a call when it is over: one canonical log line, nothing else is needed to understand it."""
+"""What is known of a call when it is over: one record says it all, and whoever keeps records gets it once."""
 
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import secrets
+import time
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
 
 if TYPE_CHECKING:
-    from media import _engine
+    from gateway.calls.outcome import EndCause, Failure
+    from media.leg import Counters
+
+_log = structlog.get_logger("gateway")
 
 
 @dataclass(slots=True)
 class CallRecord:
-    """Filled while the call lives, logged once when it has ended. Times in seconds since the INVITE."""
+    """Filled while the call lives, handed over once when it has ended. Times in seconds since the INVITE."""
 
     call_id: str
-    """Of SIP."""
+    """SIP's Call-ID: the caller's choice."""
     source: str
     trunk: str | None
     to: str
     from_: str
+    id: str = field(default_factory=lambda: str(uuid7()))
+    """The call's own, which nobody else chose."""
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    """When the INVITE came."""
     route: str | None = None
     codec: str | None = None
     agents: tuple[str, ...] = ()
     answered_s: float | None = None
     """None: it was never answered."""
     duration_s: float = 0.0
-    ended_by: str = ""
-    """caller, gateway or network."""
-    cause: str = ""
-    """Why: `caller-hung-up`, `no-media`, `max-duration`, a dialplan's reason, ..."""
-    code: int = 0
-    """The last SIP status."""
+    cause: EndCause | None = None
+    """None while it lives. Who ended it, and whose doing that was, follow from it."""
     detail: str = ""
+    code: int = 0
+    """The last SIP status; 0 when there was none."""
+    reason: str = ""
+    """Its phrase."""
+    failures: tuple[Failure, ...] = ()
+    """What did not work out on the way, in order: before a fallback, too."""
     barge_ins: int = 0
     barge_ins_rejected: int = 0
     turns: int = 0
@@ -64,8 +79,8 @@ class CallRecord:
         """Whether it was answered or came over a trunk: no limit of the log may drop its record."""
         return self.answered_s is not None or self.trunk is not None
 
-    def add_media(self, counters: _engine.Counters) -> None:
-        """Take over what the engine counted."""
+    def add_media(self, counters: Counters) -> None:
+        """Take over what the leg counted."""
         self.packets_received = counters.packets_received
         self.packets_foreign = counters.packets_foreign
         self.packets_sent = counters.packets_sent
@@ -84,9 +99,37 @@ class CallRecord:
 
     def as_keys(self) -> dict[str, object]:
         """For the log; what does not apply to this call is left out."""
-        values = {field.name.rstrip("_"): getattr(self, field.name) for field in dataclasses.fields(self)}
+        values = {one.name.rstrip("_"): getattr(self, one.name) for one in dataclasses.fields(self)}
+        values["started"] = self.started.isoformat(timespec="milliseconds")
+        values["failures"] = tuple(map(str, self.failures))
+        if self.cause is not None:
+            values |= {
+                "cause": self.cause.value, "ended_by": self.cause.ended_by.value, "class": self.cause.class_.value
+            }  # fmt: skip
         told = {name: value for name, value in values.items() if value is not None and value not in ("", ())}
         return {"call_id": self.call_id, **told}  # also an empty one: whoever counts calls finds every record by it
+
+
+class RecordSink(Protocol):
+    """Keeps records: the log; a database or a webhook as well, by adding one."""
+
+    def keep(self, record: CallRecord) -> None:
+        """Take a record that is complete. Must return at once: what takes time is done elsewhere."""
+
+
+class RecordLog(RecordSink):
+    """Records as lines of the log, `call.ended`."""
+
+    def keep(self, record: CallRecord) -> None:
+        """Write one line."""
+        _log.info("call.ended", **record.as_keys(), always=record.is_real)
+
+
+def uuid7() -> uuid.UUID:
+    """A UUID that sorts by the millisecond it was made in (RFC 9562, 5.7). Python has its own from 3.14 on."""
+    milliseconds = time.time_ns() // 1_000_000
+    bits = milliseconds << 80 | 7 << 76 | secrets.randbits(12) << 64 | 0b10 << 62 | secrets.randbits(62)
+    return uuid.UUID(int=bits)
 
 
 def _share(part: int, whole: int) -> float:

@@ -23,6 +23,7 @@ from gateway.logs import complain, set_up_logs
 from gateway.process.lag import LoopLag
 from gateway.settings import ConfigurationError, control_socket
 from gateway.sip.errors import SipStartError
+from gateway.sip.service import SipService
 
 if TYPE_CHECKING:
     import argparse
@@ -90,11 +91,12 @@ class _Service:
 
     async def run(self) -> None:
         prepared = self._prepared
-        gateway = Gateway(prepared.settings, prepared.agents, prepared.plans, user_agent=f"Offhook/{version()}")
+        sip = SipService(prepared.settings, user_agent=f"Offhook/{version()}")
+        gateway = Gateway(prepared.settings, prepared.agents, prepared.plans, [sip])
         lag = LoopLag()
 
         async def report() -> dict[str, Json]:
-            return status(gateway, lag, version())
+            return status(gateway, sip, lag, version())
 
         commands = {"status": report, "reload": self._reload_now}
         control = ControlServer(control_socket(prepared.settings.control), commands)
@@ -112,7 +114,7 @@ class _Service:
             self._announce()
             background = [
                 tasks.create_task(self._keep_reloading(), name="reload"),
-                tasks.create_task(_feed_watchdog(gateway.sip), name="watchdog"),
+                tasks.create_task(_feed_watchdog(sip.endpoint), name="watchdog"),
             ]
             await self._stop.wait()
             patience_us = round((prepared.settings.limits.drain_timeout_s + _STOP_S) * 1e6)

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from gateway.calls.gateway import Gateway
     from gateway.process.lag import LoopLag
+    from gateway.sip.service import SipService
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
-def status(gateway: Gateway, lag: LoopLag, version: str) -> dict[str, Json]:
+def status(gateway: Gateway, sip: SipService, lag: LoopLag, version: str) -> dict[str, Json]:
     """Trunks, calls, agents and limits, right now."""
     return {
         "state": gateway.state,
@@ -36,9 +37,9 @@ def status(gateway: Gateway, lag: LoopLag, version: str) -> dict[str, Json]:
             "total": gateway.calls_total,
             "refused": gateway.calls_refused,
         },
-        "sip": {"calls": gateway.sip.call_objects, "malformed": gateway.sip.malformed_messages},
-        "media": _media(gateway),
-        "trunks": _trunks(gateway),
+        "sip": {"calls": sip.endpoint.call_objects, "malformed": sip.endpoint.malformed_messages},
+        "media": {} if gateway.state == "starting" else _media(sip),
+        "trunks": _trunks(sip),
         "agents": {
             spec.name: {"calls": spec.calls, "failed": spec.failed_total, "abandoned": spec.abandoned}
             for spec in gateway.agents
@@ -46,10 +47,8 @@ def status(gateway: Gateway, lag: LoopLag, version: str) -> dict[str, Json]:
     }
 
 
-def _media(gateway: Gateway) -> dict[str, Json]:
-    if gateway.state == "starting":
-        return {}
-    plane = gateway.sip.plane
+def _media(sip: SipService) -> dict[str, Json]:
+    plane = sip.endpoint.plane
     engine = plane.engine
     return {
         "legs": plane.legs,
@@ -59,7 +58,7 @@ def _media(gateway: Gateway) -> dict[str, Json]:
     }
 
 
-def _trunks(gateway: Gateway) -> dict[str, Json]:
+def _trunks(sip: SipService) -> dict[str, Json]:
     return {
         name: {
             "state": registration.state.value,
@@ -68,5 +67,5 @@ def _trunks(gateway: Gateway) -> dict[str, Json]:
             "failures": registration.failures,
             "next_attempt_s": None if retry_in_s is None else round(retry_in_s, 1),
         }
-        for name, (registration, retry_in_s) in gateway.trunks.registrations().items()
+        for name, (registration, retry_in_s) in sip.trunks.registrations().items()
     }

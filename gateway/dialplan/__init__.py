@@ -1,11 +1,11 @@
 """Which route a call takes, and what its steps do: YAML files, a pure matcher, and a runner over `CallControl`."""
 
-from gateway.dialplan.control import AgentEnded, CallControl, Cause
+from gateway.dialplan.control import AgentEnded, CallControl, Cause, Why
 from gateway.dialplan.invite import Invite, invite, user_part
 from gateway.dialplan.load import LoadedPlan, load_plan
 from gateway.dialplan.match import find_route
 from gateway.dialplan.model import Plan, Route
-from gateway.dialplan.run import Ending, Why, run_route
+from gateway.dialplan.run import Ending, run_route
 from gateway.dialplan.store import PlanStore
 
 __all__ = [

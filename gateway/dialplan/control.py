@@ -48,6 +48,19 @@ _SIP = {
 }
 
 
+class Why(enum.Enum):
+    """What made the dialplan end a call, or go another way."""
+
+    STEP = "step"
+    """A `hangup` or `reject` step."""
+    RAN_OUT = "steps-ran-out"
+    AGENT_HUNG_UP = "agent-hung-up"
+    AGENT_BUSY = "agent-busy"
+    AGENT_FAILED = "agent-failed"
+    SOUND_FAILED = "sound-failed"
+    TOO_MANY_JUMPS = "too-many-jumps"
+
+
 class AgentEnded(enum.Enum):
     """How an agent let go of a call that the caller has not hung up."""
 
@@ -96,6 +109,9 @@ class CallControl(Protocol):
             gateway.agents.AgentBusyError: there was no place; nothing was done to the call.
             gateway.agents.AgentFailedError: it failed, before or in the middle.
         """
+
+    def note_failure(self, why: Why, detail: str) -> None:
+        """A step did not work out; told before the dialplan goes another way. For the call's record."""
 
     async def reject(self, code: int, reason: str | None, retry_after_s: float | None) -> None:
         """Refuse a call that was not answered; `reason` None is the code's own phrase."""

@@ -27,12 +27,11 @@ The caller hanging up is a cancellation of the task that runs `run_route`; it is
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 from gateway.agents.errors import AgentBusyError, AgentFailedError
-from gateway.dialplan.control import AgentEnded, CallControl, Cause
+from gateway.dialplan.control import AgentEnded, CallControl, Cause, Why
 from gateway.dialplan.model import Agent, Answer, Goto, Hangup, Pause, Play, Reject, Ring
 from media.wav import WavError
 
@@ -40,19 +39,6 @@ if TYPE_CHECKING:
     from gateway.dialplan.model import Plan, Route, Step
 
 MAX_JUMPS = 50
-
-
-class Why(enum.Enum):
-    """What made the dialplan end the call."""
-
-    STEP = "step"
-    """A `hangup` or `reject` step."""
-    RAN_OUT = "steps-ran-out"
-    AGENT_HUNG_UP = "agent-hung-up"
-    AGENT_BUSY = "agent-busy"
-    AGENT_FAILED = "agent-failed"
-    SOUND_FAILED = "sound-failed"
-    TOO_MANY_JUMPS = "too-many-jumps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +155,7 @@ class _Run:
         try:
             await self._control.play(step.file, repeat=step.repeat)
         except WavError as error:
-            self._trouble = _Trouble(Why.SOUND_FAILED, Cause.ERROR, str(error))
-            return self._trouble
+            return self._note(_Trouble(Why.SOUND_FAILED, Cause.ERROR, str(error)))
         return None
 
     async def _agent(self, step: Agent) -> _Next:
@@ -184,8 +169,13 @@ class _Run:
             return await self._end(Why.AGENT_HUNG_UP, Cause.NORMAL)
         return None
 
-    async def _after(self, way: str | Goto, trouble: _Trouble) -> _Next:
+    def _note(self, trouble: _Trouble) -> _Trouble:
         self._trouble = trouble
+        self._control.note_failure(trouble.why, trouble.detail)
+        return trouble
+
+    async def _after(self, way: str | Goto, trouble: _Trouble) -> _Next:
+        self._note(trouble)
         match way:
             case Goto():
                 return way

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import pjsua2 as pj
@@ -14,41 +13,14 @@ from gateway.sip.headers import as_text, host_of, parse_headers, retry_after_s
 from media import _engine
 
 if TYPE_CHECKING:
-    from gateway.sip.endpoint import SipEndpoint
+    from gateway.sip.config import Rtp, TrunkAccount
+    from gateway.sip.events import SipEvent
 
 
 _MAX_ANSWERS = 2
 """To a registrar that says of the first that its nonce was too old. With a third it gets the patience of a refusal."""
 _MAX_ANSWERS_IN_ALL = 4
 """A proxy before the registrar may have a realm of its own; who names another one each time is asked no more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rtp:
-    """Where calls receive RTP: all accounts take turns in one range, so that a port rests after its call."""
-
-    address: str
-    public_address: str | None
-    first_port: int
-    last_port: int
-
-
-@dataclass(frozen=True, slots=True)
-class TrunkAccount:
-    """What PJSIP must know to register with a trunk. Built from the settings by the gateway."""
-
-    name: str
-    user: str
-    domain: str
-    registrar_uri: str | None
-    """ "sip:host:port;transport=udp", or None when the trunk wants no registration."""
-    proxy_uri: str | None
-    digest_user: str
-    password: str | None = field(repr=False)
-    realm: str
-    expires_s: int
-    line: str
-    """Marks the trunk's Contact: of the calls from its hosts, those whose Request-URI carries it came to it."""
 
 
 class Recogniser(Hosts, Protocol):
@@ -58,10 +30,23 @@ class Recogniser(Hosts, Protocol):
         """The trunk that an INVITE came over, None when it came over none."""
 
 
+class AccountOwner(Protocol):
+    """What an account needs of the thread that it lives on."""
+
+    def on_incoming(self, account: Account, prm: pj.OnIncomingCallParam) -> None:
+        """Take a new INVITE."""
+
+    def tell(self, event: SipEvent) -> None:
+        """Hand an event to asyncio."""
+
+    def report(self, where: str, error: Exception, sip_call_id: str = "") -> None:
+        """Log what went wrong in a callback."""
+
+
 class Account(pj.Account):  # type: ignore[misc]  # pjsua2 has no type stubs
     """An address of ours that calls come to."""
 
-    def __init__(self, endpoint: SipEndpoint, trunk: TrunkAccount | None) -> None:
+    def __init__(self, endpoint: AccountOwner, trunk: TrunkAccount | None) -> None:
         super().__init__()
         self._endpoint = endpoint
         self.trunk = trunk.name if trunk is not None else None

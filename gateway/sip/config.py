@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pjsua2 as pj
 
 if TYPE_CHECKING:
-    from gateway.sip.account import TrunkAccount
     from gateway.sip.nat import BehindNat
 
 
@@ -24,6 +23,34 @@ class Transport:
     """ "udp" or "tcp"."""
     address: str
     port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rtp:
+    """Where calls receive RTP: all accounts take turns in one range, so that a port rests after its call."""
+
+    address: str
+    public_address: str | None
+    first_port: int
+    last_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkAccount:
+    """What PJSIP must know to register with a trunk. Built from the settings by the gateway."""
+
+    name: str
+    user: str
+    domain: str
+    registrar_uri: str | None
+    """ "sip:host:port;transport=udp", or None when the trunk wants no registration."""
+    proxy_uri: str | None
+    digest_user: str
+    password: str | None = field(repr=False)
+    realm: str
+    expires_s: int
+    line: str
+    """Marks the trunk's Contact: of the calls from its hosts, those whose Request-URI carries it came to it."""
 
 
 @dataclass(frozen=True, slots=True)

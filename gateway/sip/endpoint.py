@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 import pjsua2 as pj
 import structlog
 
-from gateway.sip.account import Account, Recogniser, Rtp, TrunkAccount, local_config, trunk_config
+from gateway.sip.account import Account, Recogniser, local_config, trunk_config
 from gateway.sip.call import SipCall, incoming, refused
 from gateway.sip.challenge import Challenge
-from gateway.sip.config import pjsip_config
+from gateway.sip.config import Rtp, TrunkAccount, pjsip_config
 from gateway.sip.errors import SipStartError
 from gateway.sip.events import RegistrationAnswered, TurnedAway
 from gateway.sip.headers import host_of, parse_headers, request_uri

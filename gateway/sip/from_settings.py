@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from gateway.sip.config import EndpointConfig, Transport
+from gateway.sip.config import EndpointConfig, Transport, TrunkAccount
 from gateway.sip.trunks.resolving import in_hosts
 from media import _engine
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
-    from gateway.sip.account import TrunkAccount
 
 _log = structlog.get_logger("sip")
 

@@ -29,7 +29,9 @@ class CallInfo:
     """The facts of a call as its INVITE told them."""
 
     call_id: str = ""
-    """As the gateway's log has it."""
+    """SIP's Call-ID, as the gateway's log has it: the caller's choice."""
+    id: str = ""
+    """The call's own id, a UUID."""
     to: str = ""
     """The called number or name, without `sip:` and host."""
     from_: str = ""

@@ -25,8 +25,8 @@ from media.conversation.events import CallEndedError, CallInfo, Event, Hangup, I
 from media.conversation.floor import BargeIn, BargeInSettings
 from media.conversation.lanes import URGENT_EVENTS_MAX
 from tests.component import user_agents
-from tests.component.fake_leg import FakeLeg, caller_sends, silence, voice
 from tests.conformance.agent import run_agent
+from tests.fake_leg import FakeLeg, caller_sends, silence, voice
 from tests.virtual_time import virtual
 
 NONE, THREAD = Isolation.NONE, Isolation.THREAD

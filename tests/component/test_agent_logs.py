@@ -10,8 +10,8 @@ import structlog
 from gateway.agents import AgentSettings, AgentSpec, Isolation, PythonSettings
 from media.conversation.conversation import Conversation
 from media.conversation.events import CallInfo
-from tests.component.fake_leg import FakeLeg
 from tests.conformance.agent import run_agent
+from tests.fake_leg import FakeLeg
 from tests.virtual_time import virtual
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from media.conversation.conversation import Conversation
 from media.conversation.events import Drained, Event, Hangup, Interrupted, MarkReached, SpeechEnded, SpeechStarted
 from media.conversation.floor import BargeIn, BargeInSettings
-from tests.component.fake_leg import FakeLeg, caller_sends, silence, voice
+from tests.fake_leg import FakeLeg, caller_sends, silence, voice
 from tests.virtual_time import run_virtual
 
 RATE_HZ = 8_000

@@ -20,7 +20,7 @@ from media.conversation.events import (
 )
 from media.conversation.floor import BargeIn, BargeInSettings
 from media.leg import Pcm
-from tests.component.fake_leg import FakeLeg, caller_sends, silence, talk, voice
+from tests.fake_leg import FakeLeg, caller_sends, silence, talk, voice
 from tests.virtual_time import virtual
 
 RATES_HZ = (8_000, 16_000, 48_000)

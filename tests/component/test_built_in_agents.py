@@ -14,8 +14,8 @@ from gateway.agents.echo import EchoAgent
 from gateway.agents.settings import KindSettings
 from media.conversation.conversation import Conversation
 from media.conversation.floor import BargeIn, BargeInSettings
-from tests.component.fake_leg import FakeLeg, caller_sends, silence, talk, voice
 from tests.conformance.agent import run_agent
+from tests.fake_leg import FakeLeg, caller_sends, silence, talk, voice
 from tests.virtual_time import virtual
 
 FRAME = np.full(160, 8_000, np.int16)

@@ -24,7 +24,7 @@ from media.conversation.events import (
 )
 from media.conversation.floor import BargeIn, BargeInSettings
 from media.leg import Pcm, PlayoutFullError
-from tests.component.fake_leg import FakeLeg, caller_sends, silence, voice
+from tests.fake_leg import FakeLeg, caller_sends, silence, voice
 from tests.virtual_time import virtual
 
 RATE_HZ = 8_000

@@ -15,8 +15,8 @@ from media.conversation.conversation import Conversation
 from media.conversation.events import Dtmf, Event, Hangup, Interrupted
 from media.conversation.floor import BargeIn, BargeInSettings, Keys
 from media.leg import Pcm
-from tests.component.fake_leg import FakeLeg, caller_sends, silence
 from tests.conformance.agent import PATIENCE_S, run_agent
+from tests.fake_leg import FakeLeg, caller_sends, silence
 from tests.virtual_time import virtual
 
 RATE_HZ = 8_000

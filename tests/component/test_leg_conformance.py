@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from media.leg import Leg, Pcm
-from tests.component.fake_leg import FakeLeg, caller_sends
 from tests.conformance.leg import LEG_CHECKS, LegRig
+from tests.fake_leg import FakeLeg, caller_sends
 from tests.virtual_time import virtual
 
 

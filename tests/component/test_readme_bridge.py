@@ -19,9 +19,9 @@ from bench.figures import README
 from gateway.agents import AgentFailedError, AgentSettings, AgentSpec, Isolation, PythonSettings
 from media.conversation.conversation import Conversation
 from media.conversation.floor import BargeIn, BargeInSettings
-from tests.component.fake_leg import FakeLeg, caller_sends, silence, voice
 from tests.component.test_readme import FILES
 from tests.conformance.agent import PATIENCE_S, run_agent
+from tests.fake_leg import FakeLeg, caller_sends, silence, voice
 
 RATE_HZ = 8_000
 OLD, NEW = 3_000, 9_000

@@ -12,9 +12,9 @@ from media.conversation.conversation import Conversation
 from media.conversation.events import CallInfo
 from media.conversation.floor import BargeIn, BargeInSettings
 from media.leg import Flushed, Pcm
-from tests.component.fake_leg import FakeLeg, caller_sends, silence, voice
 from tests.component.interrupted_agents import NEW, NEW_MS, OLD
 from tests.conformance.agent import run_agent
+from tests.fake_leg import FakeLeg, caller_sends, silence, voice
 from tests.virtual_time import run_virtual, virtual
 
 RATE_HZ = 8_000

@@ -13,7 +13,7 @@ import numpy as np
 from gateway.agents import AgentSpec, let_talk
 from media.conversation.conversation import Conversation
 from media.conversation.events import CallInfo
-from tests.component.fake_leg import FakeLeg, caller_sends, silence, voice
+from tests.fake_leg import FakeLeg, caller_sends, silence, voice
 
 PATIENCE_S = 5.0
 """Of a check in real time with a machine that stands still."""

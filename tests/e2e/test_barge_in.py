@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from tests.component.fake_leg import voice
 from tests.e2e.gateway_process import GatewayProcess, Json, Setup, python_agent, to_agent
 from tests.e2e.peers.caller import Caller
 from tests.e2e.peers.process import wait_until
 from tests.e2e.peers.rtp import decode_ulaw, encode_ulaw
 from tests.e2e.peers.sound import level_dbfs, silence
+from tests.fake_leg import voice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

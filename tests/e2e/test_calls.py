@@ -132,7 +132,7 @@ def test_refusals(gateway: GatewayProcess, caller: Caller, number: str, answer: 
     assert refusal.start_line == f"SIP/2.0 {answer}"
     assert refusal.header("Retry-After") == ("120" if number == "503" else None)
     record = gateway.record(call.call_id)
-    assert (record["code"], record["ended_by"]) == (refusal.status, "gateway")
+    assert (record["code"], record["ended_by"]) == (refusal.status, "dialplan")
     assert record["cause"] == ("no-route" if number == "nobody" else "step")
     assert "answered_s" not in record
 
@@ -146,7 +146,7 @@ def test_busy_agent(gateway: GatewayProcess, caller: Caller) -> None:
     second.wait_answered()
     assert second.wait_ended() == "them"
     record = gateway.record(second.call_id)
-    assert (record["cause"], record["ended_by"]) == ("agent-busy", "gateway")
+    assert (record["cause"], record["ended_by"]) == ("agent-busy", "dialplan")
     assert first.hangup() == 200
 
 

@@ -154,7 +154,7 @@ def test_silence_before_the_answer_is_no_fault(gateway: GatewayProcess, caller: 
     # The whole time counts from the ACK, which left after the answer had come; a timer may be a millisecond early.
     assert bye.time_s - answer.time_s > NO_MEDIA_S - 0.002
     record = gateway.record(call.call_id)
-    assert (record["cause"], record["ended_by"]) == ("no-media", "gateway")
+    assert (record["cause"], record["ended_by"]) == ("no-media", "network")
 
 
 def test_what_pjsip_refuses_is_told(gateway: GatewayProcess, caller: Caller) -> None:

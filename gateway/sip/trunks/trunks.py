@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from gateway.sip.account import TrunkAccount
+from gateway.sip.config import TrunkAccount
 from gateway.sip.events import ChallengeIgnored, ConnectionLost, RegistrationAnswered, TrunkEvent
 from gateway.sip.registration import (
     REGISTERING,

@@ -20,7 +20,7 @@ from media.conversation.conversation import Conversation
 from media.conversation.events import CallEndedError, Dtmf, Hangup
 from media.conversation.lanes import AUDIO_FRAMES_MAX
 from media.leg import Pcm
-from tests.component.fake_leg import FakeLeg
+from tests.fake_leg import FakeLeg
 
 EVENTS = 20_000
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.agents.errors import AgentBusyError, AgentFailedError
-from gateway.dialplan.control import AgentEnded, Cause
+from gateway.dialplan.control import AgentEnded, Cause, Why
 from gateway.dialplan.explain import as_text, explain
 from gateway.dialplan.invite import Invite
 from gateway.dialplan.load import load_text
@@ -111,6 +111,10 @@ class CapriciousCall:
         if mood == 2:
             raise AgentFailedError(name, "raised", "boom")
         return [AgentEnded.RETURNED, AgentEnded.TIME_UP, AgentEnded.HUNG_UP][mood % 3]
+
+    def note_failure(self, why: Why, detail: str) -> None:
+        del why, detail
+        assert not self.over
 
     async def reject(self, code: int, reason: str | None, retry_after_s: float | None) -> None:
         del reason, retry_after_s

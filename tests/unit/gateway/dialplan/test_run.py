@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from gateway.agents.errors import AgentBusyError, AgentFailedError
-from gateway.dialplan.control import AgentEnded, CallControl, Cause
+from gateway.dialplan.control import AgentEnded, CallControl, Cause, Why
 from gateway.dialplan.load import load_text
-from gateway.dialplan.run import MAX_JUMPS, Ending, Why, run_route
+from gateway.dialplan.run import MAX_JUMPS, Ending, run_route
 from gateway.settings.shipped import DIALPLANS
 from media.wav import WavError
 
@@ -24,6 +24,7 @@ class FakeCall(CallControl):
 
     def __init__(self, *agents: AgentEnded | Exception, sound: Exception | None = None) -> None:
         self.done: list[str] = []
+        self.failures: list[Why] = []
         self.is_answered = False
         self.has_offer = True
         self.agents = list(agents)
@@ -61,6 +62,10 @@ class FakeCall(CallControl):
         if isinstance(ending, Exception):
             raise ending
         return ending
+
+    def note_failure(self, why: Why, detail: str) -> None:
+        assert detail
+        self.failures.append(why)
 
     async def reject(self, code: int, reason: str | None, retry_after_s: float | None) -> None:
         assert not self.is_answered
@@ -174,7 +179,9 @@ def test_on_busy_and_on_error(agent: str, fallback: str, script: Exception, done
 
 
 def test_the_ending_tells_what_led_to_the_fallback() -> None:
-    ending = run_steps("[agent: bot]", FakeCall(FAILED), FALLBACK)
+    call = FakeCall(FAILED)
+    ending = run_steps("[agent: bot]", call, FALLBACK)
+    assert call.failures == [Why.AGENT_FAILED]
     assert (ending.why, ending.cause, ending.trouble) == (Why.STEP, Cause.ERROR, Why.AGENT_FAILED)
     assert "boom" in ending.detail
     assert run_steps("[agent: bot]", FakeCall(BUSY)) == Ending(
@@ -187,12 +194,14 @@ def test_trouble_inside_the_fallback_ends_the_call() -> None:
     ending = run_steps("[agent: bot]", call, "[agent: other, pause: 9s]")
     assert call.done == ["agent bot None", "200", "agent other None", "bye error"]
     assert ending.why is Why.AGENT_FAILED
+    assert call.failures == [Why.AGENT_FAILED, Why.AGENT_FAILED]
 
 
 def test_a_sound_that_cannot_be_played_leads_to_the_fallback() -> None:
     call = FakeCall(sound=WavError("sorry.wav: gone: put it back"))
     ending = run_steps(f"[play: {SOUND}, pause: 9s]", call, "[agent: bot]")
     assert call.done == ["200", "play sorry.wav 1", "agent bot None", "bye error"]
+    assert call.failures[0] is Why.SOUND_FAILED
     assert (ending.trouble, ending.detail) == (Why.SOUND_FAILED, "sorry.wav: gone: put it back")
 
 

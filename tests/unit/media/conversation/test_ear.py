@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from media.conversation.ear import NO_FRAME_MS, Ear
 from media.conversation.events import SpeechEnded, SpeechStarted
 from media.conversation.floor import Action, BargeInSettings, FloorControl
-from tests.component.fake_leg import FakeLeg, silence, voice
+from tests.fake_leg import FakeLeg, silence, voice
 from tests.virtual_time import virtual
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import pytest
 
 from media.leg import Pcm
 from media.speech.vad import VoiceDetector
-from tests.component.fake_leg import silence, voice
+from tests.fake_leg import silence, voice
 
 RATES_HZ = (8_000, 16_000, 48_000)
 

@@ -1,0 +1,36 @@
+"""Which rooms may know which; what import-linter cannot see, since the engine is no Python."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+WIRELESS = (
+    "gateway/agents",
+    "gateway/calls",
+    "gateway/dialplan",
+    "gateway/settings",
+    "media/conversation",
+    "media/speech",
+)
+
+
+def imported(path: Path) -> set[str]:
+    """Everything that a module imports, also for types alone."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {one.name for one in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{one.name}" for one in node.names}
+    return names
+
+
+@pytest.mark.parametrize("room", WIRELESS)
+def test_who_decides_knows_no_engine(room: str) -> None:
+    modules = sorted((ROOT / room).rglob("*.py"))
+    assert modules
+    assert [path.name for path in modules if "media._engine" in imported(path)] == []
