@@ -149,6 +149,7 @@ class SipParty(Party):
                 if self.listener is not None:
                     self.listener.on_media(codec)
             case MediaFailed(why=why):
+                # With 488 also where we meant to answer: PJSIP may have found out when it made our 200.
                 self._give_up(EndCause.MEDIA_FAILED, why, _NOT_ACCEPTABLE)
             case HoldChanged(held=held):
                 self._on_hold_changed(held=held)
@@ -239,15 +240,18 @@ class SipParty(Party):
 
     # ---- ways to end it ------------------------------------------------------------------------------------
 
-    def _give_up(self, cause: EndCause, detail: str, code: int = Cause.ERROR.sip_code) -> None:
-        """End it without being asked to; the call learns of it when it is over."""
+    def _give_up(self, cause: EndCause, detail: str, code: int | None = None) -> None:
+        """End it without being asked to; the call learns of it when it is over.
+
+        `code`: the answer, if the caller has none yet.
+        """
         if self._end_due is not None or self._is_over:
             return  # it ends already, for a reason that was there first
         self._fault = (cause, detail)
-        if self._answered:
+        if self._answered and code is None:
             self.hang_up(Cause.ERROR)
         else:
-            self.refuse(code)
+            self.refuse(code or Cause.ERROR.sip_code)
 
     def _end(self, code: int, reason: str | None, headers: Mapping[str, str]) -> None:
         self._sip.end(self.ref, code, reason, headers)

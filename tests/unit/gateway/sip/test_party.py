@@ -207,15 +207,16 @@ async def test_early_media_needs_an_offer() -> None:
     without.close()
 
 
-@pytest.mark.parametrize(("answered", "sent"), [(False, -488), (True, -200)])
+@pytest.mark.parametrize("answered", [False, True])
 @virtual
-async def test_media_that_cannot_be_driven_end_the_call(answered: bool, sent: int) -> None:
+async def test_media_that_cannot_be_driven_end_the_call(answered: bool) -> None:
+    """PJSIP may find that out when it makes our 200, which then was never sent."""
     scene = Scene()
     if answered:
         await scene.answered()
     scene.party.on_event(MediaFailed(REF, "no such codec"))
     scene.disconnect(Side.GATEWAY, 488)
-    assert scene.sip.sent[-1] == sent
+    assert scene.sip.sent[-1] == -488
     assert scene.told.over == Over(EndCause.MEDIA_FAILED, 488, "", "no such codec")
     scene.close()
 
