@@ -9,10 +9,10 @@ import argparse
 import errno
 import io
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.cli.version import version
 from gateway.logs import complain, drop_unwritten, open_missing_streams
 from gateway.settings.load import PATH_VARIABLE, SYSTEM_FILE, settings_path
 from gateway.settings.problem import ConfigurationError
@@ -73,14 +73,6 @@ def _command(command: str, path: Path | None, args: argparse.Namespace) -> int:
             from gateway.cli.route import route  # noqa: PLC0415 - as the docstring says
 
             return route(path, args)
-
-
-def version() -> str:
-    """Offhook's version as installed."""
-    try:
-        return metadata.version("offhook")
-    except metadata.PackageNotFoundError:
-        return "0+unknown"
 
 
 def parser() -> argparse.ArgumentParser:

@@ -12,7 +12,8 @@ from gateway.dialplan.load import load_plan
 from gateway.dialplan.model import Play
 from gateway.dialplan.store import PlanStore
 from gateway.settings.load import load_settings
-from gateway.settings.problem import ConfigurationError, DialplanError, Place, Problem, SettingsError
+from gateway.settings.partial import SettingsError
+from gateway.settings.problem import ConfigurationError, DialplanError, Place, Problem
 from gateway.settings.service import is_system, service_account, unseen
 from gateway.settings.shipped import DIALPLANS
 
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from gateway.dialplan.model import Plan, Route
+    from gateway.dialplan.model import Route
+    from gateway.dialplan.plan import Plan
     from gateway.settings.document import Document
     from gateway.settings.model import Settings
-    from gateway.settings.partial import Remains
+    from gateway.settings.partial import PartialSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ def prepare(path: Path | None, *, offline: bool = False) -> Prepared:
     try:
         loaded = load_settings(path, offline=offline)
     except SettingsError as error:
-        raise ConfigurationError([*error.problems, *_beyond(error.remains)]) from None
+        raise ConfigurationError([*error.problems, *_beyond(error.partial)]) from None
     settings = loaded.settings
     problems: list[Problem] = []
     plans: PlanStore | None = None
@@ -84,13 +86,13 @@ def _unseen_sounds(plan: Plan) -> Iterator[Problem]:
             yield Problem(str(route.file), Place(route.line, 1), route.name, message, None, fix)
 
 
-def _beyond(remains: Remains | None) -> list[Problem]:
+def _beyond(partial: PartialSettings | None) -> list[Problem]:
     """What is wrong with agents and dialplans beside the settings' own faults."""
     problems: list[Problem] = []
-    if remains is not None:
-        _agents(remains.settings, remains.document, problems)
+    if partial is not None:
+        _agents(partial.settings, partial.document, problems)
         try:
-            load_plan(remains.dialplans, agents=remains.agents, trunks=remains.trunks, complete=remains.all_dialplans)
+            load_plan(partial.dialplans, agents=partial.agents, trunks=partial.trunks, complete=partial.all_dialplans)
         except DialplanError as error:
             problems += error.problems
     return problems

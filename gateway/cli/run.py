@@ -13,9 +13,9 @@ import structlog
 import systemd.daemon
 
 from gateway.calls.gateway import Gateway
-from gateway.cli import version
 from gateway.cli.leaving import run_to_the_end
 from gateway.cli.prepare import prepare
+from gateway.cli.version import version
 from gateway.control.server import ControlError, ControlServer
 from gateway.control.status import status
 from gateway.dialplan.pattern import Exact

@@ -4,7 +4,8 @@ from gateway.dialplan.control import AgentEnded, CallControl, Cause, Why
 from gateway.dialplan.invite import Invite, invite, user_part
 from gateway.dialplan.load import LoadedPlan, load_plan
 from gateway.dialplan.match import find_route
-from gateway.dialplan.model import Plan, Route
+from gateway.dialplan.model import Route
+from gateway.dialplan.plan import Plan
 from gateway.dialplan.run import Ending, run_route
 from gateway.dialplan.store import PlanStore
 

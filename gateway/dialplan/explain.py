@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from gateway.dialplan.invite import Invite
     from gateway.dialplan.match import Miss
-    from gateway.dialplan.model import Plan, Route, Step
+    from gateway.dialplan.model import Route, Step
+    from gateway.dialplan.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from gateway.dialplan.model import Plan
+from gateway.dialplan.plan import Plan
 from gateway.dialplan.reader import FileReader
 from gateway.dialplan.review import review
 from gateway.dialplan.source import Illegible, Names
-from gateway.settings.context import Reading
+from gateway.settings.context import FileContext
 from gateway.settings.document import parse, read_text
 from gateway.settings.problem import DialplanError, Problem
 from gateway.settings.values import Model
@@ -126,7 +126,7 @@ class _Loader:
         self.gotos_hidden |= bool(document.problems)
         self.names_hidden |= not all(_WITHIN_A_ROUTE.match(problem.field) for problem in document.problems)
         data = document.data()
-        reader = FileReader(document, path, Reading(path.absolute().parent), self.problems)
+        reader = FileReader(document, path, FileContext(path.absolute().parent), self.problems)
         reader.valid(_File, data, ())
         routes = data.get("routes") if isinstance(data, dict) else None
         if not isinstance(routes, list) or len(routes) > MAX_ROUTES:

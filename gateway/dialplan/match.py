@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from gateway.dialplan.invite import Invite
-    from gateway.dialplan.model import Match, Plan, Route
+    from gateway.dialplan.model import Match, Route
     from gateway.dialplan.pattern import Pattern
+    from gateway.dialplan.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)

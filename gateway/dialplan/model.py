@@ -7,7 +7,7 @@ What each step does is said once, in `gateway.dialplan.run`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, TypeAlias
@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, TypeAlias
 from pydantic import BeforeValidator, Field, model_validator
 
 from gateway.dialplan.control import Cause
-from gateway.dialplan.index import NumberIndex
 from gateway.settings.context import SoundFile
 from gateway.settings.validation import fault
 from gateway.settings.values import Model, Name, PositiveSeconds, Text, name
@@ -160,18 +159,3 @@ class Route:
     fallback: tuple[Step, ...]
     file: Path
     line: int
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """All routes of all dialplans, in order."""
-
-    routes: tuple[Route, ...]
-    by_name: Mapping[str, Route] = field(init=False, repr=False, compare=False)
-    by_number: NumberIndex = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        """Index the routes by name, and by what they ask for."""
-        names = MappingProxyType({route.name: route for route in self.routes})
-        object.__setattr__(self, "by_name", names)
-        object.__setattr__(self, "by_number", NumberIndex(self.routes))

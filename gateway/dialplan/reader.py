@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.dialplan.pattern import Pattern
-    from gateway.settings.context import Reading
+    from gateway.settings.context import FileContext
     from gateway.settings.document import Data, Document, Step
 
 MAX_PATTERNS = 1000
@@ -68,7 +68,7 @@ class FileReader:
 
     document: Document
     path: Path
-    context: Reading
+    context: FileContext
     problems: list[Problem]
     """Whatever is wrong is added here."""
 

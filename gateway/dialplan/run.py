@@ -36,7 +36,8 @@ from gateway.dialplan.model import Agent, Answer, Goto, Hangup, Pause, Play, Rej
 from media.wav import WavError
 
 if TYPE_CHECKING:
-    from gateway.dialplan.model import Plan, Route, Step
+    from gateway.dialplan.model import Route, Step
+    from gateway.dialplan.plan import Plan
 
 MAX_JUMPS = 50
 

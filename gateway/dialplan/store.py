@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from gateway.dialplan.model import Plan
+    from gateway.dialplan.plan import Plan
     from gateway.settings.problem import Problem
 
 

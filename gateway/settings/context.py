@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class FileContext:
     """The validation context of one file."""
 
     base: Path = field(default_factory=Path.cwd)
@@ -32,15 +32,15 @@ class Reading:
         return self.base / text.strip()
 
 
-def reading(info: ValidationInfo) -> Reading:
-    """The reading that a validation goes on in; the working directory and the real environment when none was given."""
-    return info.context if isinstance(info.context, Reading) else Reading()
+def context_of(info: ValidationInfo) -> FileContext:
+    """The context of a validation; the working directory and the real environment when none was given."""
+    return info.context if isinstance(info.context, FileContext) else FileContext()
 
 
 def _file(value: object, info: ValidationInfo) -> object:
     if not isinstance(value, str):
         return value
-    path = reading(info).path(value)
+    path = context_of(info).path(value)
     require_file(path)
     return path
 
@@ -53,7 +53,7 @@ def _sound(value: object, info: ValidationInfo) -> object:
 
 
 def _place(value: object, info: ValidationInfo) -> object:
-    return reading(info).path(value) if isinstance(value, str) else value
+    return context_of(info).path(value) if isinstance(value, str) else value
 
 
 ExistingFile: TypeAlias = Annotated[Path, BeforeValidator(_file)]

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from gateway.settings.context import Reading
+from gateway.settings.context import FileContext
 from gateway.settings.document import Document, parse, read_text
 from gateway.settings.model import ANY_ADDRESS, Control, Listen, Settings
-from gateway.settings.partial import remains
-from gateway.settings.problem import Problem, SettingsError
+from gateway.settings.partial import SettingsError, partial_settings
+from gateway.settings.problem import Problem
 from gateway.settings.service import SYSTEM_DIRECTORY, exposed, is_system, unseen_by_service
 from gateway.settings.validation import problems
 
@@ -72,9 +72,9 @@ def load_settings(path: Path | None, *, environment: Mapping[str, str] = os.envi
         SettingsError: with every fault that was found.
     """
     if path is None:
-        return load_text("", "embedded default", Reading(environment=environment, offline=offline))
+        return load_text("", "embedded default", FileContext(environment=environment, offline=offline))
     path = path.absolute()
-    loaded = load_text(_read(path), str(path), Reading(path.parent, environment, offline))
+    loaded = load_text(_read(path), str(path), FileContext(path.parent, environment, offline))
     found = [*loaded.warnings, *exposed(loaded.settings, loaded.document, path)]
     if offline and is_system(path):
         found += unseen_by_service(loaded.settings, loaded.document, path)
@@ -95,7 +95,7 @@ def _read(path: Path) -> str:
         raise SettingsError([Problem(str(path), None, "", message, None, fix)]) from None
 
 
-def load_text(text: str, name: str, context: Reading) -> Loaded:
+def load_text(text: str, name: str, context: FileContext) -> Loaded:
     """As `load_settings`, for text that is already read; `name` stands for the file in messages.
 
     Raises:
@@ -110,12 +110,12 @@ def load_text(text: str, name: str, context: Reading) -> Loaded:
         settings = Settings.model_validate(data, context=context)
     except ValidationError as error:
         found += problems(error, Settings, document)
-        left = remains(document, context)
-        raise SettingsError([*found, *_contradictions(Loaded(left.settings, (), None, document))], left) from None
+        partial = partial_settings(document, context)
+        raise SettingsError([*found, *_contradictions(Loaded(partial.settings, (), None, document))], partial) from None
     loaded = Loaded(settings, (), None, document)
     found += _contradictions(loaded)
     if found:
-        raise SettingsError(found, remains(document, context))
+        raise SettingsError(found, partial_settings(document, context))
     return replace(loaded, warnings=tuple(_warnings(loaded)))
 
 
@@ -134,7 +134,7 @@ def load_control(path: Path | None) -> Control:
     if section is None and not document.usable:
         raise SettingsError(document.problems)
     try:
-        return Control.model_validate({} if section is None else section, context=Reading(path.parent))
+        return Control.model_validate({} if section is None else section, context=FileContext(path.parent))
     except ValidationError as error:
         raise SettingsError(problems(error, Control, document, ("control",))) from None
 

@@ -1,4 +1,4 @@
-"""What faulty settings still tell, so that agents and dialplans can be checked all the same."""
+"""The parts of faulty settings that can be used, so that agents and dialplans are checked too."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from gateway.settings.model import Settings
+from gateway.settings.problem import ConfigurationError, Problem
 from gateway.settings.shipped import BUILT_IN_AGENTS
 from gateway.settings.values import is_name
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
-    from gateway.settings.context import Reading
+    from gateway.settings.context import FileContext
     from gateway.settings.document import Data, Document
 
 
 @dataclass(frozen=True, slots=True)
-class Remains:
-    """The parts that are right by themselves, and the names that can be read."""
+class PartialSettings:
+    """The parts that are valid by themselves, and the names that can be read."""
 
     settings: Settings
-    """With the default in the place of whatever is faulty."""
+    """With the default in place of each faulty part."""
     document: Document
     agents: Collection[str] | None
     """The names of all agents, faulty ones too; None when there may be others."""
@@ -36,8 +37,16 @@ class Remains:
     """Whether there are no others."""
 
 
-def remains(document: Document, context: Reading) -> Remains:
-    """Try every part by itself."""
+class SettingsError(ConfigurationError):
+    """gateway.yaml cannot be used; `partial` has its valid parts, None when the file cannot be read."""
+
+    def __init__(self, problems: Iterable[Problem], partial: PartialSettings | None = None) -> None:
+        super().__init__(problems)
+        self.partial = partial
+
+
+def partial_settings(document: Document, context: FileContext) -> PartialSettings:
+    """Validate every part of a faulty file by itself."""
     data = document.data()
     written = data if isinstance(data, dict) else {}
     right: dict[str, Data] = {}
@@ -50,7 +59,7 @@ def remains(document: Document, context: Reading) -> Remains:
     clear = written.keys() <= Settings.model_fields.keys() and all("." in fault.field for fault in document.problems)
     named = right.get("dialplans")
     is_default = written.get("dialplans") is None
-    return Remains(
+    return PartialSettings(
         settings,
         document,
         agents=_names(written.get("agents"), BUILT_IN_AGENTS) if clear else None,
@@ -60,7 +69,7 @@ def remains(document: Document, context: Reading) -> Remains:
     )
 
 
-def _right_entries(section: str, value: Data, context: Reading) -> Data:
+def _right_entries(section: str, value: Data, context: FileContext) -> Data:
     """A section without its faulty entries, if it is one of many."""
     match value:
         case dict() if section in {"agents", "trunks"}:
@@ -71,7 +80,7 @@ def _right_entries(section: str, value: Data, context: Reading) -> Data:
             return value
 
 
-def _is_right(data: Data, context: Reading) -> bool:
+def _is_right(data: Data, context: FileContext) -> bool:
     try:
         Settings.model_validate(data, context=context)
     except ValidationError:

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gateway.settings.partial import Remains
-
 SHOWN_CHARACTERS = 60
 SIMILAR = 0.65
 """Of 1. At 0.6, difflib's own choice, `false` is taken for `pause`."""
@@ -57,14 +55,6 @@ class ConfigurationError(Exception):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = in_reading_order(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
-
-
-class SettingsError(ConfigurationError):
-    """gateway.yaml cannot be used; `remains` is what it tells all the same, None when it cannot be read."""
-
-    def __init__(self, problems: Iterable[Problem], remains: Remains | None = None) -> None:
-        super().__init__(problems)
-        self.remains = remains
 
 
 class DialplanError(ConfigurationError):

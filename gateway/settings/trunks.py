@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
-from gateway.settings.context import AnyPath, Reading, reading
+from gateway.settings.context import AnyPath, FileContext, context_of
 from gateway.settings.validation import fault
 from gateway.settings.values import Domain, Model, Peer, PositiveSeconds, Source, Text, Transport, User
 
@@ -86,10 +86,10 @@ class Trunk(Model):
                 raise fault("a trunk that registers needs a user", "add user: the account's name")
         elif not (self.sources or self.registrar or self.proxy):
             raise fault("nothing tells which calls are this trunk's", "add sources: with the carrier's addresses")
-        return self.model_copy(update={"password": _secret(self, reading(info))})
+        return self.model_copy(update={"password": _secret(self, context_of(info))})
 
 
-def _secret(trunk: Trunk, context: Reading) -> SecretStr | None:
+def _secret(trunk: Trunk, context: FileContext) -> SecretStr | None:
     """The trunk's password from the one place that was named."""
     places = ("password", "password_file", "password_env", "password_credential")
     named = [place for place in places if getattr(trunk, place) is not None]
@@ -123,7 +123,7 @@ def _from_file(path: Path, field: str) -> SecretStr:
     return SecretStr(text)
 
 
-def _from_environment(name: str, context: Reading) -> SecretStr | None:
+def _from_environment(name: str, context: FileContext) -> SecretStr | None:
     value = context.environment.get(name)
     if value:
         return SecretStr(value)
@@ -132,7 +132,7 @@ def _from_environment(name: str, context: Reading) -> SecretStr | None:
     raise fault(f"password_env: {name} is not set", f"set {name} for the gateway, as with EnvironmentFile= in its unit")
 
 
-def _from_credential(name: str, context: Reading) -> SecretStr | None:
+def _from_credential(name: str, context: FileContext) -> SecretStr | None:
     directory = context.environment.get(CREDENTIALS)
     if directory:
         return _from_file(Path(directory) / Path(name).name, "password_credential")

@@ -15,8 +15,8 @@ from pydantic_core import PydanticCustomError
 from gateway.dialplan.invite import Invite, fold_headers
 from gateway.dialplan.load import load_text
 from gateway.dialplan.match import Miss, find_route, misses
-from gateway.dialplan.model import Plan
 from gateway.dialplan.pattern import pattern
+from gateway.dialplan.plan import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

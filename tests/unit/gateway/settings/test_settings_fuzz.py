@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.settings import SettingsError
-from gateway.settings.context import Reading
+from gateway.settings.context import FileContext
 from gateway.settings.load import load_text
 
 SAMPLE = (Path(__file__).resolve().parents[4] / "systemd" / "gateway.yaml").read_text()
@@ -30,7 +30,7 @@ TREES = st.recursive(
 
 def load(text: str) -> None:
     with contextlib.suppress(SettingsError):
-        load_text(text, "g.yaml", Reading(Path("/nonexistent"), {}))
+        load_text(text, "g.yaml", FileContext(Path("/nonexistent"), {}))
 
 
 @given(st.text(max_size=200))

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.settings import Settings, SettingsError, control_socket, load_settings, service_socket, settings_path
 from gateway.settings.agents import EchoAgent, PythonAgent, SpeakerAgent
-from gateway.settings.context import Reading
+from gateway.settings.context import FileContext
 from gateway.settings.load import load_text
 from gateway.settings.shipped import DIALPLANS
 from gateway.settings.values import HostPort, PortRange
@@ -24,7 +24,7 @@ SECRET = "ge heim:0"
 
 
 def load(text: str, base: Path = Path("/nonexistent"), **environment: str) -> Settings:
-    return load_text(text, "g.yaml", Reading(base, environment)).settings
+    return load_text(text, "g.yaml", FileContext(base, environment)).settings
 
 
 def faults(text: str, base: Path = Path("/nonexistent"), **environment: str) -> list[str]:
@@ -441,7 +441,7 @@ class TestWarnings:
 )
 def test_ports_for_rtp_where_sip_is_taken(listen: str, media: str, warned: bool) -> None:
     media = media if media.startswith("{") else f"{{{media}}}"
-    loaded = load_text(f"sip: {{listen: [{listen}]}}\nmedia: {media}", "g.yaml", Reading())
+    loaded = load_text(f"sip: {{listen: [{listen}]}}\nmedia: {media}", "g.yaml", FileContext())
     warnings = [str(one) for one in loaded.warnings if "where SIP is taken" in str(one)]
     assert len(warnings) == warned
     assert all("media.rtp_ports: warning: " in one for one in warnings)
