@@ -151,6 +151,19 @@ class Engine:
     def realtime(self) -> bool:
         """Whether the kernel granted the clock threads real-time priority."""
 
+class RealTime:
+    """Keeps threads at real-time priority (SCHED_RR) as long as they leave the processor some time."""
+
+    def __init__(self) -> None: ...
+    def add(self, thread: int, priority: int) -> bool:
+        """A thread by its kernel id (`threading.get_native_id`), priority 1 to 8; False: the system forbids it."""
+    @property
+    def demotions(self) -> int:
+        """How often a thread that computed for a second without a pause was made an ordinary one."""
+    @property
+    def demoted(self) -> int:
+        """How many of the threads are ordinary ones now; each is real-time again once it waits."""
+
 class Wakeup:
     """Ends `Endpoint.libHandleEvents` at once. Create and close on the SIP thread, after libInit."""
 

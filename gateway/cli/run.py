@@ -21,6 +21,7 @@ from gateway.control.status import status
 from gateway.dialplan.pattern import Exact
 from gateway.logs import complain, set_up_logs
 from gateway.process.lag import LoopLag
+from gateway.process.realtime import RealTimeThreads
 from gateway.settings import ConfigurationError, control_socket
 from gateway.sip.errors import SipStartError
 from gateway.sip.service import SipService
@@ -93,10 +94,10 @@ class _Service:
         prepared = self._prepared
         sip = SipService(prepared.settings, user_agent=f"Offhook/{version()}")
         gateway = Gateway(prepared.settings, prepared.agents, prepared.plans, [sip])
-        lag = LoopLag()
+        lag, realtime = LoopLag(), RealTimeThreads()
 
         async def report() -> dict[str, Json]:
-            return status(gateway, sip, lag, version())
+            return status(gateway, sip, lag, realtime, version())
 
         commands = {"status": report, "reload": self._reload_now}
         control = ControlServer(control_socket(prepared.settings.control), commands)
@@ -108,6 +109,7 @@ class _Service:
                 await control.stop()
                 raise
             lag.start()
+            realtime.start()
             self._handle_signals(gateway)
             gateway.garbage.start()
             systemd.daemon.notify("READY=1")
@@ -121,6 +123,7 @@ class _Service:
             systemd.daemon.notify(f"STOPPING=1\nEXTEND_TIMEOUT_USEC={patience_us}")
             await gateway.stop()
             lag.stop()
+            realtime.stop()
             await control.stop()
             for task in background:
                 task.cancel()

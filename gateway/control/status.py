@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from gateway.calls.gateway import Gateway
     from gateway.process.lag import LoopLag
+    from gateway.process.realtime import RealTimeThreads
     from gateway.sip.service import SipService
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
-def status(gateway: Gateway, sip: SipService, lag: LoopLag, version: str) -> dict[str, Json]:
+def status(gateway: Gateway, sip: SipService, lag: LoopLag, realtime: RealTimeThreads, version: str) -> dict[str, Json]:
     """Trunks, calls, agents and limits, right now."""
     return {
         "state": gateway.state,
@@ -26,6 +27,7 @@ def status(gateway: Gateway, sip: SipService, lag: LoopLag, version: str) -> dic
         "process": {
             "pid": os.getpid(),
             "loop_lag_ms": lag.worst_ms(),
+            "realtime": realtime.granted and not realtime.demoted,
             "tasks": len(asyncio.all_tasks()),
             "threads": threading.active_count(),
             "memory_blocks": sys.getallocatedblocks(),

@@ -61,7 +61,7 @@ void Clock::run() {
     ::pthread_setname_np(::pthread_self(), name_.substr(0, 15).c_str());
     // Sound that leaves late is heard; the work per tick is small. Without the right to it we go on without.
     sched_param priority{};
-    priority.sched_priority = 1;
+    priority.sched_priority = 4;  // above the other threads that calls wait for: gateway/process/realtime.py
     realtime_ = ::pthread_setschedparam(::pthread_self(), SCHED_RR, &priority) == 0;
 
     std::int64_t next_ns = 0;

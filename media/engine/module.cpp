@@ -7,6 +7,7 @@
 #include "names.hpp"
 #include "other_requests.hpp"
 #include "pjlog.hpp"
+#include "realtime.hpp"
 #include "screen.hpp"
 #include "tap.hpp"
 #include "wakeup.hpp"
@@ -197,6 +198,12 @@ NB_MODULE(_engine, m) {
     m.attr("DRAINED") = static_cast<int>(Kind::Drained);
     m.attr("SILENT") = static_cast<int>(Kind::Silent);
     m.attr("HEARD") = static_cast<int>(Kind::Heard);
+
+    nb::class_<RealTime>(m, "RealTime")
+        .def(nb::init<>())
+        .def("add", &RealTime::add, "thread"_a, "priority"_a)
+        .def_prop_ro("demotions", &RealTime::demotions)
+        .def_prop_ro("demoted", &RealTime::demoted);
 
     nb::class_<Wakeup>(m, "Wakeup")
         .def("__init__",

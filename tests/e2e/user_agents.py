@@ -96,6 +96,16 @@ class Blocks:
         time.sleep(15)
 
 
+class Computes:
+    """Lets nothing else have the thread, nor Python, for four seconds."""
+
+    async def run(self, call):
+        end_s = time.monotonic() + 4
+        while time.monotonic() < end_s:
+            sum(range(3_000_000))
+        await call.until_over()
+
+
 class Floods:
     """Speaks far more than anybody can hear, deaf to every refusal."""
 
