@@ -15,7 +15,7 @@ from gateway.calls.record import CallRecord, RecordLog
 from gateway.process.garbage import GarbagePolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from gateway.agents import AgentRegistry
     from gateway.calls.party import Arrival, CallSource, Party
@@ -31,15 +31,26 @@ _INTERNAL_ERROR, _SERVICE_UNAVAILABLE = 500, 503
 class Gateway(Reception):
     """Everything between the settings and whoever calls. For the asyncio thread only."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts that a gateway is made of
         self,
         settings: Settings,
         agents: AgentRegistry,
         plans: PlanStore,
         sources: Sequence[CallSource],
         sinks: Sequence[RecordSink] = (RecordLog(),),
+        *,
+        is_overloaded: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`sources`: where calls come from; `sinks`: who gets the record of each."""
+        """Make it; calls come when it is started.
+
+        Args:
+            settings: of all of gateway.yaml.
+            agents: those that dialplans name.
+            plans: the dialplans, which may be read again while it runs.
+            sources: where calls come from.
+            sinks: who gets the record of each call.
+            is_overloaded: whether it fails to keep up with the calls it has; asked for each new one.
+        """
         self.settings = settings
         self.agents = agents
         self.plans = plans
@@ -52,6 +63,7 @@ class Gateway(Reception):
         self.calls_refused = 0
         self._sources = sources
         self._sinks = sinks
+        self.is_overloaded = is_overloaded
         self._tasks: asyncio.TaskGroup | None = None
         self._drain: asyncio.Timeout | None = None
         self._empty = asyncio.Event()
@@ -135,6 +147,8 @@ class Gateway(Reception):
             return "draining"
         if len(self.calls) >= self.settings.limits.calls:
             return "full"
+        if self.is_overloaded():
+            return "overloaded"
         if arrival.invite.trunk is not None:
             return None
         # A few INVITEs a second that nobody acknowledges hold as many places as there are.

@@ -21,6 +21,7 @@ from gateway.control.status import status
 from gateway.dialplan.pattern import Exact
 from gateway.logs import complain, set_up_logs
 from gateway.process.lag import LoopLag
+from gateway.process.overload import Overload
 from gateway.process.realtime import RealTimeThreads
 from gateway.settings import ConfigurationError, control_socket
 from gateway.sip.errors import SipStartError
@@ -93,8 +94,11 @@ class _Service:
     async def run(self) -> None:
         prepared = self._prepared
         sip = SipService(prepared.settings, user_agent=f"Offhook/{version()}")
-        gateway = Gateway(prepared.settings, prepared.agents, prepared.plans, [sip])
-        lag, realtime = LoopLag(), RealTimeThreads()
+        realtime, overload = RealTimeThreads(), Overload()
+        lag = LoopLag(lambda late_ms: overload.observe(late_ms, saturated=realtime.demoted > 0))
+        gateway = Gateway(
+            prepared.settings, prepared.agents, prepared.plans, [sip], is_overloaded=lambda: overload.active
+        )
 
         async def report() -> dict[str, Json]:
             return status(gateway, sip, lag, realtime, version())

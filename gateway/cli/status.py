@@ -39,7 +39,8 @@ def status(path: Path | None, args: argparse.Namespace) -> int:
 def _lines(said: dict[str, Json]) -> Iterator[str]:
     calls, process = _object(said, "calls"), _object(said, "process")
     yield f"{said.get('state')}, up {said.get('uptime_s')} s, pid {process.get('pid')}, version {said.get('version')}"
-    yield f"calls    {calls.get('live')} of {calls.get('limit')}, {calls.get('total')} since the start"
+    overloaded = "; overloaded: new ones are refused" if calls.get("overloaded") else ""
+    yield f"calls    {calls.get('live')} of {calls.get('limit')}, {calls.get('total')} since the start{overloaded}"
     for name, trunk in _object(said, "trunks").items():
         if isinstance(trunk, dict):
             yield f"trunk    {name}: {_trunk(trunk)}"

@@ -38,6 +38,7 @@ def status(gateway: Gateway, sip: SipService, lag: LoopLag, realtime: RealTimeTh
             "limit": gateway.settings.limits.calls,
             "total": gateway.calls_total,
             "refused": gateway.calls_refused,
+            "overloaded": gateway.is_overloaded(),
         },
         "sip": {"calls": sip.endpoint.call_objects, "malformed": sip.endpoint.malformed_messages},
         "media": {} if gateway.state == "starting" else _media(sip),

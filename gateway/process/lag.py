@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _EVERY_S = 0.25
 _KEPT = 240
@@ -13,7 +17,9 @@ _KEPT = 240
 class LoopLag:
     """Measures by a timer how late timers are called."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_look: Callable[[float], None] = lambda _late_ms: None) -> None:
+        """`on_look` gets each measurement, in ms."""
+        self._on_look = on_look
         self._late_ms: deque[float] = deque(maxlen=_KEPT)
         self._timer: asyncio.TimerHandle | None = None
 
@@ -28,7 +34,9 @@ class LoopLag:
             self._timer.cancel()
 
     def _on_timer(self, due_s: float) -> None:
-        self._late_ms.append((asyncio.get_running_loop().time() - due_s) * 1000)
+        late_ms = (asyncio.get_running_loop().time() - due_s) * 1000
+        self._late_ms.append(late_ms)
+        self._on_look(late_ms)
         self.start()
 
     def worst_ms(self) -> float:

@@ -57,14 +57,14 @@ class Scene:
 
 
 @asynccontextmanager
-async def running(tmp_path: Path, **limits: object) -> AsyncIterator[Scene]:
+async def running(tmp_path: Path, *, overloaded: list[bool] | None = None, **limits: object) -> AsyncIterator[Scene]:
     """A gateway that runs; stopped at the end, unless the test did that."""
     (tmp_path / "plan.yaml").write_text(PLAN)
     source, kept = FakeSource(), Kept()
     agents = AgentRegistry([AgentSettings("echo", EchoSettings())])
     plans = PlanStore([tmp_path / "plan.yaml"], agents={"echo"})
     settings = Settings.model_validate({"limits": {"calls": 4, "drain_timeout": "20s"} | limits})
-    gateway = Gateway(settings, agents, plans, [source], [FullDisk(), kept])
+    gateway = Gateway(settings, agents, plans, [source], [FullDisk(), kept], is_overloaded=lambda: bool(overloaded))
     async with asyncio.TaskGroup() as tasks:
         await gateway.start(tasks)
         assert gateway.state == "ready"
@@ -109,6 +109,19 @@ async def test_strangers_leave_places_for_the_trunks(tmp_path: Path) -> None:
         strangers = [scene.source.dial() for _ in range(3)]
         assert [party.told for party in strangers[:2]] == [[], []]
         assert strangers[2].told[0].startswith("503")
+        assert scene.source.dial(trunk="carrier").told == []
+
+
+@virtual
+async def test_an_overloaded_gateway_keeps_its_calls_and_takes_no_more(tmp_path: Path) -> None:
+    overloaded: list[bool] = []
+    async with running(tmp_path, overloaded=overloaded) as scene:
+        first = scene.source.dial(trunk="carrier")
+        overloaded.append(True)
+        assert scene.source.dial(trunk="carrier").told[0].startswith("503")
+        await asyncio.sleep(1)
+        assert not first.is_over
+        overloaded.clear()
         assert scene.source.dial(trunk="carrier").told == []
 
 
