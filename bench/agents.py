@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.histogram import DurationFile
 from bench.stamp import age_us, read_stamp
-from gateway.agents.echo import EchoAgent
+from gateway.agents.kinds.echo import EchoAgent
 from media.conversation.events import CallEndedError
 
 if TYPE_CHECKING:

@@ -5,17 +5,18 @@ A user's module needs nothing from here; the event classes are here for those wh
 
 from gateway.agents.agent import Agent, Call
 from gateway.agents.errors import AgentBusyError, AgentError, AgentFailedError, AgentSetupError
-from gateway.agents.registry import AgentRegistry, AgentSpec
-from gateway.agents.runner import let_talk
-from gateway.agents.settings import (
+from gateway.agents.isolation import Isolation
+from gateway.agents.kinds import (
     AgentSettings,
+    BargeInOptions,
     EchoSettings,
-    Isolation,
     OnInterrupt,
     PythonSettings,
     SpeakerSettings,
     ToneSettings,
 )
+from gateway.agents.registry import AgentRegistry, AgentSpec
+from gateway.agents.runner import let_talk
 from media.conversation.events import (
     Audio,
     CallEndedError,
@@ -42,6 +43,7 @@ __all__ = [
     "AgentSetupError",
     "AgentSpec",
     "Audio",
+    "BargeInOptions",
     "Call",
     "CallEndedError",
     "CallInfo",

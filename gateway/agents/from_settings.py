@@ -1,56 +1,44 @@
-"""From an agent as the administrator wrote it to what the agents read."""
+"""From the entries below `agents:` of gateway.yaml to what their kinds say of them."""
 
 from __future__ import annotations
 
-from types import MappingProxyType
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
-from gateway.agents.settings import (
-    ABANDONED_LEAST,
-    AgentSettings,
-    EchoSettings,
-    Isolation,
-    KindSettings,
-    OnInterrupt,
-    PythonSettings,
-    SpeakerSettings,
-    ToneSettings,
-)
-from gateway.settings.agents import EchoAgent, PythonAgent, SpeakerAgent, ToneAgent
+from pydantic import TypeAdapter, ValidationError
+
+from gateway.agents.kinds import AgentSettings, AnyAgent
+from gateway.settings.service import service_account, unseen
+from gateway.settings.validation import problems
 
 if TYPE_CHECKING:
-    from gateway.settings.agents import Agent
+    from collections.abc import Iterator, Mapping
+
+    from gateway.settings.context import FileContext
+    from gateway.settings.document import Document
+    from gateway.settings.problem import Problem
+
+_ANY_AGENT: TypeAdapter[AgentSettings] = TypeAdapter(AnyAgent)
 
 
-def agent_settings(name: str, agent: Agent, gateway_calls: int) -> AgentSettings:
-    """The settings of an agent of gateway.yaml, whose values have been checked there.
-
-    As many of its runs may be abandoned as it may have calls, `gateway_calls` if it has no limit of its own: by then
-    every one of a full house has hung.
-    """
-    return AgentSettings(
-        name=name,
-        kind=_kind(agent),
-        barge_in=None if isinstance(agent, EchoAgent) else agent.barge_in.settings(),
-        max_calls=agent.max_calls,
-        start_timeout_s=agent.start_timeout_s,
-        stall_timeout_s=agent.stall_timeout_s,
-        hangup_grace_s=agent.hangup_grace_s,
-        cancel_deadline_s=agent.cancel_deadline_s,
-        abandoned_max=max(ABANDONED_LEAST, agent.max_calls or gateway_calls),
-    )
+def agent_settings(
+    agents: Mapping[str, object], document: Document, context: FileContext
+) -> tuple[dict[str, AgentSettings], list[Problem]]:
+    """The agents that are right, by name, and what is wrong with the others, each fault at its place."""
+    right: dict[str, AgentSettings] = {}
+    found: list[Problem] = []
+    for name, written in agents.items():
+        try:
+            right[name] = _ANY_AGENT.validate_python(written, context=context)
+        except ValidationError as error:
+            found += problems(error, AnyAgent, document, ("agents", name))
+    return right, found
 
 
-def _kind(agent: Agent) -> KindSettings:
-    match agent:
-        case EchoAgent():
-            return EchoSettings()
-        case ToneAgent():
-            return ToneSettings(agent.frequency_hz, agent.level_dbfs)
-        case SpeakerAgent():
-            return SpeakerSettings(agent.files, agent.repeat, OnInterrupt(agent.on_interrupt))
-        case PythonAgent():
-            options = MappingProxyType(agent.options)
-            return PythonSettings(agent.class_path, options, agent.directory, Isolation(agent.isolation))
-        case _:
-            assert_never(agent)
+def unseen_files(agents: Mapping[str, AgentSettings], document: Document) -> Iterator[Problem]:
+    """Warn of agents' files that whoever checks them sees, and the service does not. For its own settings only."""
+    account = service_account()
+    for name, agent in agents.items():
+        for at, file in agent.named_files():
+            found = unseen(file, account)
+            if found is not None:
+                yield document.problem(("agents", name, *at), *found)

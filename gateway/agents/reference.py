@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import enum
 import inspect
 import re
 import sys
@@ -11,7 +12,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
 from gateway.agents.agent import Agent, Call, Speech
+from gateway.agents.kinds import AgentSettings, AnyAgent, BargeInOptions, SpeakingSettings
 from media.conversation.events import CallEndedError, CallInfo, Event
 from media.conversation.utterance import Spoken
 from media.leg import PlayoutFullError
@@ -37,6 +42,7 @@ def reference() -> str:
         ("An utterance", [_doc(Speech), *_properties(Speech, "utterance"), *_methods(Speech, "utterance")]),
         ("Events", [_data(one, f' · `event.kind == "{one.kind}"`') for one in get_args(Event)]),
         ("Facts and results", [_data(CallInfo), _data(Spoken)]),
+        ("Options in gateway.yaml", list(_options())),
         ("Errors", [f"**`{one.__name__}`**: {_doc(one)}" for one in (CallEndedError, PlayoutFullError)]),
     ]
     return "\n".join(f"### {title}\n\n" + "\n\n".join(parts) + "\n" for title, parts in sections)
@@ -69,12 +75,52 @@ def _methods(of: type, owner: str) -> Iterator[str]:
 
 def _data(of: type, more: str = "") -> str:
     first, *others = _doc(of).split("\n\n")
-    fields = "\n".join(_item(field) for field in _fields(of))
+    fields = "\n".join(_fields(of))
     return "\n\n".join([_filled(f"**`{of.__name__}`**{more}: {first}"), *others, *([fields] if fields else [])])
+
+
+def _options() -> Iterator[str]:
+    kinds = get_args(get_args(AnyAgent)[0])
+    yield _section("**Every kind**", "", AgentSettings)
+    yield _section("**Every kind but `echo`**", "", SpeakingSettings)
+    yield _section("**`barge_in`**", _doc(BargeInOptions), BargeInOptions)
+    for kind in kinds:
+        yield _section(f"**`kind: {kind.model_fields['kind'].default}`**", _doc(kind), kind)
+
+
+def _section(title: str, about: str, of: type[BaseModel]) -> str:
+    options = [
+        _item(f"`{field.alias or name}`{_default(name, field)}{words}")
+        for name, _, words in _annotated(of)
+        if name != "kind" and (field := of.model_fields[name])
+    ]
+    return "\n\n".join([_filled(f"{title}: {about}" if about else title), *(["\n".join(options)] if options else [])])
+
+
+def _default(name: str, field: FieldInfo) -> str:
+    """What holds when the option is not written, as it would be written."""
+    value = field.default
+    match value:
+        case _ if field.is_required():
+            return " (must be there)"
+        case None | {} | BaseModel():
+            return ""
+        case enum.Enum():
+            return f" ({value.value})"
+        case _:
+            if name.endswith("_ms"):
+                return f" ({value}ms)" if value % 1000 else f" ({value // 1000}s)"
+            return f" ({value:g}s)" if name.endswith("_s") else f" ({value:g})"
 
 
 def _fields(of: type) -> Iterator[str]:
     """Each field of a dataclass, with the words below it in the source."""
+    for name, annotation, words in _annotated(of):
+        yield _item(f"`{name}` (`{annotation}`){words}")
+
+
+def _annotated(of: type) -> Iterator[tuple[str, str, str]]:
+    """Each annotated name of a class, its annotation, and the words below it in the source."""
     (body,) = ast.parse(textwrap.dedent(inspect.getsource(of))).body
     if not isinstance(body, ast.ClassDef):
         raise TypeError(f"{of.__name__} is no class")
@@ -82,7 +128,7 @@ def _fields(of: type) -> Iterator[str]:
         if isinstance(statement, ast.AnnAssign) and not ast.unparse(statement.annotation).startswith("ClassVar"):
             words = below.value.value if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) else ""
             about = f": {' '.join(str(words).split())}" if words else ""
-            yield f"`{ast.unparse(statement.target)}` (`{ast.unparse(statement.annotation)}`){about}"
+            yield ast.unparse(statement.target), ast.unparse(statement.annotation), about
 
 
 def _doc(of: object) -> str:

@@ -3,61 +3,54 @@
 from __future__ import annotations
 
 import asyncio
-import copy
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import structlog
 
 from gateway.agents.agent import Agent
-from gateway.agents.echo import EchoAgent
 from gateway.agents.errors import AgentBusyError, AgentSetupError
-from gateway.agents.python import load_class
-from gateway.agents.settings import (
-    AgentSettings,
-    EchoSettings,
-    Isolation,
-    PythonSettings,
-    SpeakerSettings,
-    ToneSettings,
-)
-from gateway.agents.speaker import SpeakerAgent, check_files
-from gateway.agents.tone import ToneAgent
+from gateway.agents.isolation import Isolation
+from gateway.agents.kinds.settings import AgentSettings
 
 _log = structlog.get_logger("agents")
+
+ABANDONED_LEAST = 16
+"""How many runs of any agent may be abandoned: a few calls at once of one that ends slowly are no reason to stop it."""
 
 
 class AgentSpec:
     """One agent of the configuration, ready to take calls."""
 
-    __slots__ = ("abandoned", "abandoned_total", "calls", "failed_total", "make", "settings")
+    __slots__ = ("abandoned", "abandoned_max", "abandoned_total", "calls", "failed_total", "make", "name", "settings")
 
-    def __init__(self, settings: AgentSettings) -> None:
+    def __init__(self, name: str, settings: AgentSettings, gateway_calls: int = ABANDONED_LEAST) -> None:
         """Check the settings against the machine: files, modules.
+
+        As many of its runs may be abandoned as it may have calls, `gateway_calls` if it has no limit of its own: by
+        then every one of a full house has hung.
 
         Raises:
             AgentSetupError: names the agent, the field, the value and the fix.
         """
+        self.name = name
+        """As the dialplan names it."""
         self.settings = settings
-        self.make: Callable[[], Agent] = _factory(settings)
+        self.make: Callable[[], Agent] = settings.factory(name)
         """Makes the agent of one call; may block or raise if it is a user's class."""
         self.calls = 0
         """Calls it has now."""
         self.abandoned = 0
         """Runs that have not ended although they were cancelled, or have returned and leave something behind."""
         self.abandoned_total = 0
+        self.abandoned_max = max(ABANDONED_LEAST, settings.max_calls or gateway_calls)
+        """With so many abandoned runs (a blocked thread each, perhaps) it takes no more calls."""
         self.failed_total = 0
-
-    @property
-    def name(self) -> str:
-        """As the dialplan names it."""
-        return self.settings.name
 
     @property
     def isolation(self) -> Isolation:
         """Where it runs; built-in agents never block."""
-        kind = self.settings.kind
-        return kind.isolation if isinstance(kind, PythonSettings) else Isolation.NONE
+        return self.settings.where
 
     @contextmanager
     def admit(self) -> Iterator[None]:
@@ -69,7 +62,7 @@ class AgentSpec:
         limit = self.settings.max_calls
         if limit is not None and self.calls >= limit:
             raise AgentBusyError(self.name, f"it has {self.calls} calls, max_calls is {limit}")
-        if self.abandoned >= self.settings.abandoned_max:
+        if self.abandoned >= self.abandoned_max:
             raise AgentBusyError(self.name, f"{self.abandoned} of its runs were cancelled and have not ended yet")
         self.calls += 1
         try:
@@ -96,17 +89,17 @@ class AgentRegistry:
 
     __slots__ = ("_specs",)
 
-    def __init__(self, settings: Iterable[AgentSettings]) -> None:
-        """Prepare all of them.
+    def __init__(self, agents: Mapping[str, AgentSettings], gateway_calls: int = ABANDONED_LEAST) -> None:
+        """Prepare all of them, by name.
 
         Raises:
             ExceptionGroup: of every `AgentSetupError` there is.
         """
         self._specs: dict[str, AgentSpec] = {}
         errors: list[AgentSetupError] = []
-        for one in settings:
+        for name, settings in agents.items():
             try:
-                self._specs[one.name] = AgentSpec(one)
+                self._specs[name] = AgentSpec(name, settings, gateway_calls)
             except AgentSetupError as error:
                 errors.append(error)
         if errors:
@@ -121,19 +114,3 @@ class AgentRegistry:
     def __getitem__(self, name: str) -> AgentSpec:
         """The agent of this name; KeyError if there is none."""
         return self._specs[name]
-
-
-def _factory(settings: AgentSettings) -> Callable[[], Agent]:
-    kind = settings.kind
-    match kind:
-        case EchoSettings():
-            return EchoAgent
-        case ToneSettings():
-            return lambda: ToneAgent(kind)
-        case SpeakerSettings():
-            check_files(settings.name, kind)
-            return lambda: SpeakerAgent(kind)
-        case PythonSettings():
-            user_class = load_class(settings.name, kind)
-            # A copy for each call: what an agent does to a list of its options must not reach the next caller.
-            return lambda: user_class(**copy.deepcopy(dict(kind.options)))

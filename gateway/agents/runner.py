@@ -7,8 +7,8 @@ import asyncio
 import structlog
 
 from gateway.agents.errors import AgentFailedError, FailureReason
+from gateway.agents.isolation import Isolation
 from gateway.agents.registry import AgentSpec
-from gateway.agents.settings import Isolation
 from gateway.agents.thread import run_in_thread
 from gateway.loglines.values import described
 from media.conversation.conversation import Conversation

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.agents.errors import AgentSetupError
-from gateway.agents.from_settings import agent_settings
+from gateway.agents.from_settings import agent_settings, unseen_files
 from gateway.agents.registry import AgentRegistry
 from gateway.dialplan.load import load_plan
 from gateway.dialplan.model import Play
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gateway.dialplan.model import Route
     from gateway.dialplan.plan import Plan
     from gateway.settings.document import Document
+    from gateway.settings.load import Loaded
     from gateway.settings.model import Settings
     from gateway.settings.partial import PartialSettings
 
@@ -58,7 +59,7 @@ def prepare(path: Path | None, *, offline: bool = False) -> Prepared:
     settings = loaded.settings
     problems: list[Problem] = []
     plans: PlanStore | None = None
-    agents = _agents(settings, loaded.document, problems)
+    agents = _agents(loaded, problems)
     try:
         plans = PlanStore(settings.dialplans, agents=settings.agents, trunks=settings.trunks)
     except DialplanError as error:
@@ -67,6 +68,7 @@ def prepare(path: Path | None, *, offline: bool = False) -> Prepared:
         raise ConfigurationError(problems)
     warnings = [*loaded.warnings, *plans.warnings]
     if offline and loaded.source is not None and is_system(loaded.source):
+        warnings += unseen_files({spec.name: spec.settings for spec in agents}, loaded.document)
         warnings += _unseen_sounds(plans.plan)
     return Prepared(settings, loaded.source, loaded.document, agents, plans, tuple(warnings))
 
@@ -90,7 +92,7 @@ def _beyond(partial: PartialSettings | None) -> list[Problem]:
     """What is wrong with agents and dialplans beside the settings' own faults."""
     problems: list[Problem] = []
     if partial is not None:
-        _agents(partial.settings, partial.document, problems)
+        _agents(partial, problems)
         try:
             load_plan(partial.dialplans, agents=partial.agents, trunks=partial.trunks, complete=partial.all_dialplans)
         except DialplanError as error:
@@ -98,13 +100,15 @@ def _beyond(partial: PartialSettings | None) -> list[Problem]:
     return problems
 
 
-def _agents(settings: Settings, document: Document, problems: list[Problem]) -> AgentRegistry | None:
+def _agents(read: Loaded | PartialSettings, problems: list[Problem]) -> AgentRegistry | None:
+    settings = read.settings
+    agents, found = agent_settings(settings.agents, read.document, read.context)
     try:
-        calls = settings.limits.calls
-        return AgentRegistry(agent_settings(name, agent, calls) for name, agent in settings.agents.items())
+        registry = AgentRegistry(agents, settings.limits.calls)
     except* AgentSetupError as group:
-        problems += _agent_problems(document, group)
-    return None
+        found += _agent_problems(read.document, group)
+    problems += found
+    return None if found else registry
 
 
 def _agent_problems(document: Document, group: BaseExceptionGroup[AgentSetupError]) -> Iterator[Problem]:

@@ -37,6 +37,8 @@ class Loaded:
     source: Path | None
     """The file, absolute; None for the embedded default."""
     document: Document
+    context: FileContext
+    """What it was read against."""
 
     def problem(self, path: Sequence[Step], message: str, fix: str | None = None) -> Problem:
         """A problem found later with what stands at a path of the file."""
@@ -111,8 +113,9 @@ def load_text(text: str, name: str, context: FileContext) -> Loaded:
     except ValidationError as error:
         found += problems(error, Settings, document)
         partial = partial_settings(document, context)
-        raise SettingsError([*found, *_contradictions(Loaded(partial.settings, (), None, document))], partial) from None
-    loaded = Loaded(settings, (), None, document)
+        found += _contradictions(Loaded(partial.settings, (), None, document, context))
+        raise SettingsError(found, partial) from None
+    loaded = Loaded(settings, (), None, document, context)
     found += _contradictions(loaded)
     if found:
         raise SettingsError(found, partial_settings(document, context))

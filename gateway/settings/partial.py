@@ -27,6 +27,7 @@ class PartialSettings:
     settings: Settings
     """With the default in place of each faulty part."""
     document: Document
+    context: FileContext
     agents: Collection[str] | None
     """The names of all agents, faulty ones too; None when there may be others."""
     trunks: Collection[str] | None
@@ -62,6 +63,7 @@ def partial_settings(document: Document, context: FileContext) -> PartialSetting
     return PartialSettings(
         settings,
         document,
+        context,
         agents=_names(written.get("agents"), BUILT_IN_AGENTS) if clear else None,
         trunks=_names(written.get("trunks"), ()) if clear else None,
         dialplans=settings.dialplans if named or is_default else (),

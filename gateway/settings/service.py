@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.settings.agents import PythonAgent, SpeakerAgent
 from gateway.settings.shipped import DIALPLANS
 
 if TYPE_CHECKING:
@@ -128,20 +127,10 @@ def _is_directory(path: Path) -> bool:
 
 
 def _named(settings: Settings) -> Iterator[tuple[tuple[Step, ...], Path]]:
-    """Every file that settings name, and where, but for what comes with Offhook."""
+    """Every file that settings name, and where, but for agents' and what comes with Offhook."""
     for index, dialplan in enumerate(settings.dialplans):
         if not dialplan.is_relative_to(DIALPLANS):
             yield ("dialplans", index), dialplan
     for name, trunk in settings.trunks.items():
         if trunk.password_file is not None:
             yield ("trunks", name, "password_file"), trunk.password_file
-    for name, agent in settings.agents.items():
-        match agent:
-            case SpeakerAgent():
-                for index, sound in enumerate(agent.files):
-                    if not sound.is_relative_to(DIALPLANS):
-                        yield ("agents", name, "files", index), sound
-            case PythonAgent(directory=Path() as directory):
-                module = directory.joinpath(*agent.class_path.partition(":")[0].split("."))
-                source = module / "__init__.py" if _is_directory(module) else module.with_suffix(".py")
-                yield ("agents", name, "directory"), source

@@ -16,12 +16,11 @@ from gateway.agents import (
     EchoSettings,
     Isolation,
     OnInterrupt,
-    PythonSettings,
     SpeakerSettings,
     ToneSettings,
 )
-from gateway.agents.settings import KindSettings
-from media.conversation.floor import BargeIn, BargeInSettings
+from media.conversation.floor import BargeIn
+from tests.agents import changed, python_agent
 from tests.conformance.agent import (
     AGENT_CHECKS,
     PATIENCE_S,
@@ -30,23 +29,22 @@ from tests.conformance.agent import (
 )
 from tests.virtual_time import run_virtual
 
-OFF = BargeInSettings(mode=BargeIn.OFF)
 Check = Callable[[AgentCase], Awaitable[None]]
 
 
-def case(kind: KindSettings, barge_in: BargeInSettings | None = None, *, speaks_first: bool = False) -> AgentCase:
+def case(kind: AgentSettings, mode: BargeIn | None = None, *, speaks_first: bool = False) -> AgentCase:
     # Where time is real, a machine may stand still for longer than an agent has in earnest.
-    settings = AgentSettings("agent", kind, barge_in, hangup_grace_s=PATIENCE_S, cancel_deadline_s=PATIENCE_S)
-    return AgentCase(type(kind).__name__, lambda: AgentSpec(settings), speaks_first)
+    settings = changed(kind, mode=mode, hangup_grace_s=PATIENCE_S, cancel_deadline_s=PATIENCE_S)
+    return AgentCase(type(kind).__name__, lambda: AgentSpec("agent", settings), speaks_first)
 
 
-def user(name: str, isolation: Isolation, barge_in: BargeInSettings | None = None) -> AgentCase:
-    return case(PythonSettings(f"tests.component.user_agents:{name}", isolation=isolation), barge_in)
+def user(name: str, isolation: Isolation, mode: BargeIn | None = None) -> AgentCase:
+    return case(python_agent(f"tests.component.user_agents:{name}", isolation=isolation), mode)
 
 
 @pytest.mark.parametrize("check", AGENT_CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("kind", [EchoSettings(), ToneSettings(frequency_hz=1_000)], ids=["echo", "tone"])
-def test_built_in(kind: KindSettings, check: Check) -> None:
+@pytest.mark.parametrize("kind", [EchoSettings(), ToneSettings(frequency=1_000)], ids=["echo", "tone"])
+def test_built_in(kind: AgentSettings, check: Check) -> None:
     run_virtual(as_coroutine(check, case(kind, speaks_first=isinstance(kind, ToneSettings))))
 
 
@@ -56,29 +54,29 @@ def test_built_in(kind: KindSettings, check: Check) -> None:
 def test_speaker(tmp_path: Path, check: Check, mode: BargeIn, on_interrupt: OnInterrupt) -> None:
     path = tmp_path / "prompt.wav"
     soundfile.write(path, np.full(8_000, 0.2, np.float32), 8_000)
-    kind = SpeakerSettings((path, path), repeat=2, on_interrupt=on_interrupt)
-    run_virtual(as_coroutine(check, case(kind, BargeInSettings(mode=mode), speaks_first=True)))
+    kind = SpeakerSettings(files=(path, path), repeat=2, on_interrupt=on_interrupt)
+    run_virtual(as_coroutine(check, case(kind, mode, speaks_first=True)))
 
 
 @pytest.mark.parametrize("check", AGENT_CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("name", ["Parrot", "InlineParrot", "TurnTaker"])
 def test_user_class_on_the_gateways_loop(name: str, check: Check) -> None:
-    barge_in = None if name == "TurnTaker" else OFF
-    run_virtual(as_coroutine(check, user(name, Isolation.NONE, barge_in)))
+    mode = None if name == "TurnTaker" else BargeIn.OFF
+    run_virtual(as_coroutine(check, user(name, Isolation.NONE, mode)))
 
 
 @pytest.mark.parametrize("check", AGENT_CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("name", ["Parrot", "InlineParrot", "TurnTaker"])
 def test_user_class_in_a_thread(name: str, check: Check) -> None:
-    barge_in = None if name == "TurnTaker" else OFF
-    asyncio.run(as_coroutine(check, user(name, Isolation.THREAD, barge_in)))
+    mode = None if name == "TurnTaker" else BargeIn.OFF
+    asyncio.run(as_coroutine(check, user(name, Isolation.THREAD, mode)))
 
 
 @pytest.mark.parametrize("ear", ["on_audio", "events"])
 @pytest.mark.parametrize("isolation", Isolation)
 def test_last_words(isolation: Isolation, ear: str) -> None:
-    kind = PythonSettings("tests.component.user_agents:HangsUpOnKey", {"ear": ear}, isolation=isolation)
-    asyncio.run(as_coroutine(check_hangs_up_on_a_key_after_its_last_words, case(kind, OFF)))
+    kind = python_agent("tests.component.user_agents:HangsUpOnKey", {"ear": ear}, isolation=isolation)
+    asyncio.run(as_coroutine(check_hangs_up_on_a_key_after_its_last_words, case(kind, BargeIn.OFF)))
 
 
 async def as_coroutine(check: Check, agent: AgentCase) -> None:

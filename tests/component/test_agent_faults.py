@@ -15,15 +15,14 @@ import structlog
 from gateway.agents import (
     AgentBusyError,
     AgentFailedError,
-    AgentSettings,
     AgentSpec,
     Isolation,
-    PythonSettings,
 )
 from media.conversation.conversation import Conversation
 from media.conversation.events import CallEndedError, CallInfo, Event, Hangup, Interrupted, SpeechStarted
 from media.conversation.floor import BargeIn, BargeInSettings
 from media.conversation.lanes import URGENT_EVENTS_MAX
+from tests.agents import changed, python_agent
 from tests.component import user_agents
 from tests.conformance.agent import run_agent
 from tests.fake_leg import FakeLeg, caller_sends, silence, voice
@@ -37,10 +36,13 @@ def spec_of(
     isolation: Isolation,
     options: dict[str, object] | None = None,
     mode: BargeIn = BargeIn.CUT,
-    **limits: Any,
+    abandoned_max: int | None = None,
+    **limits: float | None,
 ) -> AgentSpec:
-    kind = PythonSettings(f"tests.component.user_agents:{name}", options or {}, isolation=isolation)
-    return AgentSpec(AgentSettings(name.lower(), kind, BargeInSettings(mode=mode), **limits))
+    kind = python_agent(f"tests.component.user_agents:{name}", options or {}, isolation=isolation)
+    spec = AgentSpec(name.lower(), changed(kind, mode=mode, **limits))
+    spec.abandoned_max = abandoned_max or spec.abandoned_max
+    return spec
 
 
 def begin(spec: AgentSpec) -> tuple[FakeLeg, Conversation, asyncio.Task[None]]:

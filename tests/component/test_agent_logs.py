@@ -7,9 +7,10 @@ import asyncio
 import pytest
 import structlog
 
-from gateway.agents import AgentSettings, AgentSpec, Isolation, PythonSettings
+from gateway.agents import AgentSpec, Isolation
 from media.conversation.conversation import Conversation
 from media.conversation.events import CallInfo
+from tests.agents import python_agent
 from tests.conformance.agent import run_agent
 from tests.fake_leg import FakeLeg
 from tests.virtual_time import virtual
@@ -18,7 +19,7 @@ from tests.virtual_time import virtual
 @pytest.mark.parametrize("isolation", Isolation)
 def test_the_agents_own_lines_name_its_call(isolation: Isolation) -> None:
     async def main() -> None:
-        spec = AgentSpec(AgentSettings("bot", PythonSettings("tests.component.user_agents:Logs", isolation=isolation)))
+        spec = AgentSpec("bot", python_agent("tests.component.user_agents:Logs", isolation=isolation))
         legs = [FakeLeg(), FakeLeg()]
         calls = [Conversation(leg, CallInfo(call_id=f"c{number}")) for number, leg in enumerate(legs)]
         await asyncio.gather(*(run_agent(spec, call) for call in calls))
@@ -36,8 +37,8 @@ def test_the_agents_own_lines_name_its_call(isolation: Isolation) -> None:
 
 @virtual
 async def test_tasks_that_find_the_call_over_are_no_fault_of_the_agent() -> None:
-    kind = PythonSettings("tests.component.user_agents:SaysInAGroup", isolation=Isolation.NONE)
-    spec = AgentSpec(AgentSettings("bot", kind))
+    kind = python_agent("tests.component.user_agents:SaysInAGroup", isolation=Isolation.NONE)
+    spec = AgentSpec("bot", kind)
     leg = FakeLeg()
     call = Conversation(leg)
     with structlog.testing.capture_logs() as logs:

@@ -10,8 +10,7 @@ import pytest
 import soundfile
 
 from gateway.agents import AgentSettings, AgentSpec, OnInterrupt, SpeakerSettings, ToneSettings
-from gateway.agents.echo import EchoAgent
-from gateway.agents.settings import KindSettings
+from gateway.agents.kinds.echo import EchoAgent
 from media.conversation.conversation import Conversation
 from media.conversation.floor import BargeIn, BargeInSettings
 from tests.conformance.agent import run_agent
@@ -22,11 +21,11 @@ FRAME = np.full(160, 8_000, np.int16)
 COUGH = np.concatenate((silence(8_000, 500), voice(8_000, 160), silence(8_000, 1_500)))
 
 
-async def check_gives_way(kind: KindSettings, before: int, speech_ms: int = 3_000) -> None:
+async def check_gives_way(kind: AgentSettings, before: int, speech_ms: int = 3_000) -> None:
     """After so many coughs the caller speaks over the agent: nothing is heard of it until they have finished."""
     leg = FakeLeg()
     call = Conversation(leg, barge_in=BargeInSettings())
-    running = asyncio.create_task(run_agent(AgentSpec(AgentSettings("agent", kind)), call))
+    running = asyncio.create_task(run_agent(AgentSpec("agent", kind), call))
     for _ in range(before):
         await caller_sends(leg, COUGH)
     assert call.counters.barge_ins_rejected == before
@@ -46,7 +45,7 @@ async def check_gives_way(kind: KindSettings, before: int, speech_ms: int = 3_00
 async def test_a_speaker_goes_on_with_the_next_file_when_the_caller_has_finished(tmp_path: Path, coughs: int) -> None:
     path = tmp_path / "prompt.wav"
     soundfile.write(path, np.full(8 * 8_000, 0.2, np.float32), 8_000)
-    await check_gives_way(SpeakerSettings((path, path, path), on_interrupt=OnInterrupt.NEXT), coughs)
+    await check_gives_way(SpeakerSettings(files=(path, path, path), on_interrupt=OnInterrupt.NEXT), coughs)
 
 
 @pytest.mark.parametrize("coughs", [0, 2])

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.agents import AgentRegistry, AgentSettings, EchoSettings, Isolation, PythonSettings
+from gateway.agents import AgentRegistry, EchoSettings, Isolation, PythonSettings
 from gateway.calls.call import Call
 from gateway.calls.outcome import Class, EndCause, EndedBy, Failure
 from gateway.dialplan.load import load_text
 from gateway.settings.model import Limits
+from tests.agents import python_agent
 from tests.fake_party import FakeParty, Manner, arrival
 from tests.virtual_time import virtual
 
@@ -34,20 +35,20 @@ def plan(steps: str, fallback: str = "[]", to: str = "{any: true}") -> Plan:
     return load_text(text, Path("a.yaml"), agents=set(AGENTS)).plan
 
 
-def user_agent(name: str, class_name: str) -> AgentSettings:
+def user_agent(class_name: str) -> PythonSettings:
     path = f"call_agents:{class_name}"
-    return AgentSettings(name, PythonSettings(path, directory=Path(__file__).parent, isolation=Isolation.NONE))
+    return python_agent(path, directory=Path(__file__).parent, isolation=Isolation.NONE)
 
 
 def call_of(party: FakeParty, **limits: str) -> Call:
     agents = AgentRegistry(
-        [
-            AgentSettings("echo", EchoSettings()),
-            AgentSettings("full", EchoSettings(), max_calls=1),
-            user_agent("polite", "Polite"),
-            user_agent("broken", "Broken"),
-            user_agent("waits", "Waits"),
-        ]
+        {
+            "echo": EchoSettings(),
+            "full": EchoSettings(max_calls=1),
+            "polite": user_agent("Polite"),
+            "broken": user_agent("Broken"),
+            "waits": user_agent("Waits"),
+        }
     )
     TAKEN.enter_context(agents["full"].admit())
     return Call(arrival(party), agents, Limits.model_validate(limits))

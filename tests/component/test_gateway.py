@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.agents import AgentRegistry, AgentSettings, EchoSettings
+from gateway.agents import AgentRegistry, EchoSettings
 from gateway.calls.gateway import Gateway
 from gateway.calls.outcome import EndCause
 from gateway.calls.record import CallRecord, RecordSink
@@ -61,7 +61,7 @@ async def running(tmp_path: Path, *, overloaded: list[bool] | None = None, **lim
     """A gateway that runs; stopped at the end, unless the test did that."""
     (tmp_path / "plan.yaml").write_text(PLAN)
     source, kept = FakeSource(), Kept()
-    agents = AgentRegistry([AgentSettings("echo", EchoSettings())])
+    agents = AgentRegistry({"echo": EchoSettings()})
     plans = PlanStore([tmp_path / "plan.yaml"], agents={"echo"})
     settings = Settings.model_validate({"limits": {"calls": 4, "drain_timeout": "20s"} | limits})
     gateway = Gateway(settings, agents, plans, [source], [FullDisk(), kept], is_overloaded=lambda: bool(overloaded))

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from gateway.agents import AgentSettings, AgentSpec, OnInterrupt, SpeakerSettings
-from gateway.agents.settings import Isolation, PythonSettings
+from gateway.agents import AgentSpec, Isolation, OnInterrupt, SpeakerSettings
 from media.conversation.conversation import Conversation
 from media.conversation.events import Dtmf, Event, Hangup, Interrupted
 from media.conversation.floor import BargeIn, BargeInSettings, Keys
 from media.leg import Pcm
+from tests.agents import python_agent
 from tests.conformance.agent import PATIENCE_S, run_agent
 from tests.fake_leg import FakeLeg, caller_sends, silence
 from tests.virtual_time import virtual
@@ -143,9 +143,9 @@ async def test_no_key_in_time_and_none_after_the_end() -> None:
 
 
 async def run_menu(isolation: Isolation) -> None:
-    kind = PythonSettings("tests.component.user_agents:Menu", isolation=isolation)
+    kind = python_agent("tests.component.user_agents:Menu", isolation=isolation)
     leg, call = start(mode=BargeIn.PAUSE)
-    running = asyncio.create_task(run_agent(AgentSpec(AgentSettings("menu", kind)), call))
+    running = asyncio.create_task(run_agent(AgentSpec("menu", kind), call))
     async with asyncio.timeout(12 * PATIENCE_S):
         while not leg.heard().any():
             await caller_sends(leg, silence(RATE_HZ, 20))
@@ -172,9 +172,9 @@ def test_a_menu_in_a_thread() -> None:
 async def test_a_speaker_goes_on_to_the_next_file_at_a_key(tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("sounds") / "long.wav"
     soundfile.write(path, np.full(RATE_HZ * 2, 0.2, np.float32), RATE_HZ)
-    kind = SpeakerSettings((path, path), on_interrupt=OnInterrupt.NEXT)
+    kind = SpeakerSettings(files=(path, path), on_interrupt=OnInterrupt.NEXT)
     leg, call = start(Keys.ALWAYS)
-    running = asyncio.create_task(run_agent(AgentSpec(AgentSettings("speaker", kind)), call))
+    running = asyncio.create_task(run_agent(AgentSpec("speaker", kind), call))
     await asyncio.sleep(0.5)
     call.on_dtmf("1", 100)
     await running

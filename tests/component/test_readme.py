@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import re
 import sys
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from gateway.agents import AgentSpec
 from gateway.cli import main
 from gateway.cli.prepare import Prepared, prepare
 from gateway.dialplan import find_route, invite
+from tests.agents import changed
 from tests.conformance.agent import AGENT_CHECKS, PATIENCE_S, AgentCase
 
 if TYPE_CHECKING:
@@ -63,11 +63,9 @@ def test_the_carriers_calls_come_and_reach_the_agent(prepared: Prepared) -> None
 
 @pytest.mark.parametrize("check", AGENT_CHECKS, ids=lambda check: check.__name__)
 def test_the_agent_does_what_agents_must(prepared: Prepared, check: Callable[[AgentCase], Awaitable[None]]) -> None:
-    settings = dataclasses.replace(
-        prepared.agents["bot"].settings, hangup_grace_s=PATIENCE_S, cancel_deadline_s=PATIENCE_S
-    )
+    settings = changed(prepared.agents["bot"].settings, hangup_grace_s=PATIENCE_S, cancel_deadline_s=PATIENCE_S)
 
     async def run() -> None:
-        await check(AgentCase("bot", lambda: AgentSpec(settings)))
+        await check(AgentCase("bot", lambda: AgentSpec("bot", settings)))
 
     asyncio.run(run())

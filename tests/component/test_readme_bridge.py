@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import json
 import sys
 from collections.abc import AsyncIterator
@@ -16,9 +15,10 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from bench.figures import README
-from gateway.agents import AgentFailedError, AgentSettings, AgentSpec, Isolation, PythonSettings
+from gateway.agents import AgentFailedError, AgentSpec, Isolation
 from media.conversation.conversation import Conversation
-from media.conversation.floor import BargeIn, BargeInSettings
+from media.conversation.floor import BargeIn
+from tests.agents import changed, python_agent
 from tests.component.test_readme import FILES
 from tests.conformance.agent import PATIENCE_S, run_agent
 from tests.fake_leg import FakeLeg, caller_sends, silence, voice
@@ -73,9 +73,11 @@ async def bridged(
 ) -> AsyncIterator[tuple[FakeLeg, Conversation, asyncio.Task[None]]]:
     async with serve(bot, "127.0.0.1", 0, compression=None) as server:
         port = next(iter(server.sockets)).getsockname()[1]
-        kind = PythonSettings("bridge:Bridge", {"url": f"ws://127.0.0.1:{port}"}, directory, isolation)
-        settings = AgentSettings("bridge", kind, BargeInSettings(mode=BargeIn.CUT))
-        spec = AgentSpec(dataclasses.replace(settings, hangup_grace_s=PATIENCE_S, cancel_deadline_s=PATIENCE_S))
+        kind = python_agent(
+            "bridge:Bridge", {"url": f"ws://127.0.0.1:{port}"}, directory=directory, isolation=isolation
+        )
+        settings = changed(kind, mode=BargeIn.CUT, hangup_grace_s=PATIENCE_S, cancel_deadline_s=PATIENCE_S)
+        spec = AgentSpec("bridge", settings)
         leg = FakeLeg(RATE_HZ)
         call = Conversation(leg, barge_in=spec.settings.effective_barge_in)
         running = asyncio.create_task(run_agent(spec, call))

@@ -7,11 +7,12 @@ import asyncio
 import numpy as np
 import pytest
 
-from gateway.agents import AgentSettings, AgentSpec, Isolation, PythonSettings
+from gateway.agents import AgentSpec, Isolation
 from media.conversation.conversation import Conversation
 from media.conversation.events import CallInfo
 from media.conversation.floor import BargeIn, BargeInSettings
 from media.leg import Flushed, Pcm
+from tests.agents import changed, python_agent
 from tests.component.interrupted_agents import NEW, NEW_MS, OLD
 from tests.conformance.agent import run_agent
 from tests.fake_leg import FakeLeg, caller_sends, silence, voice
@@ -60,9 +61,9 @@ def turn(before_ms: int) -> Pcm:
 
 
 def spec_of(name: str, isolation: Isolation) -> AgentSpec:
-    kind = PythonSettings(f"tests.component.interrupted_agents:{name}", isolation=isolation)
+    kind = python_agent(f"tests.component.interrupted_agents:{name}", isolation=isolation)
     mode = BargeIn.OFF if name == "StopsItself" else BargeIn.CUT
-    return AgentSpec(AgentSettings(name, kind, BargeInSettings(mode=mode), cancel_deadline_s=5, hangup_grace_s=5))
+    return AgentSpec(name, changed(kind, mode=mode, cancel_deadline_s=5, hangup_grace_s=5))
 
 
 async def interrupt(name: str, isolation: Isolation) -> None:

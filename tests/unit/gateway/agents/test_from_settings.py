@@ -1,93 +1,149 @@
-"""Agents of gateway.yaml as the agents read them."""
+# ruff: noqa: E501 - messages are compared as they are printed, on one line
+"""Agents of gateway.yaml: what is written arrives, what is wrong is told at its place, and the sample says it all."""
 
 from __future__ import annotations
 
-import dataclasses
+import re
 from pathlib import Path
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 
+from gateway.agents import AgentSettings, EchoSettings, Isolation, OnInterrupt, PythonSettings, SpeakerSettings
 from gateway.agents.from_settings import agent_settings
-from gateway.agents.settings import (
-    AgentSettings,
-    EchoSettings,
-    Isolation,
-    KindSettings,
-    OnInterrupt,
-    PythonSettings,
-    SpeakerSettings,
-    ToneSettings,
-)
-from gateway.settings import Settings
+from gateway.agents.kinds import AnyAgent, BargeInOptions, ToneSettings
+from gateway.settings.context import FileContext
+from gateway.settings.load import load_text
 from gateway.settings.shipped import DIALPLANS
 from media.conversation.floor import BargeIn, BargeInSettings, Keys
 
+if TYPE_CHECKING:
+    from gateway.settings.problem import Problem
+
+SAMPLE = Path(__file__).parents[4] / "systemd" / "gateway.yaml"
 WAV = DIALPLANS / "sounds" / "sorry.wav"
 
 
-def configured(**agent: object) -> AgentSettings:
-    settings = Settings.model_validate({"agents": {"a": agent}})
-    return agent_settings("a", settings.agents["a"], settings.limits.calls)
+def read(text: str, base: Path = Path("/nonexistent")) -> tuple[dict[str, AgentSettings], list[Problem]]:
+    loaded = load_text(text, "g.yaml", FileContext(base, {}))
+    return agent_settings(loaded.settings.agents, loaded.document, loaded.context)
 
 
-@pytest.mark.parametrize(
-    ("agent", "kind"),
-    [
-        ({"kind": "echo"}, EchoSettings()),
-        ({"kind": "tone"}, ToneSettings()),
-        ({"kind": "speaker", "files": [str(WAV)]}, SpeakerSettings((WAV,))),
-        ({"kind": "python", "class": "m:C"}, PythonSettings("m:C")),
-    ],
-)
-def test_what_is_not_written_is_the_agents_own_default(agent: dict[str, object], kind: KindSettings) -> None:
-    expected = AgentSettings("a", kind, abandoned_max=Settings().limits.calls)
-    assert dataclasses.replace(configured(**agent), barge_in=None) == expected
-    assert configured(**agent).effective_barge_in == expected.effective_barge_in
+def faults(text: str, base: Path = Path("/nonexistent")) -> list[str]:
+    return [str(problem) for problem in read(text, base)[1]]
+
+
+def one(written: str) -> AgentSettings:
+    agents, found = read(f"agents: {{a: {{{written}}}}}")
+    assert found == []
+    return agents["a"]
+
+
+def test_the_built_in_agents_are_there_and_may_be_defined_anew() -> None:
+    agents, found = read("agents: {echo: {kind: echo, max_calls: 7}}")
+    assert found == []
+    assert agents["echo"] == EchoSettings(max_calls=7)
+    assert agents["tone"] == ToneSettings()
+    assert isinstance(agents["welcome"], SpeakerSettings)
 
 
 def test_what_is_written_arrives() -> None:
-    barge_in = {"mode": "cut", "min_speech": "60ms", "reject_after": "200ms", "end_silence": "1s", "gap": "60ms"}
-    limits = {
-        "max_calls": "3",
-        "start_timeout": "1s",
-        "stall_timeout": "2s",
-        "hangup_grace": "0s",
-        "cancel_deadline": "4s",
-    }
-    found = configured(
-        **{"kind": "python", "class": "m:C", "directory": "/x", "options": {"a": "b"}, "isolation": "none"},
-        **limits,
-        barge_in={**barge_in, "aggressiveness": "3", "floor": "-40", "keys": "always"},
+    found = one(
+        "kind: python, class: 'm:C', directory: /x, options: {n: 5, deep: [true, '5']}, isolation: none, max_calls: 3, "
+        "start_timeout: 1s, stall_timeout: 2s, hangup_grace: 0s, cancel_deadline: 4s, "
+        "barge_in: {mode: cut, min_speech: 60ms, reject_after: 200ms, end_silence: 1s, gap: 60ms, aggressiveness: 3, "
+        "floor: -40, keys: always}"
     )
-    assert found == AgentSettings(
-        name="a",
-        kind=PythonSettings("m:C", {"a": "b"}, Path("/x"), Isolation.NONE),
-        barge_in=BargeInSettings(
-            mode=BargeIn.CUT,
-            min_speech_ms=60,
-            reject_after_ms=200,
-            end_silence_ms=1000,
-            gap_ms=60,
-            aggressiveness=3,
-            floor_dbfs=-40.0,
-            keys=Keys.ALWAYS,
-        ),
-        max_calls=3,
-        start_timeout_s=1.0,
-        stall_timeout_s=2.0,
-        hangup_grace_s=0.0,
-        cancel_deadline_s=4.0,
+    assert isinstance(found, PythonSettings)
+    assert (found.class_path, found.directory, found.options) == ("m:C", Path("/x"), {"n": 5, "deep": [True, "5"]})
+    assert found.where is Isolation.NONE
+    assert (found.max_calls, found.start_timeout_s, found.stall_timeout_s) == (3, 1.0, 2.0)
+    assert (found.hangup_grace_s, found.cancel_deadline_s) == (0.0, 4.0)
+    assert found.effective_barge_in == BargeInSettings(
+        mode=BargeIn.CUT,
+        min_speech_ms=60,
+        reject_after_ms=200,
+        end_silence_ms=1000,
+        gap_ms=60,
+        aggressiveness=3,
+        floor_dbfs=-40.0,
+        keys=Keys.ALWAYS,
     )
-    speaker = configured(kind="speaker", files=[str(WAV)], repeat="0", on_interrupt="next").kind
-    assert speaker == SpeakerSettings((WAV,), 0, OnInterrupt.NEXT)
-    assert configured(kind="tone", frequency="1000", level="-6").kind == ToneSettings(1000, -6.0)
+    speaker = one(f"kind: speaker, files: ['{WAV}'], repeat: 0, on_interrupt: next")
+    assert speaker == SpeakerSettings(files=(WAV,), repeat=0, on_interrupt=OnInterrupt.NEXT)
+    assert one("kind: tone, frequency: 1000, level: -6") == ToneSettings(frequency=1000, level=-6.0)
+    assert BargeInOptions().settings() == BargeInSettings()
+
+
+def test_all_faults_are_told_together_each_at_its_place() -> None:
+    text = """\
+agents:
+  x: {kind: ecko}
+  y: {files: [a]}
+  z: {kind: speaker, files: [], repeat: -1}
+  w: {kind: tone, barge_in: {mode: paus, confirm: 5}}
+  v: {kind: tone, barge_in: {min_speech: 500ms}}
+  fine: {kind: echo}
+"""
+    assert faults(text) == [
+        'g.yaml:2:6: agents.x: there is no such kind as "ecko"; did you mean "echo"?',
+        'g.yaml:3:6: agents.y: the key "kind" is missing; add kind: with one of echo, tone, speaker, python',
+        "g.yaml:4:29: agents.z.files: it is empty, got an empty list; write at least one",
+        'g.yaml:4:41: agents.z.repeat: less than 0, got "-1"; write 0 or more',
+        'g.yaml:5:36: agents.w.barge_in.mode: not one of the words allowed here, got "paus"; did you mean "pause"? use one of cut, pause, off',
+        'g.yaml:5:51: agents.w.barge_in.confirm: not a duration, got "5"; write a number and a unit: 120ms, 5s, 30m or 4h',
+        "g.yaml:6:29: agents.v.barge_in: confirm is 400; it must be greater than min_speech (500)",
+    ]  # fmt: skip
+    assert "fine" in read(text)[0]
 
 
 @pytest.mark.parametrize(
-    ("max_calls", "gateway_calls", "abandoned_max"), [(None, 500, 500), (100, 500, 100), (3, 500, 16), (None, 4, 16)]
-)
-def test_as_many_runs_may_be_abandoned_as_it_may_have_calls(
-    max_calls: int | None, gateway_calls: int, abandoned_max: int
-) -> None:
-    settings = Settings.model_validate({"agents": {"a": {"kind": "echo", "max_calls": max_calls}}})
-    assert agent_settings("a", settings.agents["a"], gateway_calls).abandoned_max == abandoned_max
+    ("written", "fault"),
+    [
+        ("kind: tone, barge_in: {mode: false}", 'g.yaml:1:43: agents.a.barge_in.mode: not one of the words allowed here, got "false"; use one of cut, pause, off'),
+        ("kind: tone, frequency: 5000", 'g.yaml:1:37: agents.a.frequency: more than 3400, got "5000"; write 3400 or less'),
+        ("kind: python, class: mod", 'g.yaml:1:35: agents.a.class: not module:Class, got "mod"; write where the class is, as mycompany.agents:Receptionist'),
+        ("kind: python", "g.yaml:1:13: agents.a.class: the key is missing; add it"),
+        ("kind: python, class: 'm:C', isolation: process", 'g.yaml:1:53: agents.a.isolation: not one of the words allowed here, got "process"; use one of thread, none'),
+        ("kind: echo, barge_in: {mode: off}", "g.yaml:1:26: agents.a.barge_in: there is no such key; use one of max_calls, start_timeout, stall_timeout, hangup_grace, cancel_deadline, kind"),
+    ],
+)  # fmt: skip
+def test_fault(written: str, fault: str) -> None:
+    assert faults(f"agents: {{a: {{{written}}}}}") == [fault]
+
+
+def test_a_sound_must_be_one(tmp_path: Path) -> None:
+    (tmp_path / "text.wav").write_text("no sound")
+    found = faults("agents: {a: {kind: speaker, files: [gone.wav, text.wav]}}", tmp_path)
+    assert len(found) == 2
+    assert "agents.a.files[0]: cannot read" in found[0]
+    assert "agents.a.files[1]: " in found[1]
+    assert 'got "text.wav"; give a WAV file' in found[1]
+
+
+class TestSample:
+    """systemd/gateway.yaml says what is default, and says it of every option."""
+
+    def text(self) -> str:
+        text = re.sub(r"^( *)# ( *[a-z_]+:( |$)| +#)", r"\1\2", SAMPLE.read_text(), flags=re.MULTILINE)
+        section = text[text.index("\nagents:") : text.index("\n# Dialplans")]
+        return section.replace("sounds/opening-hours.wav", str(WAV))
+
+    def test_it_says_the_defaults(self) -> None:
+        agents, found = read(self.text())
+        assert found == []
+        bare, _ = read(
+            "agents:\n"
+            "  parrot: {kind: echo}\n"
+            "  beep: {kind: tone}\n"
+            f"  announcement: {{kind: speaker, files: ['{WAV}']}}\n"
+            "  receptionist: {kind: python, class: mycompany.agents:Receptionist}\n"
+        )
+        shown = {"max_calls", "directory", "options"}
+        for name, agent in bare.items():
+            assert agents[name].model_dump(exclude=shown) == agent.model_dump(exclude=shown)
+
+    def test_it_has_every_option(self) -> None:
+        models = [*get_args(get_args(AnyAgent)[0]), BargeInOptions]
+        options = {field.alias or name for model in models for name, field in model.model_fields.items()}
+        assert [key for key in sorted(options) if not re.search(rf" {key}:\s", self.text())] == []

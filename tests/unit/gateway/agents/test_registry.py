@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -18,13 +17,12 @@ from gateway.agents import (
     AgentSpec,
     EchoSettings,
     Isolation,
-    PythonSettings,
     SpeakerSettings,
     ToneSettings,
 )
-from gateway.agents.settings import KindSettings
-from gateway.agents.tone import one_second
-from media.conversation.floor import BargeIn, BargeInSettings
+from gateway.agents.kinds.tone import one_second
+from media.conversation.floor import BargeIn
+from tests.agents import python_agent
 
 USERS = "tests.component.user_agents"
 
@@ -32,13 +30,13 @@ USERS = "tests.component.user_agents"
 def test_every_kind_is_made_anew_for_each_call(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, np.ones(800, np.int16), 8_000)
-    kinds: list[KindSettings] = [
+    kinds: list[AgentSettings] = [
         EchoSettings(),
         ToneSettings(),
-        SpeakerSettings((path,)),
-        PythonSettings(f"{USERS}:TurnTaker", {"greeting_ms": 5}),
+        SpeakerSettings(files=(path,)),
+        python_agent(f"{USERS}:TurnTaker", {"greeting_ms": 5}),
     ]
-    registry = AgentRegistry([AgentSettings(f"a{number}", kind) for number, kind in enumerate(kinds)])
+    registry = AgentRegistry({f"a{number}": kind for number, kind in enumerate(kinds)})
     assert [spec.name for spec in registry] == ["a0", "a1", "a2", "a3"]
     assert "a3" in registry
     assert "a4" not in registry
@@ -50,7 +48,7 @@ def test_every_kind_is_made_anew_for_each_call(tmp_path: Path) -> None:
 
 def test_what_one_call_does_to_its_options_does_not_reach_the_next() -> None:
     options: dict[str, object] = {"notes": {"caller": ["hello"]}}
-    spec = AgentSpec(AgentSettings("notes", PythonSettings(f"{USERS}:TakesNotes", MappingProxyType(options))))
+    spec = AgentSpec("notes", python_agent(f"{USERS}:TakesNotes", options))
     first, second = spec.make(), spec.make()
     first.notes["caller"].append("my secret")  # type: ignore[attr-defined]
     assert second.notes == spec.make().notes == {"caller": ["hello"]}  # type: ignore[attr-defined]
@@ -59,8 +57,6 @@ def test_what_one_call_does_to_its_options_does_not_reach_the_next() -> None:
 @pytest.mark.parametrize(
     ("class_path", "options", "field", "message"),
     [
-        ("user_agents", {}, "class", "'user_agents' is not of the form 'module:Class'"),
-        (f"{USERS}:", {}, "class", "is not of the form"),
         ("no_such_module:Agent", {}, "class", "cannot import 'no_such_module' .*set 'directory'.*ModuleNotFoundError"),
         (f"{USERS}:Parot", {}, "class", "has no class 'Parot'; it has .*Parrot"),
         (f"{USERS}:NotAnAgent", {}, "class", r"lacks 'async def run\(self, call\)'"),
@@ -73,7 +69,7 @@ def test_a_class_that_cannot_work_is_named(
     class_path: str, options: dict[str, object], field: str, message: str
 ) -> None:
     with pytest.raises(AgentSetupError, match=message) as caught:
-        AgentSpec(AgentSettings("mine", PythonSettings(class_path, options)))
+        AgentSpec("mine", python_agent(class_path, options))
     assert (caught.value.agent, caught.value.field) == ("mine", field)
 
 
@@ -81,16 +77,16 @@ def test_a_module_from_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(sys, "path", [*sys.path])
     (tmp_path / "own_agent_module.py").write_text("class Own:\n    async def run(self, call):\n        pass\n")
     (tmp_path / "broken_agent_module.py").write_text("import json.nothing_of_the_kind\n")
-    assert AgentSpec(AgentSettings("own", PythonSettings("own_agent_module:Own", directory=tmp_path)))
+    assert AgentSpec("own", python_agent("own_agent_module:Own", directory=tmp_path))
     with pytest.raises(AgentSetupError) as caught:
-        AgentSpec(AgentSettings("own", PythonSettings("own_agent_modul:Own", directory=tmp_path)))
+        AgentSpec("own", python_agent("own_agent_modul:Own", directory=tmp_path))
     assert caught.value.message == (
         f"there is no module 'own_agent_modul' in {tmp_path}; it has broken_agent_module, own_agent_module"
     )
     with pytest.raises(AgentSetupError, match=f"cannot import 'broken_agent_module' from {tmp_path}: ModuleNotFound"):
-        AgentSpec(AgentSettings("own", PythonSettings("broken_agent_module:Own", directory=tmp_path)))
+        AgentSpec("own", python_agent("broken_agent_module:Own", directory=tmp_path))
     with pytest.raises(AgentSetupError, match="is not a directory"):
-        AgentSpec(AgentSettings("own", PythonSettings("own_agent_module:Own", directory=tmp_path / "none")))
+        AgentSpec("own", python_agent("own_agent_module:Own", directory=tmp_path / "none"))
 
 
 def test_a_missing_library_is_told_with_the_command_that_installs_it(
@@ -101,7 +97,7 @@ def test_a_missing_library_is_told_with_the_command_that_installs_it(
     place.mkdir()
     (place / "needy_agent_module.py").write_text("import nothing_of_the_kind.below\n")
     with pytest.raises(AgentSetupError) as caught:
-        AgentSpec(AgentSettings("own", PythonSettings("needy_agent_module:Own", directory=place)))
+        AgentSpec("own", python_agent("needy_agent_module:Own", directory=place))
     assert caught.value.message == (
         "'needy_agent_module' imports 'nothing_of_the_kind', which is not installed: "
         f"{shlex.quote(sys.executable)} -m pip install --target '{place}' nothing_of_the_kind "
@@ -114,7 +110,7 @@ def test_a_module_that_exits_ends_nothing_else(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(sys, "path", [*sys.path])
     (tmp_path / "exiting_agent_module.py").write_text(f"import sys\nsys.exit({status})\n")
     with pytest.raises(AgentSetupError, match=f"cannot import 'exiting_agent_module' from {tmp_path}: SystemExit"):
-        AgentSpec(AgentSettings("mine", PythonSettings("exiting_agent_module:Bot", directory=tmp_path)))
+        AgentSpec("mine", python_agent("exiting_agent_module:Bot", directory=tmp_path))
 
 
 def test_two_modules_of_one_name_are_not_taken_for_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +123,7 @@ def test_two_modules_of_one_name_are_not_taken_for_each_other(tmp_path: Path, mo
             (directory / file).write_text(bot)
 
     def spec(name: str, directory: Path) -> AgentSpec:
-        return AgentSpec(AgentSettings("mine", PythonSettings(f"{name}:Bot", directory=directory)))
+        return AgentSpec("mine", python_agent(f"{name}:Bot", directory=directory))
 
     for name in ("twin_agent_module", "twin_agent_package", "twin_agent_package.inner"):
         assert spec(name, tmp_path), "whatever directory was used last"
@@ -142,44 +138,29 @@ def test_two_modules_of_one_name_are_not_taken_for_each_other(tmp_path: Path, mo
         spec("sys", tmp_path)
 
 
-def test_a_missing_prompt_is_named(tmp_path: Path) -> None:
-    with pytest.raises(AgentSetupError, match=r"files: .*menu\.wav: No such file"):
-        AgentSpec(AgentSettings("menu", SpeakerSettings((tmp_path / "menu.wav",))))
-
-
-def test_all_faults_are_reported_together(tmp_path: Path) -> None:
-    settings = [
-        AgentSettings("one", SpeakerSettings((tmp_path / "menu.wav",))),
-        AgentSettings("two", EchoSettings()),
-        AgentSettings("three", PythonSettings("nothing")),
-    ]
+def test_all_faults_are_reported_together() -> None:
+    agents: dict[str, AgentSettings] = {
+        "one": python_agent(f"{USERS}:NotAnAgent"),
+        "two": EchoSettings(),
+        "three": python_agent("nothing:Here"),
+    }
     with pytest.raises(ExceptionGroup) as caught:
-        AgentRegistry(settings)
+        AgentRegistry(agents)
     assert [error.agent for error in caught.value.exceptions if isinstance(error, AgentSetupError)] == ["one", "three"]
 
 
-def test_limits_that_allow_nothing_are_refused() -> None:
-    with pytest.raises(ValueError, match="max_calls is 0: give 1 or more"):
-        AgentSettings("a", EchoSettings(), max_calls=0)
-    with pytest.raises(ValueError, match="stall_timeout_s is 0: give more than 0"):
-        AgentSettings("a", EchoSettings(), stall_timeout_s=0)
-    with pytest.raises(ValueError, match="hangup_grace_s is -1"):
-        AgentSettings("a", EchoSettings(), hangup_grace_s=-1)
-    with pytest.raises(ValueError, match="barge_in of an echo must be off"):
-        AgentSettings("a", EchoSettings(), BargeInSettings(mode=BargeIn.CUT))
-    with pytest.raises(ValueError, match="frequency_hz is 5000: give 20 to 3400"):
-        ToneSettings(frequency_hz=5_000)
-    with pytest.raises(ValueError, match="level_dbfs is 3: give -60 to 0"):
-        ToneSettings(level_dbfs=3)
-    with pytest.raises(ValueError, match="files is empty"):
-        SpeakerSettings(())
-    with pytest.raises(ValueError, match="repeat is -1"):
-        SpeakerSettings((Path("/x.wav"),), repeat=-1)
+@pytest.mark.parametrize(
+    ("max_calls", "gateway_calls", "abandoned_max"), [(None, 500, 500), (100, 500, 100), (3, 500, 16), (None, 4, 16)]
+)
+def test_as_many_runs_may_be_abandoned_as_it_may_have_calls(
+    max_calls: int | None, gateway_calls: int, abandoned_max: int
+) -> None:
+    assert AgentSpec("a", EchoSettings(max_calls=max_calls), gateway_calls).abandoned_max == abandoned_max
 
 
 def test_barge_in_is_off_for_an_echo_and_on_for_others() -> None:
-    assert AgentSettings("a", EchoSettings()).effective_barge_in.mode is BargeIn.OFF
-    assert AgentSettings("a", ToneSettings()).effective_barge_in.mode is BargeIn.PAUSE
+    assert EchoSettings().effective_barge_in.mode is BargeIn.OFF
+    assert ToneSettings().effective_barge_in.mode is BargeIn.PAUSE
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 16_000, 48_000])

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gateway.agents import AgentSettings, AgentSpec
-from gateway.agents.settings import PythonSettings
+from gateway.agents import AgentSpec
 from gateway.agents.thread import run_in_thread
 from gateway.agents.thread_call import ThreadCall, ThreadLanes
 from media.conversation.conversation import Conversation
 from media.conversation.events import CallEndedError, Dtmf, Hangup
 from media.conversation.lanes import AUDIO_FRAMES_MAX
 from media.leg import Pcm
+from tests.agents import python_agent
 from tests.fake_leg import FakeLeg
 
 EVENTS = 20_000
@@ -180,7 +180,7 @@ def test_what_an_agent_raises_after_the_caller_has_gone_is_no_stray_error() -> N
         asyncio.get_running_loop().set_exception_handler(lambda _loop, context: stray.append(context))
         leg = FakeLeg()
         call = Conversation(leg)
-        spec = AgentSpec(AgentSettings("late", PythonSettings(f"{__name__}:RaisesLate")))
+        spec = AgentSpec("late", python_agent(f"{__name__}:RaisesLate"))
         running = asyncio.create_task(run_in_thread(spec, call))
         await asyncio.sleep(0.05)
         running.cancel()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gateway.agents.from_settings import agent_settings, unseen_files
 from gateway.cli.prepare import prepare
 from gateway.settings import load_settings
 from gateway.settings.service import HIDDEN, USER, Account
@@ -35,7 +36,7 @@ def system(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("gateway.settings.service.SYSTEM_DIRECTORY", directory)
     monkeypatch.setattr("gateway.settings.service.HIDDEN", {"ProtectHome": (f"{directory}/home",)})
     account = Account(os.getuid() + 1, frozenset({directory.stat().st_gid}))
-    for module in ("gateway.settings.service", "gateway.cli.prepare"):
+    for module in ("gateway.settings.service", "gateway.cli.prepare", "gateway.agents.from_settings"):
         monkeypatch.setattr(f"{module}.service_account", lambda: account)
     return directory
 
@@ -95,7 +96,10 @@ def test_agents_that_the_service_does_not_see(system: Path) -> None:
 
     def told(where: str) -> list[str]:
         write(path, f"agents: {{a: {{kind: python, class: 'bot:Bot', directory: {where}}}}}")
-        return warnings(path)
+        loaded = load_settings(path, environment={}, offline=True)
+        agents, faults = agent_settings(loaded.settings.agents, loaded.document, loaded.context)
+        assert faults == []
+        return [warning.partition("warning: ")[2] for warning in map(str, unseen_files(agents, loaded.document))]
 
     closed, module = system / "closed", system / "open" / "bot.py"
     because = f"{closed}/bot.py, it may not enter {closed}"

@@ -2,19 +2,68 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import inspect
 import os
+import re
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import cast
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import BeforeValidator, Field
 
 from gateway.agents.agent import Agent
 from gateway.agents.errors import AgentSetupError
-from gateway.agents.settings import PythonSettings
+from gateway.agents.isolation import Isolation
+from gateway.agents.kinds.settings import SpeakingSettings
+from gateway.settings.context import AnyPath
+from gateway.settings.document import Step, typed
+from gateway.settings.validation import fault
+
+
+def _entry(value: object) -> object:
+    if isinstance(value, str) and not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", value):
+        raise fault("not module:Class", "write where the class is, as mycompany.agents:Receptionist")
+    return str(value) if isinstance(value, str) else value
+
+
+class PythonSettings(SpeakingSettings):
+    """A user's own class with one coroutine, `run(call)`."""
+
+    kind: Literal["python"] = "python"
+    class_path: Annotated[str, BeforeValidator(_entry)] = Field(alias="class")
+    """`module:Class`, imported when the gateway starts."""
+    directory: AnyPath | None = None
+    """Where the module is, and what it imports; without it: where Python finds it."""
+    options: Annotated[dict[str, Any], BeforeValidator(typed)] = Field(default={}, validate_default=False)
+    """Keyword arguments of the class, any YAML; each call gets a copy of its own."""
+    isolation: Isolation = Isolation.THREAD
+    """`thread`: each call has a thread of its own; `none`: on the gateway's own loop, for agents that never block."""
+
+    @property
+    def where(self) -> Isolation:
+        """Where it runs."""
+        return self.isolation
+
+    def factory(self, name: str) -> Callable[[], Agent]:
+        """Makes the agent of one call; may block or raise, as the user's class does.
+
+        Raises:
+            AgentSetupError: names what is wrong with the class and the fix.
+        """
+        user_class = load_class(name, self)
+        # A copy for each call: what an agent does to a list of its options must not reach the next caller.
+        return lambda: user_class(**copy.deepcopy(self.options))
+
+    def named_files(self) -> Iterator[tuple[tuple[Step, ...], Path]]:
+        """The file of the module, when its directory is named."""
+        if self.directory is not None:
+            module = self.directory.joinpath(*self.class_path.partition(":")[0].split("."))
+            yield ("directory",), module / "__init__.py" if module.is_dir() else module.with_suffix(".py")
 
 
 def load_class(agent: str, settings: PythonSettings) -> Callable[..., Agent]:
@@ -23,9 +72,7 @@ def load_class(agent: str, settings: PythonSettings) -> Callable[..., Agent]:
     Raises:
         AgentSetupError: names what is wrong and the fix; the module's own error is its cause.
     """
-    module_name, colon, class_name = settings.class_path.partition(":")
-    if not colon or not module_name or not class_name:
-        raise AgentSetupError(agent, "class", f"{settings.class_path!r} is not of the form 'module:Class'")
+    module_name, _, class_name = settings.class_path.partition(":")
     module = _import(agent, module_name, settings)
     found = getattr(module, class_name, None)
     if not inspect.isclass(found):
@@ -108,7 +155,7 @@ def _check_signature(agent: str, settings: PythonSettings, found: type) -> None:
     try:
         inspect.signature(found).bind(**settings.options)
     except TypeError as error:
-        message = f"{settings.class_path} cannot be made with {dict(settings.options)!r}: {error}"
+        message = f"{settings.class_path} cannot be made with {settings.options!r}: {error}"
         raise AgentSetupError(agent, "options", message) from error
     except ValueError:
         return  # a class of an extension module tells no signature

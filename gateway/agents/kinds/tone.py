@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field
 
-from gateway.agents.agent import Call
-from gateway.agents.settings import ToneSettings
+from gateway.agents.agent import Agent, Call
+from gateway.agents.kinds.settings import SpeakingSettings
 from gateway.agents.turns import interruption_over
 from media.leg import Pcm
 
 PIECES_PER_SECOND = 2
+
+
+class ToneSettings(SpeakingSettings):
+    """Sounds a steady tone, for measurements; after an interruption it waits until the caller is silent."""
+
+    kind: Literal["tone"] = "tone"
+    frequency_hz: Annotated[int, Field(ge=20, le=3400)] = Field(default=440, alias="frequency")
+    """In Hz, 20 to 3400: what every codec carries."""
+    level_dbfs: Annotated[float, Field(ge=-60, le=0)] = Field(default=-12.0, alias="level")
+    """Of the peak, in dBFS, -60 to 0."""
+
+    def factory(self, name: str) -> Callable[[], Agent]:  # noqa: ARG002 - it needs nothing of the machine
+        """Makes the agent of one call."""
+        return lambda: ToneAgent(self)
 
 
 @lru_cache(maxsize=64)

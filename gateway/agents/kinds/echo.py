@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Literal
 
-from gateway.agents.agent import Call, Speech
+from gateway.agents.agent import Agent, Call, Speech
+from gateway.agents.kinds.settings import AgentSettings
 from media.leg import Pcm, PlayoutFullError
 
 _QUIET = 33
@@ -15,6 +18,16 @@ _WINDOW_FRAMES = 25
 
 _LOOKED_AT_FRAMES = 6
 """What was never used in these last ones of a window is no reserve against jitter, but delay."""
+
+
+class EchoSettings(AgentSettings):
+    """Says back what it hears. It has no `barge_in`: it would be interrupted by what it repeats."""
+
+    kind: Literal["echo"] = "echo"
+
+    def factory(self, name: str) -> Callable[[], Agent]:  # noqa: ARG002 - it needs nothing of the machine
+        """Makes the agent of one call."""
+        return EchoAgent
 
 
 class EchoAgent:

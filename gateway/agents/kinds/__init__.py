@@ -1,0 +1,31 @@
+"""The kinds of agent: one file each, with its options as `gateway.yaml` has them and what runs.
+
+A new kind is a subclass of `AgentSettings` with a `kind` of its own, and its place in `AnyAgent`.
+"""
+
+from typing import Annotated, TypeAlias
+
+from pydantic import Field
+
+from gateway.agents.kinds.echo import EchoSettings
+from gateway.agents.kinds.python import PythonSettings
+from gateway.agents.kinds.settings import AgentSettings, BargeInOptions, SpeakingSettings
+from gateway.agents.kinds.speaker import OnInterrupt, SpeakerSettings
+from gateway.agents.kinds.tone import ToneSettings
+
+AnyAgent: TypeAlias = Annotated[
+    EchoSettings | ToneSettings | SpeakerSettings | PythonSettings, Field(discriminator="kind")
+]
+"""An entry below `agents:`."""
+
+__all__ = [
+    "AgentSettings",
+    "AnyAgent",
+    "BargeInOptions",
+    "EchoSettings",
+    "OnInterrupt",
+    "PythonSettings",
+    "SpeakerSettings",
+    "SpeakingSettings",
+    "ToneSettings",
+]

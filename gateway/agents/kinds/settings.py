@@ -1,0 +1,108 @@
+"""What every kind of agent can be told in `gateway.yaml`, beside its own options."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from gateway.agents.agent import Agent
+from gateway.agents.isolation import Isolation
+from gateway.settings.document import Step
+from gateway.settings.validation import fault
+from gateway.settings.values import Milliseconds, Model, PositiveSeconds, Seconds
+from media.conversation import floor
+
+_DEFAULT = floor.BargeInSettings()
+_OFF = floor.BargeInSettings(mode=floor.BargeIn.OFF)
+
+
+class BargeInOptions(Model):
+    """What happens when the caller speaks over the agent."""
+
+    mode: floor.BargeIn = floor.BargeIn.PAUSE
+    """`cut`: the agent stops; `pause`: it stops, and goes on after a cough; `off`: it speaks on."""
+    min_speech_ms: Milliseconds = Field(default=_DEFAULT.min_speech_ms, alias="min_speech")
+    """Voice this long is speech."""
+    confirm_ms: Milliseconds = Field(default=_DEFAULT.confirm_ms, alias="confirm")
+    """Mode `pause`: speech this long is an interruption, and no cough."""
+    reject_after_ms: Milliseconds = Field(default=_DEFAULT.reject_after_ms, alias="reject_after")
+    """Mode `pause`: silence this long means that it was none."""
+    end_silence_ms: Milliseconds = Field(default=_DEFAULT.end_silence_ms, alias="end_silence")
+    """Silence this long ends the caller's turn."""
+    max_turn_ms: Milliseconds = Field(default=_DEFAULT.max_turn_ms, alias="max_turn")
+    """A turn this long ends without a silence, and the next one begins."""
+    gap_ms: Milliseconds = Field(default=_DEFAULT.gap_ms, alias="gap")
+    """Pauses up to this long inside speech count as speech."""
+    aggressiveness: Annotated[int, Field(ge=0, le=3)] = _DEFAULT.aggressiveness
+    """0 hears most, 3 ignores most noise."""
+    floor_dbfs: Annotated[float, Field(ge=-96, le=0)] = Field(default=_DEFAULT.floor_dbfs, alias="floor")
+    """In dBFS; what is softer is never speech."""
+    keys: floor.Keys = floor.Keys.ASKED
+    """When a key ends what the agent says, whatever the mode: `asked` is while it asks for keys."""
+
+    def settings(self) -> floor.BargeInSettings:
+        """The same, as the pipeline takes it."""
+        return floor.BargeInSettings(**self.model_dump())
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        try:
+            self.settings()
+        except ValueError as error:
+            message, _, fix = re.sub(r"_(ms|dbfs)\b", "", str(error)).partition(": ")
+            raise fault(message, fix) from None
+        return self
+
+
+class AgentSettings(Model, ABC):
+    """One agent of `gateway.yaml`. Each kind is a subclass, in a file of its own in this directory."""
+
+    max_calls: Annotated[int, Field(ge=1)] | None = None
+    """How many calls it serves at once; without it: as many as the gateway takes."""
+    start_timeout_s: PositiveSeconds = Field(default=10.0, alias="start_timeout")
+    """It must listen or speak for the first time within this."""
+    stall_timeout_s: PositiveSeconds = Field(default=30.0, alias="stall_timeout")
+    """It may neither listen nor speak nor be heard nor wait in `until_over` for this long."""
+    hangup_grace_s: Seconds = Field(default=1.0, alias="hangup_grace")
+    """After the caller hung up it may finish by itself for this long, then it is cancelled."""
+    cancel_deadline_s: PositiveSeconds = Field(default=2.0, alias="cancel_deadline")
+    """Cancelled, it must end within this, or it is abandoned; so must what it leaves in its thread when it returns."""
+
+    @property
+    def effective_barge_in(self) -> floor.BargeInSettings:
+        """What holds in a call of this agent."""
+        return _OFF
+
+    @property
+    def where(self) -> Isolation:
+        """Where it runs."""
+        return Isolation.NONE
+
+    @abstractmethod
+    def factory(self, name: str) -> Callable[[], Agent]:
+        """What makes the agent of one call, of an agent called `name`; checks what it needs of the machine.
+
+        Raises:
+            gateway.agents.AgentSetupError: names the field, the value and the fix.
+        """
+
+    def named_files(self) -> Iterator[tuple[tuple[Step, ...], Path]]:
+        """Every file that the options name, and where they name it; for warnings of what the service cannot read."""
+        yield from ()
+
+
+class SpeakingSettings(AgentSettings, ABC):
+    """An agent that the caller can interrupt."""
+
+    barge_in: BargeInOptions = BargeInOptions()
+    """What happens when the caller speaks over the agent."""
+
+    @property
+    def effective_barge_in(self) -> floor.BargeInSettings:
+        """What holds in a call of this agent."""
+        return self.barge_in.settings()
