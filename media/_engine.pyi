@@ -157,6 +157,8 @@ class RealTime:
     def __init__(self) -> None: ...
     def add(self, thread: int, priority: int) -> bool:
         """A thread by its kernel id (`threading.get_native_id`), priority 1 to 8; False: the system forbids it."""
+    def is_demoted(self, thread: int) -> bool:
+        """Whether a thread that was added is an ordinary one now."""
     @property
     def demotions(self) -> int:
         """How often a thread that computed for a second without a pause was made an ordinary one."""

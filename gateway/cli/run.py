@@ -95,7 +95,7 @@ class _Service:
         prepared = self._prepared
         sip = SipService(prepared.settings, user_agent=f"Offhook/{version()}")
         realtime, overload = RealTimeThreads(), Overload()
-        lag = LoopLag(lambda late_ms: overload.observe(late_ms, saturated=realtime.demoted > 0))
+        lag = LoopLag(lambda late_ms: overload.observe(late_ms, saturated=realtime.saturated))
         gateway = Gateway(
             prepared.settings, prepared.agents, prepared.plans, [sip], is_overloaded=lambda: overload.active
         )

@@ -30,7 +30,7 @@ class Overload:
 
         Args:
             late_ms: how late the asyncio thread was.
-            saturated: whether a thread that every call waits for has no time left (`RealTimeThreads.demoted`).
+            saturated: whether a thread that live calls need has no time left (`RealTimeThreads.saturated`).
         """
         bad = saturated or late_ms > LATE_MS
         self._bad.append(bad)

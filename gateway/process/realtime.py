@@ -31,6 +31,7 @@ class RealTimeThreads:
         self._realtime = _engine.RealTime()
         self._demotions = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._of_live_calls: list[int] = []
         self.granted = False
         """Whether the system permits it."""
 
@@ -39,10 +40,18 @@ class RealTimeThreads:
         """How many threads compute too much to keep their priority, now."""
         return self._realtime.demoted
 
+    @property
+    def saturated(self) -> bool:
+        """Whether a thread that live calls need has no time left: receiving or asyncio.
+
+        SIP's is none of them: strangers could saturate it, and must not keep a carrier's calls out by that.
+        """
+        return any(self._realtime.is_demoted(thread) for thread in self._of_live_calls)
+
     def start(self) -> None:
         """Ask for it, on asyncio's own thread, once the SIP endpoint runs."""
-        wanted = [(threading.get_native_id(), _ASYNCIO)]
-        wanted += [(thread, _RECEIVING) for thread in _threads("media")]
+        wanted = [(threading.get_native_id(), _ASYNCIO), *((thread, _RECEIVING) for thread in _threads("media"))]
+        self._of_live_calls = [thread for thread, _ in wanted]
         wanted += [(one.native_id, _SIP) for one in threading.enumerate() if one.name == "sip" and one.native_id]
         granted = [self._realtime.add(thread, priority) for thread, priority in wanted]
         self.granted = all(granted)

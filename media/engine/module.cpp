@@ -202,6 +202,7 @@ NB_MODULE(_engine, m) {
     nb::class_<RealTime>(m, "RealTime")
         .def(nb::init<>())
         .def("add", &RealTime::add, "thread"_a, "priority"_a)
+        .def("is_demoted", &RealTime::is_demoted, "thread"_a)
         .def_prop_ro("demotions", &RealTime::demotions)
         .def_prop_ro("demoted", &RealTime::demoted);
 

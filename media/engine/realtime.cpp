@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 
@@ -55,6 +56,12 @@ bool RealTime::add(pid_t thread, int priority) {
     added.used_ns.fill(processor_time_ns(thread));
     threads_.push_back(added);
     return true;
+}
+
+bool RealTime::is_demoted(pid_t thread) {
+    std::lock_guard lock(mutex_);
+    return std::any_of(threads_.begin(), threads_.end(),
+                       [thread](const Thread& one) { return one.id == thread && one.demoted; });
 }
 
 void RealTime::run() {

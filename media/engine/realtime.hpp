@@ -30,6 +30,9 @@ public:
     // not permit it. Threads that it starts are ordinary ones.
     bool add(pid_t thread, int priority);
 
+    // Whether a thread that was added is an ordinary one now.
+    bool is_demoted(pid_t thread);
+
     unsigned demotions() const { return demotions_.load(std::memory_order_relaxed); }
     // How many of the threads are ordinary ones now.
     unsigned demoted() const { return demoted_.load(std::memory_order_relaxed); }

@@ -65,9 +65,12 @@ TEST(RealTimeTest, AThreadThatNeverWaitsBecomesAnOrdinaryOneUntilItDoes) {
     EXPECT_TRUE(becomes([&] { return policy_of(worker.id()) == SCHED_OTHER; }));
     EXPECT_EQ(realtime.demotions(), 1U);
     EXPECT_EQ(realtime.demoted(), 1U);
+    EXPECT_TRUE(realtime.is_demoted(worker.id()));
+    EXPECT_FALSE(realtime.is_demoted(worker.id() + 1));
     worker.busy = false;
     EXPECT_TRUE(becomes([&] { return policy_of(worker.id()) == SCHED_RR; }));
     EXPECT_EQ(realtime.demoted(), 0U);
+    EXPECT_FALSE(realtime.is_demoted(worker.id()));
 }
 
 TEST(RealTimeTest, AThreadThatWaitsKeepsItsPriority) {
