@@ -1,0 +1,84 @@
+"""Noise that grows, or is there all the time, neither interrupts without end nor keeps a turn open."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from bench.noises import KINDS, growing, noise, normal, pcm
+from media.conversation.conversation import Conversation
+from media.conversation.events import Audio, Event, Interrupted, SpeechEnded, SpeechStarted
+from media.conversation.floor import BargeInSettings
+from media.leg import Pcm
+from tests.fake_leg import FakeLeg, caller_sends, talk
+from tests.virtual_time import virtual
+
+RATE_HZ = 8_000
+LEARNT_WITHIN_MS = 5_000
+"""Of a noise that begins or grows: what it may hold the floor for."""
+
+
+async def heard(said: Pcm) -> list[tuple[float, Event]]:
+    """What happens, and at which second, to an agent that speaks but in the caller's turns."""
+    leg = FakeLeg(RATE_HZ)
+    call = Conversation(leg, barge_in=BargeInSettings())
+    loop = asyncio.get_running_loop()
+    told: list[tuple[float, Event]] = []
+    answer = np.full(RATE_HZ * 50, 1, np.int16)
+
+    async def listen() -> None:
+        async for event in call.events():
+            if not isinstance(event, Audio):
+                told.append((loop.time(), event))
+            if isinstance(event, SpeechEnded):
+                call.play(answer)
+
+    call.play(answer)
+    listener = asyncio.create_task(listen())
+    await caller_sends(leg, said)
+    await asyncio.sleep(0.04)
+    listener.cancel()
+    await asyncio.gather(listener, return_exceptions=True)
+    call.close()
+    leg.stop_clock()
+    return told
+
+
+def floor_taken_ms(told: list[tuple[float, Event]], end_s: float) -> float:
+    """For how long all turns together were open."""
+    taken_s, since_s = 0.0, None
+    for at_s, event in told:
+        if isinstance(event, SpeechStarted):
+            since_s = at_s
+        elif isinstance(event, SpeechEnded) and since_s is not None:
+            taken_s += at_s - since_s
+            since_s = None
+    return 1_000 * (taken_s + (end_s - since_s if since_s is not None else 0))
+
+
+@pytest.mark.parametrize("within_ms", [1, 5_000, 30_000], ids=["fan-on", "in-5s", "in-30s"])
+@pytest.mark.parametrize("kind", ["car", "fan"])
+@virtual
+async def test_noise_that_grows_does_not_hold_the_floor(kind: str, within_ms: int) -> None:
+    sound, begin = noise(kind, RATE_HZ, 45_000), 3 * RATE_HZ
+    told = await heard(growing(sound, (-60, -26), from_sample=begin, to_sample=begin + RATE_HZ * within_ms // 1_000))
+    assert floor_taken_ms(told, 45.0) <= LEARNT_WITHIN_MS
+    assert sum(isinstance(event, Interrupted) for _, event in told) <= 2
+    late_s = (3_000 + within_ms + LEARNT_WITHIN_MS) / 1_000
+    assert not [event for at_s, event in told if at_s > late_s]
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+@virtual
+async def test_steady_noise_of_5_db_neither_holds_a_turn_open_nor_interrupts_without_end(kind: str) -> None:
+    sound = noise(kind, RATE_HZ, 30_000) * 10 ** (-26 / 20)
+    spoken = normal(talk(RATE_HZ, 3_000).astype(np.float64)) * 10 ** ((-26 + 5) / 20)
+    for start_s in (10, 20):
+        sound[start_s * RATE_HZ :][: len(spoken)] += spoken
+    told = await heard(pcm(sound))
+    turns = [event for _, event in told if isinstance(event, SpeechStarted)]
+    assert len(turns) == sum(isinstance(event, SpeechEnded) for _, event in told)
+    assert sum(isinstance(event, Interrupted) for _, event in told) <= len(turns) <= 5
+    assert floor_taken_ms(told, 30.0) <= LEARNT_WITHIN_MS + 2 * 4_000
