@@ -8,8 +8,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from gateway.dialplan.explain import as_json, as_text, explain
-from gateway.dialplan.invite import Invite, fold_headers, user_part
+from gateway.dialplan.invite import Invite, user_part
 from gateway.dialplan.load import load_plan
+from gateway.header_names import fold_headers
 from gateway.settings.load import load_settings
 from gateway.settings.problem import choice, shown
 
@@ -36,10 +37,7 @@ def route(path: Path | None, args: argparse.Namespace) -> int:
         )
         return 1
     plan = load_plan(settings.dialplans, agents=settings.agents, trunks=settings.trunks).plan
-    headers: dict[str, list[str]] = {}
-    for name, value in args.headers:
-        headers.setdefault(name, []).append(value)
-    facts = Invite(to, from_, args.trunk, fold_headers(headers))
+    facts = Invite(to, from_, args.trunk, fold_headers(args.headers))
     explanation = explain(plan, facts)
     text = json.dumps(as_json(explanation), indent=2) if args.json else as_text(explanation)
     sys.stdout.write(text + "\n")

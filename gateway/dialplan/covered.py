@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.dialplan.index import NumberIndex
-from gateway.dialplan.invite import header_key
 from gateway.dialplan.pattern import Exact, Prefix, Regex
+from gateway.header_names import header_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

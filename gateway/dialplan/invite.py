@@ -11,20 +11,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-COMPACT = MappingProxyType({
-    "a": "accept-contact", "b": "referred-by", "c": "content-type", "d": "request-disposition", "e": "content-encoding",
-    "f": "from", "i": "call-id", "j": "reject-contact", "k": "supported", "l": "content-length", "m": "contact",
-    "o": "event", "r": "refer-to", "s": "subject", "t": "to", "u": "allow-events", "v": "via", "x": "session-expires",
-    "y": "identity",
-})  # fmt: skip
-"""Short header names (RFC 3261, 7.3.3, and the registry it began)."""
+    from collections.abc import Mapping
 
 ANONYMOUS = "anonymous"
 """The caller who does not say who it is (RFC 3261 section 8.1.1.3)."""
@@ -43,27 +34,12 @@ class Invite:
     trunk: str | None
     """The trunk it came over; None when it came over none."""
     headers: Mapping[str, tuple[str, ...]]
-    """Every header: values in order of appearance, by the name in lower case, short names written out."""
-
-
-def fold_headers(headers: Mapping[str, Sequence[str]]) -> Mapping[str, tuple[str, ...]]:
-    """Headers by folded name; a name's spellings are put together."""
-    folded: dict[str, tuple[str, ...]] = {}
-    for name, values in headers.items():
-        key = header_key(name)
-        folded[key] = (*folded.get(key, ()), *values)
-    return MappingProxyType(folded)
-
-
-def header_key(name: str) -> str:
-    """The one spelling under which a header is kept."""
-    key = name.strip().lower()
-    return COMPACT.get(key, key)
+    """Every header: values in order of appearance, by header key (`gateway.header_names`)."""
 
 
 def invite(  # noqa: PLR0913 - the facts of one INVITE and of its trunk
     request_uri: str,
-    headers: Mapping[str, Sequence[str]],
+    headers: Mapping[str, tuple[str, ...]],
     *,
     trunk: str | None = None,
     account: str | None = None,
@@ -74,19 +50,18 @@ def invite(  # noqa: PLR0913 - the facts of one INVITE and of its trunk
 
     Args:
         request_uri: as received, `sip:600@192.0.2.1`.
-        headers: as received, values by name.
+        headers: all of them, values by header key.
         trunk: the name of the trunk it came over.
         account: the user with which that trunk registered.
         called_number: the trunk's setting of that name.
         trust_identity: the trunk's setting of that name; False when there is no trunk.
     """
-    folded = fold_headers(headers)
-    dialled, to = user_part(request_uri), _user(folded, "to")
+    dialled, to = user_part(request_uri), _user(headers, "to")
     names_us = account is not None and dialled in {account, ""}
     by_to = bool(to) and (called_number == "to" or (called_number == "auto" and names_us))
-    asserted = _user(folded, "p-asserted-identity") if trust_identity and trunk is not None else ""
-    caller = ANONYMOUS if _withheld(folded) else asserted or _user(folded, "from")
-    return Invite(to if by_to else dialled, caller, trunk, folded)
+    asserted = _user(headers, "p-asserted-identity") if trust_identity and trunk is not None else ""
+    caller = ANONYMOUS if _withheld(headers) else asserted or _user(headers, "from")
+    return Invite(to if by_to else dialled, caller, trunk, headers)
 
 
 def _withheld(headers: Mapping[str, tuple[str, ...]]) -> bool:

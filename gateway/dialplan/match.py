@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.dialplan.invite import header_key
+from gateway.header_names import header_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

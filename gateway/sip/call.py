@@ -245,4 +245,4 @@ def refused(prm: pj.OnRejectedIncomingCallParam) -> Refused:
 
 
 def _sip_call_id(headers: Mapping[str, tuple[str, ...]]) -> str:
-    return (headers.get("call-id") or headers.get("i") or ("",))[0]
+    return headers.get("call-id", ("",))[0]

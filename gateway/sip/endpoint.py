@@ -220,7 +220,7 @@ class SipEndpoint:
         account = self._accounts[None]
         try:
             headers = parse_headers(rx.wholeMsg)
-            to = (headers.get("to") or headers.get("t") or ("",))[0]
+            to = headers.get("to", ("",))[0]
             trunk = self._recogniser.trunk_of(host_of(rx.srcAddress), request_uri(rx.wholeMsg), to)
             account = self._accounts.get(trunk, account)
         except Exception as error:  # noqa: BLE001 - the edge of the SIP thread: C++ would end the process

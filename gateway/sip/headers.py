@@ -6,18 +6,22 @@ PJSIP has parsed the message already, so that it is well formed as a message; wh
 from __future__ import annotations
 
 import re
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from gateway.header_names import fold_headers, spellings
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _MAX_HEADERS = 200
 _LINE_END = re.compile(r"\r?\n")
 """SIP's own, and no other: str.splitlines() would let a display name with U+2028 in it begin a header of its own."""
 _BODY = re.compile(r"\r?\n\r?\n")
 _DESCRIPTION = "application/sdp"
-_PART = re.compile(rf"^(?:content-type|c)[ \t]*:[ \t]*{_DESCRIPTION}[ \t]*(?:;|\r?$)", re.MULTILINE | re.IGNORECASE)
+_PART = re.compile(
+    rf"^(?:{'|'.join(spellings('content-type'))})[ \t]*:[ \t]*{_DESCRIPTION}[ \t]*(?:;|\r?$)",
+    re.MULTILINE | re.IGNORECASE,
+)
 _TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")
 """RFC 3261 section 25.1. Letters that only look alike, or fold to one of these, make no header that we know."""
 
@@ -31,20 +35,22 @@ def as_text(said: str) -> str:
 
 
 def parse_headers(message: str) -> Mapping[str, tuple[str, ...]]:
-    """All header fields of a SIP message, names in lower case as they were written, values in order.
+    """All header fields of a SIP message by header key (`gateway.header_names`), values in order.
 
     Folded lines are joined (RFC 3261 section 7.3.1). Lists in one field are not split: only some headers allow it.
     No more than 200 fields are read.
     """
     head = as_text(_BODY.split(message, maxsplit=1)[0])
     lines = _LINE_END.split(re.sub(r"\r?\n[ \t]+", " ", head))[1:]
-    headers: dict[str, list[str]] = {}
-    for line in lines[:_MAX_HEADERS]:
+    return fold_headers(_fields(lines[:_MAX_HEADERS]))
+
+
+def _fields(lines: list[str]) -> Iterator[tuple[str, str]]:
+    for line in lines:
         name, colon, value = line.partition(":")
         name = name.strip(" \t")
         if colon and _TOKEN.fullmatch(name):
-            headers.setdefault(name.lower(), []).append(value.strip())
-    return MappingProxyType({name: tuple(values) for name, values in headers.items()})
+            yield name, value.strip()
 
 
 def request_uri(message: str) -> str:
@@ -58,7 +64,7 @@ def has_description(message: str, headers: Mapping[str, tuple[str, ...]]) -> boo
     content = body(message)
     if not content.strip():
         return False
-    content_type = (headers.get("content-type") or headers.get("c") or ("",))[0]
+    content_type = headers.get("content-type", ("",))[0]
     kind = content_type.partition(";")[0].strip().lower()
     return kind == _DESCRIPTION or (kind.startswith("multipart/") and _PART.search(content) is not None)
 

@@ -12,18 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
 
-from gateway.dialplan.invite import Invite, fold_headers
+from gateway.dialplan.invite import Invite
 from gateway.dialplan.load import load_text
 from gateway.dialplan.match import Miss, find_route, misses
 from gateway.dialplan.pattern import pattern
 from gateway.dialplan.plan import Plan
+from gateway.header_names import fold_headers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
 def call(to: str = "600", from_: str = "+491", trunk: str | None = None, **headers: str) -> Invite:
-    return Invite(to, from_, trunk, fold_headers({name.replace("_", "-"): (value,) for name, value in headers.items()}))
+    return Invite(to, from_, trunk, fold_headers((name.replace("_", "-"), value) for name, value in headers.items()))
 
 
 def winner(match: str, invite: Invite) -> bool:
@@ -96,7 +97,7 @@ def test_a_call_over_no_trunk_matches_no_trunk_key() -> None:
 
 def test_header_names_have_no_case_and_any_value_counts() -> None:
     headers: Mapping[str, tuple[str, ...]] = fold_headers(
-        {"X-tier": ("lead", "gold"), "x-TIER": ("tin",), "s": ("Hi",)}
+        [("X-tier", "lead"), ("X-tier", "gold"), ("x-TIER", "tin"), ("s", "Hi")]
     )
     invite = Invite("1", "2", None, headers)
     assert winner("{header: {x-TiEr: gold}}", invite)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway.dialplan import LoadedPlan, find_route, invite, load_plan
+from gateway.header_names import fold_headers
 from gateway.settings import load_settings
 from gateway.settings.shipped import DIALPLANS
 
@@ -27,7 +28,9 @@ def shipped(name: str) -> LoadedPlan:
 
 
 def route(name: str, to: str, from_: str = "+491", trunk: str | None = None, **headers: str) -> str | None:
-    fields = {"From": [f"<sip:{from_}@h>"], **{key.replace("_", "-"): [value] for key, value in headers.items()}}
+    fields = fold_headers(
+        [("From", f"<sip:{from_}@h>"), *((key.replace("_", "-"), value) for key, value in headers.items())]
+    )
     found = find_route(shipped(name).plan, invite(f"sip:{to}@h", fields, trunk=trunk))
     return found.name if found else None
 
