@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.agents.errors import AgentSetupError
 from gateway.agents.from_settings import agent_settings, unseen_files
 from gateway.agents.registry import AgentRegistry
 from gateway.dialplan.load import load_plan
-from gateway.dialplan.model import Play
 from gateway.dialplan.store import PlanStore
 from gateway.settings.load import load_settings
 from gateway.settings.partial import SettingsError
@@ -19,7 +19,6 @@ from gateway.settings.shipped import DIALPLANS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from gateway.dialplan.model import Route
     from gateway.dialplan.plan import Plan
@@ -79,8 +78,9 @@ def _unseen_sounds(plan: Plan) -> Iterator[Problem]:
     sounds: dict[Path, Route] = {}
     for route in plan.routes:
         for step in (*route.steps, *route.fallback):
-            if isinstance(step, Play) and not step.file.is_relative_to(DIALPLANS):
-                sounds.setdefault(step.file, route)
+            for sound in map(Path, step.named("file")):
+                if not sound.is_relative_to(DIALPLANS):
+                    sounds.setdefault(sound, route)
     for sound, route in sounds.items():
         found = unseen(sound, account)
         if found is not None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.dialplan.match import misses
-from gateway.dialplan.model import Agent, Goto, Hangup, Pause, Play, Reject, Ring
+from gateway.dialplan.steps import JumpTo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gateway.dialplan.invite import Invite
     from gateway.dialplan.match import Miss
-    from gateway.dialplan.model import Route, Step
+    from gateway.dialplan.model import Route
     from gateway.dialplan.plan import Plan
+    from gateway.dialplan.steps import AnyStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +62,7 @@ def _reached(plan: Plan, winner: Route) -> Iterator[Route]:
         route = plan.by_name[name]
         yield route
         for step in (*route.steps, *route.fallback):
-            ahead += targets(step)
-
-
-def targets(step: Step) -> list[str]:
-    """The routes a step may lead to."""
-    match step:
-        case Goto():
-            return [step.route]
-        case Agent():
-            return [way.route for way in (step.on_busy, step.on_error) if isinstance(way, Goto)]
-        case _:
-            return []
+            ahead += step.named("route")
 
 
 def as_text(explanation: Explanation) -> str:
@@ -127,44 +118,28 @@ def as_json(explanation: Explanation) -> dict[str, object]:
     }
 
 
-def describe(step: Step) -> str:
+def describe(step: AnyStep) -> str:
     """A step as it would be written, without what is default."""
     return f"{step.word}: {{{', '.join(details)}}}" if (details := list(_details(step))) else step.word
 
 
-def _details(step: Step) -> Iterator[str]:
-    match step:
-        case Ring(early=True):
-            yield "early: true"
-        case Play():
-            yield f"file: {step.file}"
-            yield from [f"repeat: {step.repeat}"] if step.repeat > 1 else []
-        case Pause():
-            yield f"duration: {_seconds(step.duration_s)}"
-        case Agent():
-            yield from _agent(step)
-        case Reject():
-            yield from _reject(step)
-        case Hangup():
-            yield f"cause: {step.cause.value}"
-        case Goto():
-            yield f"route: {step.route}"
+def _details(step: AnyStep) -> Iterator[str]:
+    for name, field in type(step).model_fields.items():
+        value = getattr(step, name)
+        if value != field.default:
+            yield f"{field.alias or name}: {_seconds(value) if name.endswith('_s') else _written(value)}"
 
 
-def _agent(step: Agent) -> Iterator[str]:
-    yield f"name: {step.name}"
-    if step.max_duration_s is not None:
-        yield f"max_duration: {_seconds(step.max_duration_s)}"
-    for key, way in (("on_busy", step.on_busy), ("on_error", step.on_error)):
-        yield f"{key}: {{goto: {way.route}}}" if isinstance(way, Goto) else f"{key}: {way}"
-
-
-def _reject(step: Reject) -> Iterator[str]:
-    yield f"code: {step.code}"
-    if step.reason is not None:
-        yield f"reason: {step.reason}"
-    if step.retry_after_s is not None:
-        yield f"retry_after: {_seconds(step.retry_after_s)}"
+def _written(value: object) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case enum.Enum():
+            return str(value.value)
+        case JumpTo():
+            return f"{{goto: {value.goto}}}"
+        case _:
+            return str(value)
 
 
 def _seconds(seconds: float) -> str:

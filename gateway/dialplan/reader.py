@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from gateway.dialplan.model import STEPS, Match, Route
+from gateway.dialplan.model import Match, Route
 from gateway.dialplan.pattern import PATTERN
 from gateway.dialplan.source import Named, WrittenPattern, WrittenRoute, WrittenStep
+from gateway.dialplan.steps import STEPS
 from gateway.settings.document import Plain, dotted
 from gateway.settings.problem import Problem, nearest, shown
 from gateway.settings.validation import fault, problems
@@ -20,15 +21,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.dialplan.pattern import Pattern
+    from gateway.dialplan.steps import AnyStep
     from gateway.settings.context import FileContext
-    from gateway.settings.document import Data, Document, Step
+    from gateway.settings.document import Data, Document, PathStep
 
 MAX_PATTERNS = 1000
 _EXAMPLE_CHARACTERS = 30
-
-_AGENTS = {"agent": (("name",),)}
-_ROUTES = {"goto": (("route",),), "agent": (("on_busy", "goto"), ("on_error", "goto"))}
-"""Where steps name agents and routes."""
 
 _M = TypeVar("_M", bound=Model)
 
@@ -72,7 +70,7 @@ class FileReader:
     problems: list[Problem]
     """Whatever is wrong is added here."""
 
-    def valid(self, model: type[_M], data: Data, at: tuple[Step, ...]) -> _M | None:
+    def valid(self, model: type[_M], data: Data, at: tuple[PathStep, ...]) -> _M | None:
         """The data as a model, or None and complaints."""
         try:
             return model.model_validate(data, context=self.context)
@@ -80,7 +78,7 @@ class FileReader:
             self.problems.extend(problems(error, model, self.document, at))
         return None
 
-    def route(self, data: Data, at: tuple[Step, ...]) -> WrittenRoute | None:
+    def route(self, data: Data, at: tuple[PathStep, ...]) -> WrittenRoute | None:
         """What can be read of a route; None when it is none at all."""
         self.valid(_Route, data, at)
         if not isinstance(data, dict):
@@ -109,13 +107,13 @@ class FileReader:
         )
 
     def _complain(
-        self, at: tuple[Step, ...], message: str, fix: str, value: Data = None, *, of_key: bool = True
+        self, at: tuple[PathStep, ...], message: str, fix: str, value: Data = None, *, of_key: bool = True
     ) -> None:
         place = self.document.place(at, of_key=of_key)
         text = None if value is None else shown(value)
         self.problems.append(Problem(self.document.name, place, dotted(at), message, text, fix))
 
-    def _match(self, data: Data, route: tuple[Step, ...], patterns: Iterable[WrittenPattern]) -> Match | None:
+    def _match(self, data: Data, route: tuple[PathStep, ...], patterns: Iterable[WrittenPattern]) -> Match | None:
         if not isinstance(data, dict):
             return None
         at = (*route, "match")
@@ -128,13 +126,13 @@ class FileReader:
         if not found.any and not keys:
             self._complain(at, "it asks for nothing", "write any: true to match every call")
 
-        def under(*path: Step) -> tuple[Pattern, ...]:
+        def under(*path: PathStep) -> tuple[Pattern, ...]:
             return tuple(one.pattern for one in patterns if one.path[1 : 1 + len(path)] == path)
 
         header = tuple((name, under("header", name)) for name in found.header)
         return Match(under("to"), under("from"), under("trunk"), header, found.any)
 
-    def _patterns(self, match: Data, route: tuple[Step, ...]) -> Iterator[WrittenPattern]:
+    def _patterns(self, match: Data, route: tuple[PathStep, ...]) -> Iterator[WrittenPattern]:
         if not isinstance(match, dict):
             return
         for key in (key for key in _KEYS if key in match):
@@ -147,14 +145,16 @@ class FileReader:
             elif written is None and not self.document.hides((*route, *at)):
                 self._complain((*route, *at), *_NO_HEADER, of_key=False)
 
-    def _any_of(self, written: Data, path: tuple[Step, ...], route: tuple[Step, ...]) -> Iterator[WrittenPattern]:
+    def _any_of(
+        self, written: Data, path: tuple[PathStep, ...], route: tuple[PathStep, ...]
+    ) -> Iterator[WrittenPattern]:
         """One pattern, or a list of which any may match. An empty key would let any call pass."""
         if written is None and not self.document.hides((*route, *path)):
             fix = 'write a pattern, as "+4930*", or remove the key'
             self._complain((*route, *path), "nothing stands behind it", fix)
         if written is None:
             return
-        ones: Sequence[tuple[tuple[Step, ...], Data]] = [(path, written)]
+        ones: Sequence[tuple[tuple[PathStep, ...], Data]] = [(path, written)]
         if isinstance(written, list):
             ones = [((*path, index), one) for index, one in enumerate(written)]
         if not ones:
@@ -169,12 +169,12 @@ class FileReader:
             except ValidationError as error:
                 self.problems.extend(problems(error, None, self.document, (*route, *at)))
 
-    def _steps(self, data: dict[str, Data], route: tuple[Step, ...], key: str) -> Iterator[WrittenStep]:
+    def _steps(self, data: dict[str, Data], route: tuple[PathStep, ...], key: str) -> Iterator[WrittenStep]:
         steps = data.get(key)
         for index, one in enumerate(steps if isinstance(steps, list) else ()):
             yield self._step(one, (key, index), route)
 
-    def _step(self, data: Data, path: tuple[Step, ...], route: tuple[Step, ...]) -> WrittenStep:
+    def _step(self, data: Data, path: tuple[PathStep, ...], route: tuple[PathStep, ...]) -> WrittenStep:
         if data is None and self.document.hides((*route, *path)):
             return WrittenStep(path, None)
         if isinstance(data, str):
@@ -193,16 +193,15 @@ class FileReader:
             return WrittenStep(path, None)
         model = STEPS[word]
         if content is None and self.document.hides(at):
-            return WrittenStep(path, word)
+            return WrittenStep(path, model)
         if content is None:
             content = {}
         if isinstance(content, str):
             if model.main is None:
                 self._complain(at, f"{word} takes no value of its own", f"write {word}: {{}}", content)
-                return WrittenStep(path, word)
+                return WrittenStep(path, model)
             content = {model.main: content}
-        agents, routes = (tuple(_named(content, path, where.get(word, ()))) for where in (_AGENTS, _ROUTES))
-        return WrittenStep(path, word, self.valid(model, content, at), agents, routes)
+        return WrittenStep(path, model, self.valid(model, content, at), tuple(_names(model, content, path)))
 
 
 def _in_one_key(data: Data) -> str:
@@ -223,10 +222,11 @@ def _plain(value: Data) -> str:
     return str(value) if isinstance(value, Plain) and len(value) <= _EXAMPLE_CHARACTERS else "..."
 
 
-def _named(content: Data, path: tuple[Step, ...], where: Iterable[Sequence[str]]) -> Iterator[Named]:
-    for keys in where:
+def _names(model: type[AnyStep], content: Data, path: tuple[PathStep, ...]) -> Iterator[Named]:
+    """What a step names, as far as it can be read: the step may be faulty."""
+    for thing, keys in ((thing, keys) for thing, where in model.names.items() for keys in where):
         found = content
         for key in keys:
             found = found.get(key) if isinstance(found, dict) else None
-        if isinstance(found, str) and is_name(found):
-            yield Named((*path, *keys), str(found))
+        if thing != "file" and isinstance(found, str) and is_name(found):
+            yield Named((*path, *keys), thing, str(found))

@@ -10,7 +10,6 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from gateway.dialplan.covered import covered
-from gateway.dialplan.model import Agent, Ring
 from gateway.dialplan.pattern import Exact, doubt
 from gateway.settings.problem import choice, nearest
 
@@ -19,12 +18,8 @@ if TYPE_CHECKING:
 
     from gateway.dialplan.model import Route
     from gateway.dialplan.source import Illegible, Named, Names, WrittenRoute, WrittenStep
+    from gateway.dialplan.steps import Step
     from gateway.settings.problem import Problem
-
-_ENDS = {"goto", "hangup", "reject"}
-_TAKES_TIME = {"play", "pause", "agent"}
-_FAILS = {"play", "agent"}
-"""What may lead to the fallback."""
 
 
 def review(
@@ -62,7 +57,7 @@ def _twice(routes: Iterable[WrittenRoute]) -> Iterator[Problem]:
 def _unknown_agents(written: WrittenRoute, agents: Collection[str] | None) -> Iterator[Problem]:
     if agents is None:
         return
-    for agent in (agent for step in written.every_step for agent in step.agents):
+    for agent in written.named("agent"):
         if agent.name not in agents:
             fix = choice(agents, agent.name) if agents else "define it under agents in the settings"
             yield written.problem(agent.path, "there is no such agent", fix, agent.name)
@@ -79,79 +74,62 @@ def _unknown_trunks(written: WrittenRoute, trunks: Collection[str] | None) -> It
             known = choice(trunks, pattern.text)
             fix = f"{known} or {fix}" if known.endswith("?") else f"{known}, or {fix}"
         yield written.problem(path, "there is no such trunk", fix, str(pattern))
+    for trunk in written.named("trunk"):
+        if trunk.name not in trunks:
+            fix = choice(trunks, trunk.name) if trunks else "define it under trunks in the settings"
+            yield written.problem(trunk.path, "there is no such trunk", fix, trunk.name)
 
 
 def _unknown_routes(written: WrittenRoute, names: Collection[str]) -> Iterator[Problem]:
-    for target in _gotos(written):
+    for target in written.named("route"):
         if target.name not in names:
             yield written.problem(target.path, "there is no such route", choice(names, target.name), target.name)
-
-
-def _gotos(written: WrittenRoute) -> Iterator[Named]:
-    for step in written.every_step:
-        yield from step.routes
 
 
 def _order(written: WrittenRoute, steps: Iterable[WrittenStep], *, answered: bool = False) -> Iterator[Problem]:
     """Steps that never run, or that come too late to do anything. `answered`: as the call is when they begin."""
     early = False
-    before: str | None = None
+    before: type[Step] | None = None
     for step in steps:
-        if before in _ENDS:
-            yield written.problem(step.path, f"it never runs: {before} comes before", "remove it, or move it up")
-        if answered and step.word == "ring":
-            yield written.problem(step.path, "the call is answered by then", "move it up, or remove it")
-        if answered and step.word == "reject":
-            yield written.problem(step.path, "the call is answered by then", "use hangup")
+        if before is not None and before.ends_route:
+            yield written.problem(step.path, f"it never runs: {before.word} comes before", "remove it, or move it up")
+        if answered and step.kind is not None and step.kind.too_late is not None:
+            yield written.problem(step.path, "the call is answered by then", step.kind.too_late)
         early = early or _may_be_early(step)
         answered = answered or _answers(step, early=early)
-        before = step.word
+        before = step.kind
 
 
 def _answered_by_the_fallback(written: WrittenRoute) -> bool:
     """Whether the call surely is answered wherever the steps can lead to the fallback."""
     answered = early = False
     for step in written.steps:
-        if step.word is None:
+        if step.kind is None:
             return False  # it may be any step
         early = early or _may_be_early(step)
-        if step.word in _FAILS:
-            # A sound that fails to play has been answered for; an agent that is busy leaves the call as it was.
-            return answered or (step.word == "play" and not early)
+        if step.kind.may_fail:
+            return answered or step.kind.answers_before_failing(early=early)
         answered = answered or _answers(step, early=early)
     return False
 
 
 def _may_be_early(written: WrittenStep) -> bool:
-    match written.step:
-        case None:
-            return written.word in {None, "ring"}
-        case Ring(early=early):
-            return early
-        case _:
-            return False
+    return written.kind is None or written.kind.may_be_early(written.step)
 
 
 def _answers(written: WrittenStep, *, early: bool) -> bool:
-    match written.word:
-        case "answer":
-            return True
-        case "play":
-            return not early
-        case _:
-            # An agent that is busy leaves the call unanswered, and the next step may rightly refuse it.
-            return isinstance(written.step, Agent) and written.step.on_busy != "next"
+    return written.kind is not None and written.kind.answers(written.step, early=early)
 
 
 def _no_fallback(written: WrittenRoute) -> Iterator[Problem]:
     """`fallback` written out where there is none to go to."""
     for path, step in ((one.path, one.step) for one in written.every_step):
-        if not isinstance(step, Agent) or (path[0] == "steps" and written.has_fallback):
+        if step is None or (path[0] == "steps" and written.has_fallback):
             continue
         message, fix = "a fallback has no fallback", "write next, hangup or {goto: route}"
         if path[0] == "steps":
             message, fix = "the route has no fallback", f"add fallback: to the route, or {fix}"
-        for key in ("on_busy", "on_error"):
+        for key in step.failure_keys:
             if key in step.model_fields_set and getattr(step, key) == "fallback":
                 yield written.problem((*path, key), message, fix, "fallback")
 
@@ -178,10 +156,10 @@ def _loops(routes: Sequence[WrittenRoute]) -> Iterator[Problem]:
 def _at_once(written: WrittenRoute) -> Named | None:
     """Where the route leads to with no step before that takes time, ends it, or may do so."""
     for step in written.steps:
-        if step.word == "goto":
-            return next(iter(step.routes), None)
-        if step.word is None or step.word in _TAKES_TIME | _ENDS:
+        if step.kind is None or step.kind.takes_time:
             return None
+        if step.kind.ends_route:
+            return next(step.named("route"), None)
     return None
 
 
@@ -198,7 +176,7 @@ def _unreached(routes: Sequence[WrittenRoute], texts: Collection[str]) -> Iterat
 
 
 def _targets(routes: Iterable[WrittenRoute]) -> set[str]:
-    return {target.name for written in routes for target in _gotos(written)}
+    return {target.name for written in routes for target in written.named("route")}
 
 
 def _shadowed(routes: Sequence[WrittenRoute]) -> Iterator[Problem]:
@@ -227,7 +205,7 @@ def _refused_late(routes: Sequence[WrittenRoute]) -> Iterator[Problem]:
     for written in routes:
         answered = early = False
         for step in written.steps:
-            target = next(iter(step.routes), None) if step.word == "goto" else None
+            target = next(step.named("route"), None) if step.kind is not None and step.kind.ends_route else None
             if answered and target is not None and target.name in refusing:
                 message = "warning: the call is answered by then, and hung up where that route refuses it"
                 yield written.problem(target.path, message, "use hangup", target.name)
@@ -236,8 +214,13 @@ def _refused_late(routes: Sequence[WrittenRoute]) -> Iterator[Problem]:
 
 
 def _refuses(written: WrittenRoute) -> bool:
-    first = next((step.word for step in written.steps if step.word not in {"ring", "pause"}), None)
-    return first == "reject"
+    """Whether its first step that matters to an answered call refuses it."""
+    for step in written.steps:
+        if step.kind is None or step.kind.may_fail:
+            return False
+        if step.kind.ends_route:
+            return step.kind.too_late is not None
+    return False
 
 
 def _doubtful(routes: Iterable[WrittenRoute]) -> Iterator[Problem]:

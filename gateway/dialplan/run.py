@@ -32,12 +32,23 @@ from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 from gateway.agents.errors import AgentBusyError, AgentFailedError
 from gateway.dialplan.control import AgentEnded, CallControl, Cause, Why
-from gateway.dialplan.model import Agent, Answer, Goto, Hangup, Pause, Play, Reject, Ring
+from gateway.dialplan.steps import (
+    AgentStep,
+    AnswerStep,
+    GotoStep,
+    HangupStep,
+    JumpTo,
+    PauseStep,
+    PlayStep,
+    RejectStep,
+    RingStep,
+)
 from media.wav import WavError
 
 if TYPE_CHECKING:
-    from gateway.dialplan.model import Route, Step
+    from gateway.dialplan.model import Route
     from gateway.dialplan.plan import Plan
+    from gateway.dialplan.steps import After, AnyStep
 
 MAX_JUMPS = 50
 
@@ -67,7 +78,7 @@ class _Trouble:
     detail: str
 
 
-_Next: TypeAlias = "Ending | Goto | _Trouble | None"
+_Next: TypeAlias = "Ending | JumpTo | _Trouble | None"
 
 
 async def run_route(plan: Plan, route: Route, control: CallControl) -> Ending:
@@ -102,10 +113,10 @@ class _Run:
                     continue
                 case Ending():
                     return outcome
-                case Goto():
+                case JumpTo():
                     if len(self._visited) > MAX_JUMPS:
                         return await self._end(Why.TOO_MANY_JUMPS, Cause.ERROR)
-                    self._enter(self._plan.by_name[outcome.route])
+                    self._enter(self._plan.by_name[outcome.goto])
                 case _Trouble():
                     if self._in_fallback or not self._route.fallback:
                         return await self._end(outcome.why, outcome.cause)
@@ -123,34 +134,34 @@ class _Run:
         self._visited.append(route.name)
         self._in_fallback = False
 
-    async def _step(self, step: Step) -> _Next:
-        control = self._control
+    async def _step(self, step: AnyStep) -> _Next:
+        outcome: _Next = None
         match step:
-            case Answer():
-                await control.answer()
-            case Ring():
+            case AnswerStep():
+                await self._control.answer()
+            case RingStep():
                 await self._ring(step)
-            case Play():
-                return await self._play(step)
-            case Pause():
-                await control.pause(step.duration_s)
-            case Agent():
-                return await self._agent(step)
-            case Reject():
-                return await self._reject(step)
-            case Hangup():
-                return await self._end(Why.STEP, step.cause)
-            case Goto():
-                return step
+            case PlayStep():
+                outcome = await self._play(step)
+            case PauseStep():
+                await self._control.pause(step.duration_s)
+            case AgentStep():
+                outcome = await self._agent(step)
+            case RejectStep():
+                outcome = await self._reject(step)
+            case HangupStep():
+                outcome = await self._end(Why.STEP, step.cause)
+            case GotoStep():
+                outcome = JumpTo(goto=step.route)
             case _:
                 assert_never(step)
-        return None
+        return outcome
 
-    async def _ring(self, step: Ring) -> None:
+    async def _ring(self, step: RingStep) -> None:
         if not self._control.answered:
             self._early = await self._control.ring(early=step.early) or self._early
 
-    async def _play(self, step: Play) -> _Next:
+    async def _play(self, step: PlayStep) -> _Next:
         if not self._control.answered and not self._early:
             await self._control.answer()
         try:
@@ -159,7 +170,7 @@ class _Run:
             return self._note(_Trouble(Why.SOUND_FAILED, Cause.ERROR, str(error)))
         return None
 
-    async def _agent(self, step: Agent) -> _Next:
+    async def _agent(self, step: AgentStep) -> _Next:
         try:
             ended = await self._control.run_agent(step.name, max_duration_s=step.max_duration_s)
         except AgentBusyError as error:
@@ -175,10 +186,10 @@ class _Run:
         self._control.note_failure(trouble.why, trouble.detail)
         return trouble
 
-    async def _after(self, way: str | Goto, trouble: _Trouble) -> _Next:
+    async def _after(self, way: After, trouble: _Trouble) -> _Next:
         self._note(trouble)
         match way:
-            case Goto():
+            case JumpTo():
                 return way
             case "next":
                 return None
@@ -187,7 +198,7 @@ class _Run:
             case _:
                 return trouble
 
-    async def _reject(self, step: Reject) -> Ending:
+    async def _reject(self, step: RejectStep) -> Ending:
         if self._control.answered:
             return await self._end(Why.STEP, Cause.NORMAL)
         await self._control.reject(step.code, step.reason, step.retry_after_s)

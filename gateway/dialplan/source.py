@@ -9,20 +9,21 @@ from gateway.settings.document import dotted
 from gateway.settings.problem import Problem, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from gateway.dialplan.model import Route
-    from gateway.dialplan.model import Step as DialplanStep
     from gateway.dialplan.pattern import Pattern
-    from gateway.settings.document import Document, Step
+    from gateway.dialplan.steps import AnyStep, Step, Thing
+    from gateway.settings.document import Document, PathStep
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """An agent or a route that a step names, which is legible whatever else is wrong with the step."""
+    """An agent, a route or a trunk that a step names. It can be read even where other parts of the step are faulty."""
 
-    path: tuple[Step, ...]
+    path: tuple[PathStep, ...]
     """Below the route."""
+    thing: Thing
     name: str
 
 
@@ -30,22 +31,24 @@ class Named:
 class WrittenStep:
     """A step, and what could be read of it."""
 
-    path: tuple[Step, ...]
+    path: tuple[PathStep, ...]
     """Below the route: `steps` or `fallback`, the index, and the word if it is known."""
-    word: str | None
+    kind: type[Step] | None
     """None when there is no such step."""
-    step: DialplanStep | None = None
-    """None when anything is wrong with it."""
-    agents: tuple[Named, ...] = ()
-    routes: tuple[Named, ...] = ()
-    """Where it may lead."""
+    step: AnyStep | None = None
+    """None when it is faulty."""
+    names: tuple[Named, ...] = ()
+
+    def named(self, thing: Thing) -> Iterator[Named]:
+        """Those of its names that are agents, routes or trunks."""
+        return (one for one in self.names if one.thing == thing)
 
 
 @dataclass(frozen=True, slots=True)
 class WrittenPattern:
     """A pattern of a match, and its path below the route."""
 
-    path: tuple[Step, ...]
+    path: tuple[PathStep, ...]
     pattern: Pattern
 
 
@@ -56,7 +59,7 @@ class WrittenRoute:
     route: Route
     """What could be read; its name is empty when that is faulty."""
     document: Document
-    at: tuple[Step, ...]
+    at: tuple[PathStep, ...]
     steps: tuple[WrittenStep, ...]
     fallback: tuple[WrittenStep, ...]
     patterns: tuple[WrittenPattern, ...]
@@ -70,7 +73,11 @@ class WrittenRoute:
         """Those of the fallback after the others."""
         return (*self.steps, *self.fallback)
 
-    def problem(self, path: Iterable[Step], message: str, fix: str, value: str | None = None) -> Problem:
+    def named(self, thing: Thing) -> Iterator[Named]:
+        """All agents, routes or trunks that its steps name."""
+        return (one for step in self.every_step for one in step.named(thing))
+
+    def problem(self, path: Iterable[PathStep], message: str, fix: str, value: str | None = None) -> Problem:
         """A problem at a path below the route."""
         full = (*self.at, *path)
         shown_value = None if value is None else shown(value)

@@ -29,7 +29,8 @@ MAX_DEPTH = 24
 MAX_VALUES = 50_000
 
 Data: TypeAlias = "Plain | str | list[Data] | dict[str, Data] | None"
-Step: TypeAlias = "str | int"
+PathStep: TypeAlias = "str | int"
+"""One step down into a document: a key of a mapping, or an index of a list."""
 
 _LIBYAML_TOO_DEEP = "maximum nesting depth"
 """Some builds of libyaml have a limit of their own (1,000), and find it reached before they tell of the first level."""
@@ -77,21 +78,21 @@ class Document:
     problems: tuple[Problem, ...]
     usable: bool
     """False when reading stopped before the end; `root` has the outermost entries that were whole by then."""
-    unknown: tuple[tuple[Step, ...], ...] = ()
+    unknown: tuple[tuple[PathStep, ...], ...] = ()
     """Where something stands that we do not know: None for aliases of no anchor, texts that may be keys and values."""
 
     def data(self) -> Data:
         """The whole as plain data."""
         return _data(self.root)
 
-    def written(self, path: Sequence[Step]) -> str | None:
+    def written(self, path: Sequence[PathStep]) -> str | None:
         """The scalar at a path, as written; None when there is none."""
         node: Node | None = self.root
         for step in path:
             node = _child(node, step)[0] if node is not None else None
         return str(node.content) if node is not None and isinstance(node.content, str) else None
 
-    def place(self, path: Sequence[Step], *, of_key: bool = False) -> Place:
+    def place(self, path: Sequence[PathStep], *, of_key: bool = False) -> Place:
         """Where the value at a path begins, or the nearest thing above it; with `of_key`, where its key does."""
         node, place = self.root, self.root.place
         for step in path:
@@ -102,11 +103,11 @@ class Document:
             place = key_place if of_key and key_place is not None else below.place
         return place
 
-    def hides(self, path: Sequence[Step]) -> bool:
+    def hides(self, path: Sequence[PathStep]) -> bool:
         """Whether what stands at a path, or anything below it, is unknown: of that a problem has been told."""
         return any(one[: len(path)] == tuple(path) for one in self.unknown)
 
-    def problem(self, path: Sequence[Step], message: str, fix: str | None = None) -> Problem:
+    def problem(self, path: Sequence[PathStep], message: str, fix: str | None = None) -> Problem:
         """A problem with what stands at a path, or is missing there."""
         return Problem(self.name, self.place(path), dotted(path), message, None, fix)
 
@@ -190,7 +191,7 @@ def _data(node: Node) -> Data:
             return node.content
 
 
-def _child(node: Node, step: Step) -> tuple[Node | None, Place | None]:
+def _child(node: Node, step: PathStep) -> tuple[Node | None, Place | None]:
     match node.content:
         case dict():
             return node.content.get(str(step)), node.keys.get(str(step))
@@ -206,7 +207,7 @@ class _Composer:
     def __init__(self, name: str) -> None:
         self.root: Node | None = None
         self.problems: list[Problem] = []
-        self.unknown: list[tuple[Step, ...]] = []
+        self.unknown: list[tuple[PathStep, ...]] = []
         self._name = name
         self._open: list[tuple[Node, str | None]] = []
         """Containers being filled, outermost first, with the anchor of each."""
@@ -350,7 +351,7 @@ class _Composer:
             parent.content[name] = node
             parent.keys[name] = place
 
-    def _steps(self) -> Iterator[Step]:
+    def _steps(self) -> Iterator[PathStep]:
         for (node, _), key in zip(self._open, self._key, strict=True):
             if isinstance(node.content, list):
                 yield len(node.content)
@@ -358,7 +359,7 @@ class _Composer:
                 yield key[0]
 
 
-def dotted(path: Sequence[Step]) -> str:
+def dotted(path: Sequence[PathStep]) -> str:
     """A path as people write it: `routes[2].steps[0].play.file`."""
     text = ""
     for step in path:

@@ -20,7 +20,7 @@ from gateway.settings.validation import problems
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from gateway.settings.document import Step
+    from gateway.settings.document import PathStep
     from gateway.settings.trunks import Trunk
 
 SYSTEM_FILE = SYSTEM_DIRECTORY / "gateway.yaml"
@@ -40,7 +40,7 @@ class Loaded:
     context: FileContext
     """What it was read against."""
 
-    def problem(self, path: Sequence[Step], message: str, fix: str | None = None) -> Problem:
+    def problem(self, path: Sequence[PathStep], message: str, fix: str | None = None) -> Problem:
         """A problem found later with what stands at a path of the file."""
         return self.document.problem(path, message, fix)
 

@@ -18,7 +18,7 @@ from gateway.settings.shipped import DIALPLANS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gateway.settings.document import Document, Step
+    from gateway.settings.document import Document, PathStep
     from gateway.settings.model import Settings
     from gateway.settings.problem import Problem
 
@@ -126,7 +126,7 @@ def _is_directory(path: Path) -> bool:
         return False
 
 
-def _named(settings: Settings) -> Iterator[tuple[tuple[Step, ...], Path]]:
+def _named(settings: Settings) -> Iterator[tuple[tuple[PathStep, ...], Path]]:
     """Every file that settings name, and where, but for agents' and what comes with Offhook."""
     for index, dialplan in enumerate(settings.dialplans):
         if not dialplan.is_relative_to(DIALPLANS):

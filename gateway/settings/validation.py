@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import PydanticCustomError
 
-from gateway.settings.document import Document, Step, dotted
+from gateway.settings.document import Document, PathStep, dotted
 from gateway.settings.problem import Problem, choice, nearest, shown
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def fault(message: str, fix: str = "") -> PydanticCustomError:
 class Found:
     """A pydantic error's location, told apart from the tags that unions put in it."""
 
-    path: tuple[Step, ...]
+    path: tuple[PathStep, ...]
     keys: tuple[str, ...]
     """The keys that may stand where the path's last key stands; empty when that is not a fixed set."""
     kinds: tuple[str, ...]
@@ -43,7 +43,7 @@ class Found:
 
 
 def problems(
-    error: ValidationError, model: object, document: Document, prefix: Sequence[Step] = ()
+    error: ValidationError, model: object, document: Document, prefix: Sequence[PathStep] = ()
 ) -> Iterator[Problem]:
     """Translate every error of a validation of `model` against the part of the document at `prefix`."""
     for detail in error.errors(include_url=False):
@@ -58,9 +58,9 @@ def problems(
         yield Problem(document.name, place, dotted(path), message, _value(detail, path, document), fix)
 
 
-def locate(model: object, loc: Sequence[Step]) -> Found:
+def locate(model: object, loc: Sequence[PathStep]) -> Found:
     """Follow a location through the model's types, leaving out the tags of discriminated unions."""
-    path: list[Step] = []
+    path: list[PathStep] = []
     keys: tuple[str, ...] = ()
     current = _bare(model)
     for step in loc:
@@ -75,7 +75,7 @@ def locate(model: object, loc: Sequence[Step]) -> Found:
     return Found(tuple(path), keys, tuple(kind for kind, _ in _members(current)), is_key="[key]" in loc)
 
 
-def _below(current: object, step: Step) -> tuple[tuple[str, ...], object]:
+def _below(current: object, step: PathStep) -> tuple[tuple[str, ...], object]:
     if isinstance(current, type) and issubclass(current, BaseModel):
         fields = {field.alias or name: field for name, field in current.model_fields.items()}
         known = fields.get(str(step))
@@ -99,7 +99,7 @@ def _bare(annotation: Any) -> object:
     return annotation
 
 
-def _member(current: object, step: Step) -> object | None:
+def _member(current: object, step: PathStep) -> object | None:
     """The member of a discriminated union that a tag stands for."""
     return next((member for kind, member in _members(current) if kind == step), None)
 
@@ -114,7 +114,7 @@ def _members(current: object) -> Iterator[tuple[str, object]]:
                 yield kind, member
 
 
-def _value(detail: ErrorDetails, path: Sequence[Step], document: Document) -> str | None:
+def _value(detail: ErrorDetails, path: Sequence[PathStep], document: Document) -> str | None:
     """The value to show, as written; none when a key itself is wrong or missing, for a whole section, for a secret."""
     kind, section = detail["type"], isinstance(detail["input"], dict | list)
     if kind in {"extra_forbidden", "missing", "union_tag_invalid"} or SECRET_KEYS & {str(step) for step in path}:

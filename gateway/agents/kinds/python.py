@@ -21,7 +21,7 @@ from gateway.agents.errors import AgentSetupError
 from gateway.agents.isolation import Isolation
 from gateway.agents.kinds.settings import SpeakingSettings
 from gateway.settings.context import AnyPath
-from gateway.settings.document import Step, typed
+from gateway.settings.document import PathStep, typed
 from gateway.settings.validation import fault
 
 
@@ -59,7 +59,7 @@ class PythonSettings(SpeakingSettings):
         # A copy for each call: what an agent does to a list of its options must not reach the next caller.
         return lambda: user_class(**copy.deepcopy(self.options))
 
-    def named_files(self) -> Iterator[tuple[tuple[Step, ...], Path]]:
+    def named_files(self) -> Iterator[tuple[tuple[PathStep, ...], Path]]:
         """The file of the module, when its directory is named."""
         if self.directory is not None:
             module = self.directory.joinpath(*self.class_path.partition(":")[0].split("."))

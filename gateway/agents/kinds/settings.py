@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from gateway.agents.agent import Agent
 from gateway.agents.isolation import Isolation
-from gateway.settings.document import Step
+from gateway.settings.document import PathStep
 from gateway.settings.validation import fault
 from gateway.settings.values import Milliseconds, Model, PositiveSeconds, Seconds
 from media.conversation import floor
@@ -91,7 +91,7 @@ class AgentSettings(Model, ABC):
             gateway.agents.AgentSetupError: names the field, the value and the fix.
         """
 
-    def named_files(self) -> Iterator[tuple[tuple[Step, ...], Path]]:
+    def named_files(self) -> Iterator[tuple[tuple[PathStep, ...], Path]]:
         """Every file that the options name, and where they name it; for warnings of what the service cannot read."""
         yield from ()
 

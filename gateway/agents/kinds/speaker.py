@@ -13,7 +13,7 @@ from gateway.agents.agent import Agent, Call
 from gateway.agents.kinds.settings import SpeakingSettings
 from gateway.agents.turns import interruption_over
 from gateway.settings.context import SoundFile
-from gateway.settings.document import Step
+from gateway.settings.document import PathStep
 from gateway.settings.shipped import DIALPLANS
 from media.wav import decoded
 
@@ -41,7 +41,7 @@ class SpeakerSettings(SpeakingSettings):
         """Makes the agent of one call."""
         return lambda: SpeakerAgent(self)
 
-    def named_files(self) -> Iterator[tuple[tuple[Step, ...], Path]]:
+    def named_files(self) -> Iterator[tuple[tuple[PathStep, ...], Path]]:
         """Every sound that does not come with Offhook."""
         for index, sound in enumerate(self.files):
             if not sound.is_relative_to(DIALPLANS):

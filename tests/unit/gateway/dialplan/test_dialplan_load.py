@@ -10,8 +10,17 @@ import pytest
 
 from gateway.dialplan.control import Cause
 from gateway.dialplan.load import LoadedPlan, load_plan, load_text
-from gateway.dialplan.model import Agent, Answer, Goto, Hangup, Pause, Play, Reject, Ring
 from gateway.dialplan.pattern import Exact, Prefix
+from gateway.dialplan.steps import (
+    AgentStep,
+    AnswerStep,
+    HangupStep,
+    JumpTo,
+    PauseStep,
+    PlayStep,
+    RejectStep,
+    RingStep,
+)
 from gateway.settings import DialplanError
 from gateway.settings.shipped import DIALPLANS
 
@@ -59,18 +68,18 @@ def test_every_step_in_its_long_and_its_short_form() -> None:
         """
     ).plan.routes
     assert route.steps == (
-        Ring(early=True),
-        Ring(),
-        Play(file=SORRY),
-        Play(file=SORRY, repeat=2),
-        Pause(duration=0.5),
-        Answer(),
-        Answer(),
-        Agent(name="echo"),
-        Agent(name="echo", max_duration=1800.0, on_busy="next", on_error=Goto(route="a")),
-        Hangup(cause=Cause.BUSY),
+        RingStep(early=True),
+        RingStep(),
+        PlayStep(file=SORRY),
+        PlayStep(file=SORRY, repeat=2),
+        PauseStep(duration=0.5),
+        AnswerStep(),
+        AnswerStep(),
+        AgentStep(name="echo"),
+        AgentStep(name="echo", max_duration=1800.0, on_busy="next", on_error=JumpTo(goto="a")),
+        HangupStep(cause=Cause.BUSY),
     )
-    assert route.fallback == (Hangup(),)
+    assert route.fallback == (HangupStep(),)
     assert route.match is not None
     assert route.match.to == (Exact("600"),)
     assert route.match.from_ == (Prefix("+49"),)
@@ -80,7 +89,7 @@ def test_every_step_in_its_long_and_its_short_form() -> None:
 
 def test_reject_in_full() -> None:
     text = "routes: [{name: a, match: {any: true}, steps: [{reject: {code: 503, reason: Come back, retry_after: 2m}}]}]"
-    assert load(text).plan.routes[0].steps == (Reject(code=503, reason="Come back", retry_after=120.0),)
+    assert load(text).plan.routes[0].steps == (RejectStep(code=503, reason="Come back", retry_after=120.0),)
 
 
 def test_all_faults_are_told_together_each_at_its_place() -> None:
