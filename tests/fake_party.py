@@ -35,7 +35,7 @@ class FakeOwnedLeg(FakeLeg, OwnedLeg):
 
     def close(self) -> None:
         self.closed = True
-        self.listener = None
+        self.listener = self.on_failure = self.on_heard = self.on_silent = None
         self.stop_clock()
 
 

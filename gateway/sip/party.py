@@ -137,6 +137,7 @@ class SipParty(Party):
             if timer is not None:
                 timer.cancel()
         self._leg.close()
+        self.listener = None  # a call and its party know each other: nothing may wait for the garbage collector
 
     # ---- what the SIP thread told --------------------------------------------------------------------------
 

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+from gateway.agents import AgentRegistry, EchoSettings
+from gateway.calls.call import Call
 from gateway.calls.outcome import EndCause
-from gateway.calls.party import Over, PartyListener
-from gateway.dialplan import Cause
+from gateway.calls.party import Arrival, Over, PartyListener
+from gateway.dialplan import Cause, Invite
+from gateway.dialplan.load import load_text
+from gateway.settings.model import Limits
 from gateway.sip.events import Confirmed, Disconnected, HoldChanged, MediaFailed, MediaStarted, Side
 from gateway.sip.party import SipCommands, SipParty, Waits
 from tests.fake_party import FakeOwnedLeg
@@ -233,6 +240,37 @@ async def test_a_listener_that_fails_ends_the_call_once() -> None:
     assert scene.told.over is not None
     assert (scene.told.over.cause, scene.told.over.detail) == (EndCause.INTERNAL_ERROR, "RuntimeError('a fault')")
     scene.close()
+
+
+@virtual
+async def test_a_call_that_is_over_leaves_nothing_to_the_garbage_collector() -> None:
+    """Full collections wait until no call is up: a slot of the engine would wait with it."""
+    scene = Scene()
+    call: Call | None = Call(
+        Arrival(scene.party, Invite("600", "", None, {}), "id@there", "192.0.2.1:5060"),
+        AgentRegistry({"echo": EchoSettings()}),
+        Limits(),
+    )
+    steps = "[{name: a, match: {any: true}, steps: [answer, agent: echo]}]"
+    plan = load_text(f"routes: {steps}", Path("a.yaml"), agents={"echo"}).plan
+    assert call is not None
+    living = asyncio.create_task(call.live(plan))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    scene.party.on_event(MediaStarted(REF, "PCMU/8000", PRIVATE))
+    scene.party.on_event(Confirmed(REF))
+    await asyncio.sleep(1)
+    gc.collect()
+    gc.disable()
+    try:
+        scene.disconnect(Side.CALLER, 200)
+        await living
+        leg = weakref.ref(scene.leg)
+        del scene, call, living
+        await asyncio.sleep(10)
+        assert leg() is None
+    finally:
+        gc.enable()
 
 
 # Whether it hears, and is heard
