@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     open_missing_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as standard error: a terminal may have no umlauts
-    args = parser().parse_args(arguments)
+    args = _parse(arguments)
     try:
         if args.command == "version":
             sys.stdout.write(f"offhook {version()}\n")
@@ -75,6 +75,21 @@ def _command(command: str, path: Path | None, args: argparse.Namespace) -> int:
             return route(path, args)
 
 
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    outer = parser()
+    args, rest = outer.parse_known_args(arguments)
+    if getattr(args, "file", None) is not None:
+        if args.config is not None:
+            outer.error("argument FILE: not allowed with argument --config")
+        args.config = args.file
+    if rest:
+        message = f"unrecognized arguments: {' '.join(rest)}"
+        if args.config is None and Path(rest[0]).suffix in {".yaml", ".yml"}:
+            message += f"; name the settings file with --config {rest[0]}"
+        outer.error(message)
+    return args
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     config = argparse.ArgumentParser(add_help=False)
@@ -87,7 +102,10 @@ def parser() -> argparse.ArgumentParser:
     outer = argparse.ArgumentParser(prog="offhook", description="A telephony gateway: SIP trunks in, agents answer.")
     commands = outer.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("run", parents=[config], help="take calls until SIGTERM")
-    commands.add_parser("check", parents=[config], help="find every fault in settings and dialplans, without a network")
+    check = commands.add_parser(
+        "check", parents=[config], help="find every fault in settings and dialplans, without a network"
+    )
+    check.add_argument("file", type=Path, nargs="?", metavar="FILE", help="the same as --config FILE")
     _route_arguments(commands.add_parser("route", parents=[config], help="tell which route a call would take, and why"))
     status = commands.add_parser(
         "status", parents=[config], help="show trunks, calls and limits of the running gateway"

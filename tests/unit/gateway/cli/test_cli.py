@@ -350,3 +350,22 @@ class TestOthers:
         assert main([command, "--config", str(tmp_path)]) == 7
         assert main([command]) == 7
         assert seen == [(tmp_path, command), (None, command)]
+
+
+def test_check_takes_the_file_as_it_is(tmp_path: Path, capsys: Output) -> None:
+    file = tmp_path / "my.yaml"
+    file.write_text("media: {rtp_prots: 1-2}")
+    assert main(["check", str(file)]) == 1
+    assert f"{file}:1:9: media.rtp_prots: there is no such key" in capsys.readouterr().err
+    usage_error("check", str(file), "--config", str(file))
+    assert "not allowed with argument --config" in capsys.readouterr().err
+    usage_error("check", str(file), "other.yaml")
+    assert "unrecognized arguments: other.yaml\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["run"], ["reload"], ["status"], ["version"], ["route", "--to", "600"]])
+def test_other_commands_tell_how_to_name_the_file(command: list[str], capsys: Output) -> None:
+    usage_error(*command, "my.yaml")
+    assert "unrecognized arguments: my.yaml; name the settings file with --config my.yaml\n" in capsys.readouterr().err
+    usage_error(*command, "--jsno")
+    assert "unrecognized arguments: --jsno\n" in capsys.readouterr().err
