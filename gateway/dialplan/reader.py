@@ -31,7 +31,7 @@ _EXAMPLE_CHARACTERS = 30
 _M = TypeVar("_M", bound=Model)
 
 
-class _Route(Model):
+class _RouteKeys(Model):
     """A route's keys; steps are read one by one."""
 
     name: Name
@@ -50,7 +50,7 @@ def _headers(value: object) -> object:
     return value
 
 
-class _Match(Model):
+class _MatchKeys(Model):
     """A match's keys; patterns are read one by one."""
 
     to: object = None
@@ -80,7 +80,7 @@ class FileReader:
 
     def route(self, data: Data, at: tuple[PathStep, ...]) -> WrittenRoute | None:
         """What can be read of a route; None when it is none at all."""
-        self.valid(_Route, data, at)
+        self.valid(_RouteKeys, data, at)
         if not isinstance(data, dict):
             return None
         name = data.get("name")
@@ -94,7 +94,7 @@ class FileReader:
             file=self.path,
             line=self.document.place(at).line,
         )
-        misspelt = not data.keys() <= _Route.model_fields.keys()
+        misspelt = not data.keys() <= _RouteKeys.model_fields.keys()
         return WrittenRoute(
             route,
             self.document,
@@ -117,7 +117,7 @@ class FileReader:
         if not isinstance(data, dict):
             return None
         at = (*route, "match")
-        found = self.valid(_Match, data, at)
+        found = self.valid(_MatchKeys, data, at)
         if found is None:
             return None
         keys = [key for key in _KEYS if key in data]

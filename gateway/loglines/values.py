@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from types import TracebackType
 
-Plain: TypeAlias = "bool | int | float | str | list[Plain] | dict[str, Plain] | None"
+PlainValue: TypeAlias = "bool | int | float | str | list[PlainValue] | dict[str, PlainValue] | None"
 ExceptionInfo: TypeAlias = "tuple[type[BaseException], BaseException, TracebackType | None]"
 
 TEXT = 1000
@@ -51,7 +51,7 @@ def printable(text: str) -> str:
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
-def plain(value: object, bounds: Bounds, depth: int = _DEPTH) -> Plain:
+def plain(value: object, bounds: Bounds, depth: int = _DEPTH) -> PlainValue:
     """A value for JSON. Never raises: a user's object may do so when it is looked at."""
     try:
         return _plain(value, bounds, depth)
@@ -59,11 +59,11 @@ def plain(value: object, bounds: Bounds, depth: int = _DEPTH) -> Plain:
         return f"<{type(value).__name__} raises {type(error).__name__} when it is shown>"
 
 
-def _plain(value: object, bounds: Bounds, depth: int) -> Plain:
+def _plain(value: object, bounds: Bounds, depth: int) -> PlainValue:
     below = depth - 1
     match value:
         case None | bool():
-            found: Plain = value
+            found: PlainValue = value
         case str():
             found = printable(cut(value, bounds.text))
         case int():

@@ -32,7 +32,7 @@ _READ, _SEARCH = 4, 1
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class SystemUser:
     """A user as the kernel sees it, but for access control lists."""
 
     uid: int
@@ -57,7 +57,7 @@ class Account:
         return stat.S_IMODE(found.st_mode) >> shift & wanted == wanted
 
 
-_ANYBODY = Account(-1, frozenset())
+_ANYBODY = SystemUser(-1, frozenset())
 
 
 def is_system(settings_file: Path) -> bool:
@@ -65,13 +65,13 @@ def is_system(settings_file: Path) -> bool:
     return settings_file.is_relative_to(SYSTEM_DIRECTORY)
 
 
-def service_account() -> Account | None:
+def service_account() -> SystemUser | None:
     """The service's user; None when there is none, since it is not installed."""
     try:
         user = pwd.getpwnam(USER)
     except KeyError:
         return None
-    return Account(user.pw_uid, frozenset(os.getgrouplist(USER, user.pw_gid)))
+    return SystemUser(user.pw_uid, frozenset(os.getgrouplist(USER, user.pw_gid)))
 
 
 def exposed(settings: Settings, document: Document, path: Path) -> Iterator[Problem]:
@@ -100,7 +100,7 @@ def unseen_by_service(settings: Settings, document: Document, path: Path) -> Ite
             yield document.problem(at, *found)
 
 
-def unseen(path: Path, account: Account | None) -> tuple[str, str] | None:
+def unseen(path: Path, account: SystemUser | None) -> tuple[str, str] | None:
     """Why the service does not see a file, and what fixes it; None when it does."""
     real = path.resolve()
     for option, directories in HIDDEN.items():

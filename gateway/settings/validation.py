@@ -30,7 +30,7 @@ def fault(message: str, fix: str = "") -> PydanticCustomError:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ErrorLocation:
     """A pydantic error's location, told apart from the tags that unions put in it."""
 
     path: tuple[PathStep, ...]
@@ -58,7 +58,7 @@ def problems(
         yield Problem(document.name, place, dotted(path), message, _value(detail, path, document), fix)
 
 
-def locate(model: object, loc: Sequence[PathStep]) -> Found:
+def locate(model: object, loc: Sequence[PathStep]) -> ErrorLocation:
     """Follow a location through the model's types, leaving out the tags of discriminated unions."""
     path: list[PathStep] = []
     keys: tuple[str, ...] = ()
@@ -72,7 +72,7 @@ def locate(model: object, loc: Sequence[PathStep]) -> Found:
             break
         path.append(step)
         keys, current = _below(current, step)
-    return Found(tuple(path), keys, tuple(kind for kind, _ in _members(current)), is_key="[key]" in loc)
+    return ErrorLocation(tuple(path), keys, tuple(kind for kind, _ in _members(current)), is_key="[key]" in loc)
 
 
 def _below(current: object, step: PathStep) -> tuple[tuple[str, ...], object]:
@@ -143,7 +143,7 @@ _FIXED = {
 """Pydantic's error types whose words do not depend on the value."""
 
 
-def _words(detail: ErrorDetails, found: Found) -> tuple[str, str]:
+def _words(detail: ErrorDetails, found: ErrorLocation) -> tuple[str, str]:
     """What is wrong, and the fix."""
     context = detail.get("ctx", {})
     kind = detail["type"]

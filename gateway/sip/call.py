@@ -13,9 +13,9 @@ from gateway.sip.events import (
     Disconnected,
     HoldChanged,
     Incoming,
-    Invite,
     MediaFailed,
     MediaStarted,
+    ReceivedInvite,
     Refused,
     Side,
     SipEvent,
@@ -231,7 +231,7 @@ def incoming(ref: CallRef, leg: EngineLeg, rx: pj.SipRxData, trunk: str | None) 
     """The event for an INVITE as it was received."""
     headers = parse_headers(rx.wholeMsg)
     described = has_description(rx.wholeMsg, headers)
-    invite = Invite(_sip_call_id(headers), request_uri(rx.wholeMsg), rx.srcAddress, headers, described)
+    invite = ReceivedInvite(_sip_call_id(headers), request_uri(rx.wholeMsg), rx.srcAddress, headers, described)
     return Incoming(ref, leg, invite, trunk)
 
 

@@ -16,7 +16,7 @@ _OTHER_MEDIA_PORTS = 72
 
 
 @dataclass(frozen=True, slots=True)
-class Transport:
+class ListenAddress:
     """One address to take SIP on."""
 
     protocol: str
@@ -57,7 +57,7 @@ class TrunkAccount:
 class EndpointConfig:
     """What the endpoint is started with. Built from the settings by the gateway."""
 
-    transports: tuple[Transport, ...]
+    transports: tuple[ListenAddress, ...]
     public_address: str | None
     rtp_address: str
     rtp_first_port: int

@@ -17,7 +17,7 @@ CallRef = int
 
 
 @dataclass(frozen=True, slots=True)
-class Invite:
+class ReceivedInvite:
     """An INVITE as it came: what the dialplan may match on."""
 
     sip_call_id: str
@@ -38,7 +38,7 @@ class Incoming:
     ref: CallRef
     leg: EngineLeg
     """The call's media, from the first `MediaStarted` on. The receiver closes it after `Disconnected`."""
-    invite: Invite
+    invite: ReceivedInvite
     trunk: str | None = None
     """The trunk that it came over, None when it came over none."""
 

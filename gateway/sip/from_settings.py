@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from gateway.sip.config import EndpointConfig, Transport, TrunkAccount
+from gateway.sip.config import EndpointConfig, ListenAddress, TrunkAccount
 from gateway.sip.trunks.resolving import in_hosts
 from media import _engine
 
@@ -36,7 +36,7 @@ def endpoint_config(settings: Settings, trunks: tuple[TrunkAccount, ...], user_a
     own = tuple(_with_addresses(trunk) for trunk in trunks)
     names = _names(own)
     return EndpointConfig(
-        transports=tuple(Transport(one.transport, str(one.address), one.port) for one in sip.listen),
+        transports=tuple(ListenAddress(one.transport, str(one.address), one.port) for one in sip.listen),
         public_address=str(sip.public_address) if sip.public_address is not None else None,
         rtp_address=str(settings.rtp_address),
         rtp_first_port=media.rtp_ports.first,

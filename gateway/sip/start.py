@@ -13,7 +13,7 @@ from media import _engine
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gateway.sip.config import EndpointConfig, Transport
+    from gateway.sip.config import EndpointConfig, ListenAddress
 
 _OS_ERRORS = 120000
 """What PJLIB adds to an errno (PJ_ERRNO_START_SYS)."""
@@ -52,7 +52,7 @@ def check_rtp_address(config: EndpointConfig) -> None:
         raise SipStartError(msg) from error
 
 
-def bind(endpoint: pj.Endpoint, transport: Transport, public_address: str | None) -> None:
+def bind(endpoint: pj.Endpoint, transport: ListenAddress, public_address: str | None) -> None:
     """Take SIP on one address.
 
     Raises:

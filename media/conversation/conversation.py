@@ -44,7 +44,7 @@ from media.leg import Leg, Pcm
 
 
 @dataclass(slots=True)
-class Counters:
+class ConversationCounters:
     """What happened in one conversation, for the call record."""
 
     barge_ins_confirmed: int = 0
@@ -115,7 +115,7 @@ class Conversation:
         self.info = info or CallInfo()
         self.hung_up = False
         """Whether the call is over."""
-        self.counters = Counters()
+        self.counters = ConversationCounters()
         leg.listener = self
 
     def _new_ear(self) -> Ear:

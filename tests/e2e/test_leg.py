@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 import numpy as np
 import pytest
 
-from gateway.sip.config import EndpointConfig, Transport
+from gateway.sip.config import EndpointConfig, ListenAddress
 from gateway.sip.endpoint import SipEndpoint
 from gateway.sip.events import Confirmed, Incoming, SipEvent
 from gateway.sip.trunks.recognition import Recognition
@@ -56,7 +56,7 @@ def _plane() -> MediaPlane:
 def _config(port: int) -> EndpointConfig:
     first = free_port(LOOPBACK, _RTP_PORTS)
     return EndpointConfig(
-        transports=(Transport("udp", LOOPBACK, port),),
+        transports=(ListenAddress("udp", LOOPBACK, port),),
         public_address=None,
         rtp_address=LOOPBACK,
         rtp_first_port=first,

@@ -34,3 +34,18 @@ def test_who_decides_knows_no_engine(room: str) -> None:
     modules = sorted((ROOT / room).rglob("*.py"))
     assert modules
     assert [path.name for path in modules if "media._engine" in imported(path)] == []
+
+
+def test_a_name_is_that_of_one_class_or_type() -> None:
+    defined: dict[str, list[str]] = {}
+    for path in sorted([*(ROOT / "gateway").rglob("*.py"), *(ROOT / "media").rglob("*.py")]):
+        if "pjsip" in path.parts:
+            continue  # a program of its own
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                defined.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+            elif isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) == "TypeAlias":
+                defined.setdefault(ast.unparse(node.target), []).append(str(path.relative_to(ROOT)))
+    shared = {name: paths for name, paths in defined.items() if len(paths) > 1}
+    # What an agent is given, by the name that users' agents know, is the gateway's call as the agent may see it.
+    assert shared == {"Call": ["gateway/agents/agent.py", "gateway/calls/call.py"]}

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gateway.sip.registration import Patience
-from gateway.sip.trunks.resolving import Name, NameLookupError, Network, Resolver
+from gateway.sip.trunks.resolving import NameLookupError, PeerName, Resolver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+    from gateway.settings.values import Network
 
 _log = structlog.get_logger("trunks")
 
@@ -28,7 +30,7 @@ _MAX_ADDRESSES = 256
 @dataclass(slots=True)
 class _Watched:
     trunk: str
-    name: Name
+    name: PeerName
     seen: dict[Network, float] = field(default_factory=dict)
     """When each address was last given, in the loop's time."""
     failures: int = 0
@@ -37,7 +39,9 @@ class _Watched:
 class NameWatch:
     """Keeps the addresses behind names. For the asyncio thread only."""
 
-    def __init__(self, names: Mapping[str, Iterable[Name]], resolve: Resolver, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self, names: Mapping[str, Iterable[PeerName]], resolve: Resolver, on_change: Callable[[], None]
+    ) -> None:
         """`names` by trunk; `on_change` is called when any trunk's addresses have changed."""
         self._watched = [_Watched(trunk, name) for trunk, its in names.items() for name in its]
         self._resolve = resolve

@@ -5,15 +5,14 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from gateway.dialplan import user_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+    from gateway.settings.values import Address, Network
 
 _LINE = re.compile(r";line=([0-9a-f]+)")
 

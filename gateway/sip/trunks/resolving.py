@@ -10,7 +10,7 @@ import asyncio
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol
 
 import dns.asyncresolver
 import dns.exception
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from dns.rdataset import Rdataset
 
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+    from gateway.settings.values import Network
 
 DEADLINE_S = 5.0
 _AT_ONCE = 16
@@ -35,7 +35,7 @@ _NO_SUCH = (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer)
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
+class PeerName:
     """What the settings say of a peer or a source."""
 
     host: str
@@ -60,7 +60,7 @@ class NameLookupError(Exception):
 class Resolver(Protocol):
     """Looks names up."""
 
-    async def __call__(self, name: Name) -> Found:
+    async def __call__(self, name: PeerName) -> Found:
         """What stands behind the name.
 
         Raises:
@@ -77,7 +77,7 @@ class SystemResolver:
         self._hosts = hosts
         self._places = asyncio.Semaphore(_AT_ONCE)
 
-    async def __call__(self, name: Name) -> Found:
+    async def __call__(self, name: PeerName) -> Found:
         """What /etc/hosts says of the name, or else its SRV, A and AAAA records.
 
         Raises:
@@ -96,7 +96,7 @@ class SystemResolver:
         except OSError as error:
             raise NameLookupError(f"the name servers cannot be reached: {error.strerror}") from None
 
-    async def _ask(self, name: Name) -> Found:
+    async def _ask(self, name: PeerName) -> Found:
         ask = _Questions(self._resolver())
         addresses = ask.addresses(name.host)
         if name.transport is None:

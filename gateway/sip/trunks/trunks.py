@@ -24,13 +24,13 @@ from gateway.sip.registration import (
 )
 from gateway.sip.trunks.names import NameWatch
 from gateway.sip.trunks.recognition import Recognition, known, named_by
-from gateway.sip.trunks.resolving import Name, Network, Resolver
+from gateway.sip.trunks.resolving import PeerName, Resolver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from gateway.settings import Trunk
-    from gateway.settings.values import HostPort
+    from gateway.settings.values import HostPort, Network
 
 _log = structlog.get_logger("trunks")
 
@@ -286,21 +286,21 @@ def _token(name: str, key: bytes) -> str:
     return hashlib.blake2s(name.encode(), key=key, digest_size=8).hexdigest()
 
 
-def _hosts(trunk: Trunk) -> Iterator[Network | Name]:
+def _hosts(trunk: Trunk) -> Iterator[Network | PeerName]:
     """Whose calls are the trunk's, by address where the settings give one."""
     for source in trunk.sources:
-        yield _network(source) or Name(source) if isinstance(source, str) else source
+        yield _network(source) or PeerName(source) if isinstance(source, str) else source
     for peer in (trunk.registrar, trunk.proxy):
         if peer is not None:
-            yield _network(peer.host) or Name(peer.host, trunk.transport if peer.port is None else None)
+            yield _network(peer.host) or PeerName(peer.host, trunk.transport if peer.port is None else None)
 
 
 def _literal(trunk: Trunk) -> Iterator[Network]:
-    return (host for host in _hosts(trunk) if not isinstance(host, Name))
+    return (host for host in _hosts(trunk) if not isinstance(host, PeerName))
 
 
-def _names(trunk: Trunk) -> frozenset[Name]:
-    return frozenset(host for host in _hosts(trunk) if isinstance(host, Name))
+def _names(trunk: Trunk) -> frozenset[PeerName]:
+    return frozenset(host for host in _hosts(trunk) if isinstance(host, PeerName))
 
 
 def _network(host: str) -> Network | None:

@@ -12,7 +12,7 @@ import pytest
 from gateway.agents.from_settings import agent_settings, unseen_files
 from gateway.cli.prepare import prepare
 from gateway.settings import load_settings
-from gateway.settings.service import HIDDEN, USER, Account
+from gateway.settings.service import HIDDEN, USER, SystemUser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ def system(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The directory as that of the service, whose group is ours."""
     monkeypatch.setattr("gateway.settings.service.SYSTEM_DIRECTORY", directory)
     monkeypatch.setattr("gateway.settings.service.HIDDEN", {"ProtectHome": (f"{directory}/home",)})
-    account = Account(os.getuid() + 1, frozenset({directory.stat().st_gid}))
+    account = SystemUser(os.getuid() + 1, frozenset({directory.stat().st_gid}))
     for module in ("gateway.settings.service", "gateway.cli.prepare", "gateway.agents.from_settings"):
         monkeypatch.setattr(f"{module}.service_account", lambda: account)
     return directory

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.sip.trunks.names import NameWatch
-from gateway.sip.trunks.resolving import Found, Name, NameLookupError
+from gateway.sip.trunks.resolving import Found, NameLookupError, PeerName
 from tests.virtual_time import virtual
 
 
@@ -22,7 +22,7 @@ class Names:
         self.slow_s: dict[str, float] = {}
         self.asked: list[tuple[str, float]] = []
 
-    async def __call__(self, name: Name) -> Found:
+    async def __call__(self, name: PeerName) -> Found:
         self.asked.append((name.host, asyncio.get_running_loop().time()))
         await asyncio.sleep(self.slow_s.get(name.host, 0))
         if name.host not in self.records:
@@ -38,7 +38,7 @@ class Watching:
 
     def __init__(self, names: Names, *hosts: str) -> None:
         self.changes = 0
-        self.watch = NameWatch({"peer": [Name(host) for host in hosts]}, names, self._on_change)
+        self.watch = NameWatch({"peer": [PeerName(host) for host in hosts]}, names, self._on_change)
 
     def _on_change(self) -> None:
         self.changes += 1

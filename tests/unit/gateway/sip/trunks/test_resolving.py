@@ -10,7 +10,7 @@ import pytest
 import uvloop
 
 from gateway.sip.trunks import resolving
-from gateway.sip.trunks.resolving import Found, Name, NameLookupError, SystemResolver
+from gateway.sip.trunks.resolving import Found, NameLookupError, PeerName, SystemResolver
 from tests.dns_server import DnsServer
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def server() -> Iterator[DnsServer]:
         yield running
 
 
-def look_up(server: DnsServer, name: Name, hosts: Path | None = None) -> Found:
+def look_up(server: DnsServer, name: PeerName, hosts: Path | None = None) -> Found:
     async def main() -> Found:
         resolver = SystemResolver([server.address]) if hosts is None else SystemResolver([server.address], hosts)
         return await resolver(name)
@@ -55,23 +55,23 @@ def addresses(found: Found) -> set[str]:
 @pytest.mark.parametrize(
     ("name", "found"),
     [
-        (Name("carrier.example", "udp"), {"192.0.2.1", "192.0.2.10", "192.0.2.11", "192.0.2.20", "2001:db8::20"}),
-        (Name("carrier.example", "tcp"), {"192.0.2.1", "192.0.2.30"}),
-        (Name("carrier.example"), {"192.0.2.1"}),
-        (Name("only.example", "udp"), {"192.0.2.10", "192.0.2.11"}),
-        (Name("none.example", "udp"), set()),
-        (Name("nothing.example", "udp"), set()),
-        (Name("mail.example", "udp"), set()),
-        (Name("blocked.example"), set()),
+        (PeerName("carrier.example", "udp"), {"192.0.2.1", "192.0.2.10", "192.0.2.11", "192.0.2.20", "2001:db8::20"}),
+        (PeerName("carrier.example", "tcp"), {"192.0.2.1", "192.0.2.30"}),
+        (PeerName("carrier.example"), {"192.0.2.1"}),
+        (PeerName("only.example", "udp"), {"192.0.2.10", "192.0.2.11"}),
+        (PeerName("none.example", "udp"), set()),
+        (PeerName("nothing.example", "udp"), set()),
+        (PeerName("mail.example", "udp"), set()),
+        (PeerName("blocked.example"), set()),
     ],
 )
-def test_a_name_is_all_that_its_records_give(name: Name, found: set[str], server: DnsServer) -> None:
+def test_a_name_is_all_that_its_records_give(name: PeerName, found: set[str], server: DnsServer) -> None:
     assert addresses(look_up(server, name)) == found
 
 
 def test_the_shortest_time_to_live_counts(server: DnsServer) -> None:
     server.ttl_s = 42
-    assert look_up(server, Name("carrier.example", "udp")).valid_s == 42
+    assert look_up(server, PeerName("carrier.example", "udp")).valid_s == 42
 
 
 @pytest.mark.parametrize("kind", ["A", "SRV", "a.carrier.example."])
@@ -79,12 +79,12 @@ def test_a_failure_is_no_answer(kind: str, server: DnsServer) -> None:
     """An answer that lacks something would make its hosts strangers, in time."""
     server.failing.add(kind)
     with pytest.raises(NameLookupError):
-        look_up(server, Name("carrier.example", "udp"))
+        look_up(server, PeerName("carrier.example", "udp"))
 
 
 def test_name_servers_that_do_not_know_of_ipv6_will_do(server: DnsServer) -> None:
     server.failing.add("AAAA")
-    assert addresses(look_up(server, Name("a.carrier.example"))) == {"192.0.2.10", "192.0.2.11"}
+    assert addresses(look_up(server, PeerName("a.carrier.example"))) == {"192.0.2.10", "192.0.2.11"}
 
 
 def test_silence_has_an_end_and_delays_nobody_else(server: DnsServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,9 +93,9 @@ def test_silence_has_an_end_and_delays_nobody_else(server: DnsServer, monkeypatc
 
     async def main() -> tuple[Found, float]:
         resolver = SystemResolver([server.address])
-        slow = [asyncio.create_task(resolver(Name("a.carrier.example"))) for _ in range(8)]
+        slow = [asyncio.create_task(resolver(PeerName("a.carrier.example"))) for _ in range(8)]
         await asyncio.sleep(0)
-        found = await resolver(Name("b.carrier.example"))
+        found = await resolver(PeerName("b.carrier.example"))
         assert not any(task.done() for task in slow)
         began = time.monotonic()
         failures = await asyncio.gather(*slow, return_exceptions=True)
@@ -111,12 +111,15 @@ def test_nobody_there() -> None:
     with DnsServer({}) as gone:
         nowhere = gone.address
     with pytest.raises(NameLookupError):
-        asyncio.run(SystemResolver([nowhere])(Name("carrier.example")))
+        asyncio.run(SystemResolver([nowhere])(PeerName("carrier.example")))
 
 
 def test_what_the_machine_itself_knows_is_not_asked_for(server: DnsServer, tmp_path: Path) -> None:
     hosts = tmp_path / "hosts"
     hosts.write_text("127.0.0.1 localhost\n192.0.2.7\tpbx.example pbx  # ours\nnonsense pbx\n2001:db8::7 PBX\n")
-    assert addresses(look_up(server, Name("PBX", "udp"), hosts)) == {"192.0.2.7", "2001:db8::7"}
+    assert addresses(look_up(server, PeerName("PBX", "udp"), hosts)) == {"192.0.2.7", "2001:db8::7"}
     assert server.asked == []
-    assert addresses(look_up(server, Name("b.carrier.example"), tmp_path / "none")) == {"192.0.2.20", "2001:db8::20"}
+    assert addresses(look_up(server, PeerName("b.carrier.example"), tmp_path / "none")) == {
+        "192.0.2.20",
+        "2001:db8::20",
+    }

@@ -8,7 +8,7 @@ from gateway.settings import Settings
 from gateway.sip.events import ConnectionLost, RegistrationAnswered
 from gateway.sip.registration import State
 from gateway.sip.trunks.recognition import Recognition
-from gateway.sip.trunks.resolving import Found, Name, NameLookupError
+from gateway.sip.trunks.resolving import Found, NameLookupError, PeerName
 from gateway.sip.trunks.trunks import Trunks
 from tests.virtual_time import virtual
 
@@ -45,7 +45,7 @@ TRUNKS = Settings.model_validate(SETTINGS).trunks
 KEY = b"x" * 32
 
 
-async def nowhere(name: Name) -> Found:
+async def nowhere(name: PeerName) -> Found:
     raise NameLookupError(f"{name.host} is not to be looked up")
 
 
@@ -188,9 +188,9 @@ def test_who_grants_a_registration_is_the_trunks_while_it_lasts() -> None:
 
 
 def test_the_names_of_hosts_are_the_trunks() -> None:
-    asked: list[Name] = []
+    asked: list[PeerName] = []
 
-    async def resolve(name: Name) -> Found:
+    async def resolve(name: PeerName) -> Found:
         asked.append(name)
         return Found(frozenset({ipaddress.ip_network(f"203.0.113.{len(asked)}")}), 3600)
 
@@ -205,7 +205,7 @@ def test_the_names_of_hosts_are_the_trunks() -> None:
         async with asyncio.TaskGroup() as tasks:
             looking_up = trunks.start(registrar, registrar.recognise_with, tasks)
             await asyncio.sleep(1)
-            assert set(asked) == {Name("sip.example", "tcp"), Name("sbc.example"), Name("peer.example")}
+            assert set(asked) == {PeerName("sip.example", "tcp"), PeerName("sbc.example"), PeerName("peer.example")}
             found = {name: heard_from(registrar, f"203.0.113.{1 + asked.index(name)}") for name in asked}
             assert {name.host: trunk for name, trunk in found.items()} == {
                 "sip.example": "a",
