@@ -14,6 +14,7 @@ SECONDS ?=
 SEED ?=
 SANITIZE ?=
 UNCHECKED ?=
+EXTRAS ?=
 
 BASE_PACKAGES := python3 python3-venv python3-dev g++ pkg-config libsystemd-dev
 ENGINE_SOURCES := $(wildcard media/engine/*.cpp media/engine/*.hpp) media/engine/CMakeLists.txt
@@ -128,17 +129,17 @@ test-cold: $(VENV)/dev-installed ## The first commands of a newcomer, in a fresh
 	$(SUDO) env "PATH=$$PATH" $(BIN)/pytest -q -s tests/cold
 
 .PHONY: wheels
-wheels: $(VENV)/installed ## Offhook and all that it needs as wheels, in build/wheels
+wheels: $(VENV)/installed ## Offhook and all that it needs as wheels, in build/wheels (EXTRAS=silero)
 	@pjsip=$$($(PYTHON) media/pjsip/build.py) && rm -rf build/wheels && mkdir -p build/wheels && \
 	cp "$$pjsip"/wheel/pjsua2-*.whl build/wheels && \
 	PATH="$(CURDIR)/$(BIN):$$PATH" PKG_CONFIG_PATH="$$pjsip/lib/pkgconfig" \
-	    $(BIN)/pip wheel -q --no-build-isolation --find-links build/wheels -w build/wheels .
+	    $(BIN)/pip wheel -q --no-build-isolation --find-links build/wheels -w build/wheels '.$(if $(EXTRAS),[$(EXTRAS)])'
 
 # Under sudo the wheels are still built as the user, whose the tree and the cache of PJSIP are.
 .PHONY: install
-install: ## Install or upgrade the systemd service (as root; UNCHECKED=1 despite faults in its configuration)
+install: ## Install or upgrade the systemd service (as root; EXTRAS=silero; UNCHECKED=1 despite faults in its configuration)
 	@$(PACKAGES) $(BASE_PACKAGES) media/pjsip/packages.txt systemd/packages.txt
-	@$(if $(SUDO_USER),sudo -u $(SUDO_USER) -H) $(MAKE) -s wheels
+	@$(if $(SUDO_USER),sudo -u $(SUDO_USER) -H) $(MAKE) -s wheels EXTRAS=$(EXTRAS)
 	$(SUDO) systemd/install.sh build/wheels $(if $(UNCHECKED),--unchecked)
 
 .PHONY: uninstall

@@ -12,6 +12,8 @@ from gateway.agents.agent import Agent
 from gateway.agents.errors import AgentBusyError, AgentSetupError
 from gateway.agents.isolation import Isolation
 from gateway.agents.kinds.settings import AgentSettings
+from media.speech.detection import Detector
+from media.speech.silero_model import SileroMissingError, network
 
 _log = structlog.get_logger("agents")
 
@@ -36,6 +38,7 @@ class AgentSpec:
         self.name = name
         """As the dialplan names it."""
         self.settings = settings
+        _check_detector(name, settings)
         self.make: Callable[[], Agent] = settings.factory(name)
         """Makes the agent of one call; may block or raise if it is a user's class."""
         self.calls = 0
@@ -82,6 +85,15 @@ class AgentSpec:
         self.abandoned -= 1
         if not work.cancelled():
             work.exception()  # taken note of; its call ended long ago
+
+
+def _check_detector(name: str, settings: AgentSettings) -> None:
+    """Load what the detector needs, so that no call waits for it."""
+    if settings.effective_barge_in.detector is Detector.SILERO:
+        try:
+            network()
+        except SileroMissingError as error:
+            raise AgentSetupError(name, "barge_in.detector", str(error)) from error
 
 
 class AgentRegistry:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from media.conversation.floor import Action, BargeInSettings, FloorControl
 from media.leg import Leg, Pcm
+from media.speech.detection import new_detection
 from media.speech.own_voice import OwnVoice
-from media.speech.vad import VoiceDetector
 
 NO_FRAME_MS = 200
 """A caller whose packets stop while speaking (loss, silence suppression) is silent after this long."""
@@ -22,13 +22,11 @@ class Ear:
 
     __slots__ = (
         "_act",
-        "_detector",
+        "_detection",
         "_floor",
-        "_frame_samples",
         "_last_frame_s",
         "_loop",
         "_own_voice",
-        "_rate_hz",
         "_watch",
     )
 
@@ -37,11 +35,11 @@ class Ear:
     ) -> None:
         """Listen to the leg's frames, inside a running loop, until `close`."""
         self._loop = asyncio.get_running_loop()
-        rate_hz = self._rate_hz = leg.rate_hz
-        self._own_voice = OwnVoice(rate_hz, leg.sent)
+        self._own_voice = OwnVoice(leg.rate_hz, leg.sent)
         leg.sent(self._own_voice.history_samples)  # keep it from now on
-        self._frame_samples = rate_hz // 50
-        self._detector = VoiceDetector(rate_hz, settings.aggressiveness, settings.floor_dbfs)
+        self._detection = new_detection(
+            settings.detector, leg.rate_hz, settings.aggressiveness, settings.floor_dbfs, self._on_verdict
+        )
         self._floor = floor
         self._act = act
         self._watch: asyncio.TimerHandle | None = None
@@ -50,22 +48,24 @@ class Ear:
     def hear(self, pcm: Pcm) -> None:
         """Take one frame."""
         self._own_voice.hear(pcm)
-        voice = self._detector.is_voice(pcm)
+        self._detection.hear(pcm)
+
+    def _on_verdict(self, voice: bool, duration_ms: int) -> None:  # noqa: FBT001 - once per frame; a keyword costs more
         if voice:
             voice = not self._own_voice.explains_voice()
         else:
             self._own_voice.hear_no_voice()
         if voice or self._floor.busy:
-            self._on_activity(voice, len(pcm))
+            self._on_activity(voice, duration_ms)
 
     def close(self) -> None:
         """Hear nothing more."""
+        self._detection.close()
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
 
-    def _on_activity(self, voice: bool, samples: int) -> None:  # noqa: FBT001 - once per frame; a keyword costs more
-        duration_ms = 20 if samples == self._frame_samples else samples * 1_000 // self._rate_hz
+    def _on_activity(self, voice: bool, duration_ms: int) -> None:  # noqa: FBT001 - as above
         actions = self._floor.on_voice(duration_ms) if voice else self._floor.on_silence(duration_ms)
         self._last_frame_s = self._loop.time()
         if self._watch is None:

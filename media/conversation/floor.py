@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass
 
 from media.conversation.events import SpeechEnded, SpeechStarted
+from media.speech.detection import Detector
 
 UNDERRUN_MS = 200
 """An agent whose synthesis falls behind for no longer than this has not stopped speaking."""
@@ -49,6 +50,7 @@ class BargeInSettings:
     """Pauses up to this long inside speech count as speech (stops, unvoiced sounds, a lost packet)."""
     max_turn_ms: int = 60_000
     """A turn this long ends without a silence, and another begins: noise that passes for voice must not hold a call."""
+    detector: Detector = Detector.WEBRTCVAD
     aggressiveness: int = 2
     """webrtcvad's 0 (hears most) to 3 (ignores most noise)."""
     floor_dbfs: float = -50.0

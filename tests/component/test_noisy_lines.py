@@ -6,13 +6,18 @@ import asyncio
 
 import numpy as np
 import pytest
+import soundfile
+import soxr
 
-from bench.noises import KINDS, growing, noise, normal, pcm
+from bench.noises import KINDS, band, growing, noise, normal, pcm
+from gateway.settings.shipped import DIALPLANS
 from media.conversation.conversation import Conversation
 from media.conversation.events import Audio, Event, Interrupted, SpeechEnded, SpeechStarted
 from media.conversation.floor import BargeInSettings
 from media.leg import Pcm
+from media.speech.detection import Detector
 from tests.fake_leg import FakeLeg, caller_sends, talk
+from tests.inline_silero import judge_inline
 from tests.virtual_time import virtual
 
 RATE_HZ = 8_000
@@ -20,10 +25,11 @@ LEARNT_WITHIN_MS = 5_000
 """Of a noise that begins or grows: what it may hold the floor for."""
 
 
-async def heard(said: Pcm) -> list[tuple[float, Event]]:
+async def heard(said: Pcm, detector: Detector) -> list[tuple[float, Event]]:
     """What happens, and at which second, to an agent that speaks but in the caller's turns."""
+    judge_inline()
     leg = FakeLeg(RATE_HZ)
-    call = Conversation(leg, barge_in=BargeInSettings())
+    call = Conversation(leg, barge_in=BargeInSettings(detector=detector))
     loop = asyncio.get_running_loop()
     told: list[tuple[float, Event]] = []
     answer = np.full(RATE_HZ * 50, 1, np.int16)
@@ -58,12 +64,15 @@ def floor_taken_ms(told: list[tuple[float, Event]], end_s: float) -> float:
     return 1_000 * (taken_s + (end_s - since_s if since_s is not None else 0))
 
 
+@pytest.mark.parametrize("detector", Detector)
 @pytest.mark.parametrize("within_ms", [1, 5_000, 30_000], ids=["fan-on", "in-5s", "in-30s"])
 @pytest.mark.parametrize("kind", ["car", "fan"])
 @virtual
-async def test_noise_that_grows_does_not_hold_the_floor(kind: str, within_ms: int) -> None:
+async def test_noise_that_grows_does_not_hold_the_floor(kind: str, within_ms: int, detector: Detector) -> None:
     sound, begin = noise(kind, RATE_HZ, 45_000), 3 * RATE_HZ
-    told = await heard(growing(sound, (-60, -26), from_sample=begin, to_sample=begin + RATE_HZ * within_ms // 1_000))
+    told = await heard(
+        growing(sound, (-60, -26), from_sample=begin, to_sample=begin + RATE_HZ * within_ms // 1_000), detector
+    )
     assert floor_taken_ms(told, 45.0) <= LEARNT_WITHIN_MS
     assert sum(isinstance(event, Interrupted) for _, event in told) <= 2
     late_s = (3_000 + within_ms + LEARNT_WITHIN_MS) / 1_000
@@ -77,8 +86,30 @@ async def test_steady_noise_of_5_db_neither_holds_a_turn_open_nor_interrupts_wit
     spoken = normal(talk(RATE_HZ, 3_000).astype(np.float64)) * 10 ** ((-26 + 5) / 20)
     for start_s in (10, 20):
         sound[start_s * RATE_HZ :][: len(spoken)] += spoken
-    told = await heard(pcm(sound))
+    told = await heard(pcm(sound), Detector.WEBRTCVAD)
     turns = [event for _, event in told if isinstance(event, SpeechStarted)]
     assert len(turns) == sum(isinstance(event, SpeechEnded) for _, event in told)
     assert sum(isinstance(event, Interrupted) for _, event in told) <= len(turns) <= 5
     assert floor_taken_ms(told, 30.0) <= LEARNT_WITHIN_MS + 2 * 4_000
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+@virtual
+async def test_silero_hears_a_turn_in_noise_of_5_db_and_its_end(kind: str) -> None:
+    sound = noise(kind, RATE_HZ, 30_000) * 10 ** (-26 / 20)
+    recorded, hz = soundfile.read(DIALPLANS / "sounds" / "sorry.wav", dtype="float64")
+    spoken = normal(band(soxr.resample(recorded, hz, RATE_HZ), RATE_HZ)) * 10 ** ((-26 + 5) / 20)
+    ends_s = [start_s + len(spoken) / RATE_HZ for start_s in (5, 17)]
+    for start_s in (5, 17):
+        sound[start_s * RATE_HZ :][: len(spoken)] += spoken
+    told = await heard(pcm(sound), Detector.SILERO)
+    begun_s = [at_s for at_s, event in told if isinstance(event, SpeechStarted)]
+    ended_s = [at_s for at_s, event in told if isinstance(event, SpeechEnded)]
+    assert len(begun_s) == len(ended_s) <= 6
+    for start_s, end_s in zip((5, 17), ends_s, strict=True):
+        assert any(start_s < at_s < start_s + 1.5 for at_s in begun_s)
+        assert any(end_s - 1.0 < at_s < end_s + 1.0 for at_s in ended_s)
+    assert all(
+        any(start_s < at_s < end_s + 1 for start_s, end_s in zip((5, 17), ends_s, strict=True)) for at_s in begun_s
+    )
+    assert 2 <= sum(isinstance(event, Interrupted) for _, event in told) <= len(begun_s)

@@ -16,6 +16,7 @@ from gateway.settings.document import PathStep
 from gateway.settings.validation import fault
 from gateway.settings.values import Milliseconds, Model, PositiveSeconds, Seconds
 from media.conversation import floor
+from media.speech.detection import Detector
 
 _DEFAULT = floor.BargeInSettings()
 _OFF = floor.BargeInSettings(mode=floor.BargeIn.OFF)
@@ -38,8 +39,10 @@ class BargeInOptions(Model):
     """A turn this long ends without a silence, and the next one begins."""
     gap_ms: Milliseconds = Field(default=_DEFAULT.gap_ms, alias="gap")
     """Pauses up to this long inside speech count as speech."""
+    detector: Detector = _DEFAULT.detector
+    """What tells voice from noise: `webrtcvad`, or `silero`, which hears in noise (install `offhook[silero]`)."""
     aggressiveness: Annotated[int, Field(ge=0, le=3)] = _DEFAULT.aggressiveness
-    """0 hears most, 3 ignores most noise."""
+    """Of `webrtcvad`: 0 hears most, 3 ignores most noise."""
     floor_dbfs: Annotated[float, Field(ge=-96, le=0)] = Field(default=_DEFAULT.floor_dbfs, alias="floor")
     """In dBFS; what is softer is never speech."""
     keys: floor.Keys = floor.Keys.ASKED

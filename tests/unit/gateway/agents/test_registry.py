@@ -22,6 +22,7 @@ from gateway.agents import (
 )
 from gateway.agents.kinds.tone import one_second
 from media.conversation.floor import BargeIn
+from media.speech.silero_model import network
 from tests.agents import python_agent
 
 USERS = "tests.component.user_agents"
@@ -172,3 +173,25 @@ def test_a_tone_has_its_frequency_its_level_and_no_seam(rate_hz: int) -> None:
     assert others.max() < spectrum[882] / 1_000, "a seam would spread its energy"
     assert tone.max() == pytest.approx(32_767 * 10 ** (-12 / 20), rel=0.01)
     assert one_second(441, -12.0, rate_hz) is tone
+
+
+def test_a_detector_whose_runtime_is_missing_is_named_with_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    silent = ToneSettings.model_validate({"kind": "tone", "barge_in": {"detector": "silero"}})
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    network.cache_clear()
+    with pytest.raises(AgentSetupError) as caught:
+        AgentSpec("beep", silent)
+    assert str(caught.value) == (
+        "agent 'beep': barge_in.detector: silero needs onnxruntime, which is not installed; "
+        f"{shlex.quote(sys.executable)} -m pip install onnxruntime (as a service: make install EXTRAS=silero), "
+        "or choose webrtcvad"
+    )
+    assert AgentSpec("beep", ToneSettings.model_validate({"kind": "tone"}))
+
+
+def test_a_detector_is_ready_before_the_first_call() -> None:
+    network.cache_clear()
+    AgentSpec("beep", ToneSettings.model_validate({"kind": "tone", "barge_in": {"detector": "silero"}}))
+    assert network.cache_info().currsize == 1
