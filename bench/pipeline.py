@@ -25,7 +25,7 @@ import numpy as np
 from bench.provenance import publish
 from media.conversation.conversation import Conversation
 from media.conversation.floor import BargeIn, BargeInSettings
-from media.leg import Flushed, Leg, LegListener, Pcm, Position
+from media.leg import Flushed, Leg, LegListener, LegTap, Pcm, Position
 from media.pjsip.recipe.layout import find_layout
 
 if TYPE_CHECKING:
@@ -71,6 +71,12 @@ class NullLeg(Leg):
     def position(self) -> Position:
         """All is played."""
         return Position(self._played, 0, 0.0)
+
+    def add_tap(self, tap: LegTap) -> None:
+        """Nobody overhears."""
+
+    def remove_tap(self, tap: LegTap) -> None:
+        """Nobody does."""
 
     def sent(self, samples: int) -> Pcm:
         """An agent that is silent."""

@@ -11,6 +11,7 @@ MARK: int
 DRAINED: int
 SILENT: int
 HEARD: int
+SENT: int
 
 class Tuning:
     """How the engine waits. Times in ms; `playout_limit_ms` is the most one slot may have queued.
@@ -59,6 +60,9 @@ class Counters:
     def frames_overrun(self) -> int: ...
     @property
     def frames_out(self) -> int: ...
+    @property
+    def taps_missed(self) -> int:
+        """Frames sent that a tap did not get, since nobody had read for two seconds."""
     @property
     def send_errors(self) -> int: ...
     @property
@@ -110,6 +114,8 @@ class Slot:
     def counters(self) -> Counters: ...
     def sent(self, samples: int) -> npt.NDArray[np.int16]:
         """The last samples that went to the wire, newest last; as many are kept as were ever asked for."""
+    def tap_sent(self, tapped: bool) -> None:
+        """Whether each frame that goes to the wire, silence too, is a SENT record as well."""
     def press(self, digit: str, duration_ms: int) -> None:
         """SIP thread. A key that the peer told by signalling; not told again if it comes by RTP as well, or has come.
 
@@ -132,11 +138,11 @@ class Engine:
         Raises:
             ValueError: the stream cannot be used: not mono, another rate than the slot's, an odd frame length.
         """
-    def read(self) -> tuple[list[tuple[int, int, int, int]], npt.NDArray[np.int16]]:
-        """Everything since the last read: records (slot id, kind, begin, end) and the samples of all frames.
+    def read(self) -> tuple[list[tuple[int, int, int, int, int]], npt.NDArray[np.int16]]:
+        """Everything since the last read: records (slot id, kind, begin, end, time) and the samples of all frames.
 
-        A FRAME's samples are pcm[begin:end]; DTMF: digit in ASCII and ms; MARK: the mark; SILENT: ms.
-        HEARD tells of the first packet of a stream.
+        A FRAME's and a SENT's samples are pcm[begin:end]; DTMF: digit in ASCII and ms; MARK: the mark; SILENT: ms.
+        HEARD is the first packet of a stream. The time is when it came or went, in ns of CLOCK_MONOTONIC.
         The array is read-only and lives as long as any view of it.
         """
     def fileno(self) -> int:

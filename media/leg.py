@@ -42,7 +42,7 @@ class Flushed:
 
 
 class LegListener(Protocol):
-    """What a leg tells its one listener. Called on the asyncio thread; must return at once."""
+    """What a leg reports to its one listener, who also speaks on it. On the asyncio thread; must return at once."""
 
     def on_frame(self, pcm: Pcm) -> None:
         """One frame (20 ms as a rule) of the party's voice, in order, as soon as it is in order.
@@ -61,6 +61,23 @@ class LegListener(Protocol):
 
     def on_media_silent(self, silent_ms: int) -> None:
         """No packet has come from the party for this long; told once for each silence."""
+
+
+class LegTap(Protocol):
+    """Who overhears a leg beside its listener: a recorder, a meter, somebody who listens in, the other leg of a bridge.
+
+    Called on the asyncio thread; must return at once. One that raises is taken off, and costs nobody else anything.
+    Times are of CLOCK_MONOTONIC in ns, one clock for both directions; `media.timeline` makes tracks of them.
+    """
+
+    def on_heard_frame(self, pcm: Pcm, time_ns: int) -> None:
+        """A frame of the party's voice, as `LegListener.on_frame`, and when it came."""
+
+    def on_sent_frame(self, pcm: Pcm, time_ns: int) -> None:
+        """A frame that went to the wire, silence too, as a view as above, and when it went."""
+
+    def on_dtmf(self, digit: str, duration_ms: int) -> None:
+        """As `LegListener.on_dtmf`."""
 
 
 class Leg(Protocol):
@@ -93,6 +110,12 @@ class Leg(Protocol):
     def position(self) -> Position:
         """What was played and what waits, right now."""
 
+    def add_tap(self, tap: LegTap) -> None:
+        """Let somebody overhear, from the next frame on. A leg without taps pays nothing for them."""
+
+    def remove_tap(self, tap: LegTap) -> None:
+        """Let it overhear no more: nothing is delivered to it from now on. Idempotent."""
+
     def sent(self, samples: int) -> Pcm:
         """The last `samples` that went to the wire, silence included, newest last; a copy.
 
@@ -113,6 +136,8 @@ class Counters:
     packets_foreign: int = 0
     """Somebody else's: dropped, and in none of the others."""
     packets_sent: int = 0
+    taps_missed: int = 0
+    """Frames sent that a tap did not get: asyncio had not read for two seconds."""
     frames_in: int = 0
     frames_concealed: int = 0
     """Of those in: made up from the voice before."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from media import _engine
-from media.leg import Counters, Flushed, LegListener, OwnedLeg, Pcm, PlayoutFullError, Position
+from media.leg import Counters, Flushed, LegListener, LegTap, OwnedLeg, Pcm, PlayoutFullError, Position
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,12 +25,14 @@ class EngineLeg(OwnedLeg):
     It can play once its first stream is attached, which the SIP side tells.
     """
 
-    __slots__ = ("_plane", "listener", "on_failure", "on_heard", "on_silent", "slot")
+    __slots__ = ("_plane", "listener", "on_failure", "on_heard", "on_silent", "slot", "taps")
 
     def __init__(self, plane: MediaPlane, slot: _engine.Slot) -> None:
         self._plane = plane
         self.slot = slot
         self.listener: LegListener | None = None
+        self.taps: tuple[LegTap, ...] = ()
+        """Replaced whole, so that one can be added or removed while all are told."""
         self.on_failure: Callable[[Exception], None] | None = None
         self.on_heard: Callable[[], None] | None = None
         self.on_silent: Callable[[int], None] | None = None
@@ -59,6 +61,14 @@ class EngineLeg(OwnedLeg):
         position = self.slot.position()
         return Position(position.played_samples, position.queued_samples, position.wait_ms)
 
+    def add_tap(self, tap: LegTap) -> None:
+        self.taps = (*self.taps, tap)
+        self.slot.tap_sent(tapped=True)
+
+    def remove_tap(self, tap: LegTap) -> None:
+        self.taps = tuple(one for one in self.taps if one is not tap)
+        self.slot.tap_sent(tapped=bool(self.taps))
+
     def sent(self, samples: int) -> Pcm:
         return self.slot.sent(samples)
 
@@ -69,6 +79,9 @@ class EngineLeg(OwnedLeg):
     def close(self) -> None:
         # The stream, if one is attached, is the SIP side's to detach.
         self.listener = self.on_failure = self.on_heard = self.on_silent = None
+        if self.taps:
+            self.taps = ()
+            self.slot.tap_sent(tapped=False)
         self._plane.forget(self)
 
 
@@ -103,10 +116,12 @@ class MediaPlane:
         records, pcm = self.engine.read()
         legs = self._legs
         frame = _engine.FRAME
-        for slot_id, kind, begin, end in records:
+        for slot_id, kind, begin, end, time_ns in records:
             leg = legs.get(slot_id)
             if leg is None:
                 continue
+            if leg.taps:
+                _tell_taps(leg, kind, begin, end, time_ns, pcm)
             listener = leg.listener
             try:
                 if kind != frame:
@@ -115,6 +130,24 @@ class MediaPlane:
                     listener.on_frame(pcm[begin:end])
             except Exception as error:  # noqa: BLE001 - one call's fault must not silence the calls behind it in the batch
                 _fail(leg, error)
+
+
+def _tell_taps(  # noqa: PLR0913, PLR0917 - a record, as it is
+    leg: EngineLeg, kind: int, begin: int, end: int, time_ns: int, pcm: Pcm
+) -> None:
+    for tap in leg.taps:
+        if tap not in leg.taps:
+            continue  # one before it took it off
+        try:
+            if kind == _engine.FRAME:
+                tap.on_heard_frame(pcm[begin:end], time_ns)
+            elif kind == _engine.SENT:
+                tap.on_sent_frame(pcm[begin:end], time_ns)
+            elif kind == _engine.DTMF:
+                tap.on_dtmf(chr(begin), end)
+        except Exception:  # noqa: BLE001 - who overhears must not cost the call anything
+            leg.remove_tap(tap)
+            _log.exception("leg.tap_failed", slot=leg.slot.id, tap=type(tap).__name__)
 
 
 def _tell(leg: EngineLeg, kind: int, begin: int, end: int) -> None:

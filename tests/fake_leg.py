@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from media.leg import Flushed, Leg, LegListener, Pcm, PlayoutFullError, Position
+from media.leg import Flushed, Leg, LegListener, LegTap, Pcm, PlayoutFullError, Position
 
 FRAME_MS = 20
 
@@ -34,6 +34,7 @@ class FakeLeg(Leg):
         self._drain_untold = False
         self._tick: asyncio.TimerHandle | None = None
         self.listener: LegListener | None = None
+        self._taps: list[LegTap] = []
         self.wire: list[Pcm] = []
         self.calls: list[str] = []
         self.marks_taken = 0
@@ -85,6 +86,28 @@ class FakeLeg(Leg):
         frames = self.wire[-(samples // self._frame + 1) :]
         return np.concatenate((np.zeros(samples, np.int16), *frames))[-samples:]
 
+    def add_tap(self, tap: LegTap) -> None:
+        self._taps.append(tap)
+
+    def remove_tap(self, tap: LegTap) -> None:
+        self._taps = [one for one in self._taps if one is not tap]
+
+    def hear(self, pcm: Pcm) -> None:
+        """A frame has come from the party."""
+        self._tell_taps(lambda tap: tap.on_heard_frame(pcm, self._now_ns()))
+        if self.listener is not None:
+            self.listener.on_frame(pcm)
+
+    def _tell_taps(self, news: Callable[[LegTap], None]) -> None:
+        for tap in self._taps:
+            try:
+                news(tap)
+            except Exception:  # noqa: BLE001 - as the contract has it
+                self.remove_tap(tap)
+
+    def _now_ns(self) -> int:
+        return round(self._loop.time() * 1e9)
+
     def stop_clock(self) -> None:
         """No more ticks: the stream is gone."""
         if self._tick is not None:
@@ -106,6 +129,7 @@ class FakeLeg(Leg):
             if len(taken) < len(piece):
                 self._queue.appendleft(piece[len(taken) :])
         self.wire.append(frame)
+        self._tell_taps(lambda tap: tap.on_sent_frame(frame, self._now_ns()))
         self._played += filled
         self._queued -= filled
         while self._marks and self._marks[0][0] <= self._played and not self._paused:
@@ -174,5 +198,4 @@ async def caller_sends(leg: FakeLeg, pcm: Pcm) -> None:
     pcm.flags.writeable = False
     for start in range(0, len(pcm), frame):
         await asyncio.sleep(FRAME_MS / 1_000)
-        if leg.listener is not None:
-            leg.listener.on_frame(pcm[start : start + frame])
+        leg.hear(pcm[start : start + frame])

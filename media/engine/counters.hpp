@@ -11,6 +11,7 @@ struct Counters {
     std::uint64_t frames_filled = 0;     // stood in while the peer sent nothing
     std::uint64_t frames_overrun = 0;    // dropped: asyncio had not read for about two seconds
     std::uint64_t frames_out = 0;        // encoded and handed to the socket, silence included
+    std::uint64_t taps_missed = 0;       // of those out, as a tap should have had them: nobody had read for two seconds
     std::uint64_t send_errors = 0;
     std::uint64_t packets_received = 0;
     std::uint64_t packets_lost = 0;

@@ -1,5 +1,7 @@
 #include "inbox.hpp"
 
+#include "monotonic.hpp"
+
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include <cerrno>
@@ -34,14 +36,21 @@ bool Inbox::put(const Record& record, Backlog* backlog, const std::int16_t* pcm)
 }
 
 bool Inbox::put_frame(SlotId slot, Backlog& backlog, const std::int16_t* pcm, std::size_t samples) {
-    return put({slot, Kind::Frame, 0, static_cast<std::int64_t>(samples)}, &backlog, pcm);
+    return put({slot, Kind::Frame, 0, static_cast<std::int64_t>(samples), monotonic_ns()}, &backlog, pcm);
+}
+
+bool Inbox::put_sent(SlotId slot, Backlog& backlog, const std::int16_t* pcm, std::size_t samples,
+                     std::int64_t time_ns) {
+    return put({slot, Kind::Sent, 0, static_cast<std::int64_t>(samples), time_ns}, &backlog, pcm);
 }
 
 bool Inbox::put_dtmf(SlotId slot, Backlog& backlog, char digit, unsigned duration_ms) {
-    return put({slot, Kind::Dtmf, digit, duration_ms}, &backlog, nullptr);
+    return put({slot, Kind::Dtmf, digit, duration_ms, monotonic_ns()}, &backlog, nullptr);
 }
 
-void Inbox::put_event(SlotId slot, Kind kind, std::int64_t value) { put({slot, kind, value, 0}, nullptr, nullptr); }
+void Inbox::put_event(SlotId slot, Kind kind, std::int64_t value) {
+    put({slot, kind, value, 0, monotonic_ns()}, nullptr, nullptr);
+}
 
 void Inbox::take(Batch& batch) {
     std::uint64_t wakeups;

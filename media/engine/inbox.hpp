@@ -18,6 +18,7 @@ enum class Kind : std::int32_t {
     Drained = 3,  // the playout queue ran empty and stayed so for a period
     Silent = 4,   // begin: ms without a packet from the peer
     Heard = 5,    // the first packet of a stream has come
+    Sent = 6,     // its samples are Batch::pcm[begin, end): what went to the wire, where somebody taps it
 };
 
 struct Record {
@@ -25,6 +26,7 @@ struct Record {
     Kind kind;
     std::int64_t begin;
     std::int64_t end;
+    std::int64_t time_ns;  // of monotonic_ns(): when it came, or went
 };
 
 struct Batch {
@@ -51,6 +53,9 @@ public:
     // when the reader has stood still for about two seconds.
     bool put_frame(SlotId slot, Backlog& backlog, const std::int16_t* pcm, std::size_t samples);
     bool put_dtmf(SlotId slot, Backlog& backlog, char digit, unsigned duration_ms);
+
+    // What was sent, for who taps it; refused as what the peer causes, by a backlog of its own.
+    bool put_sent(SlotId slot, Backlog& backlog, const std::int16_t* pcm, std::size_t samples, std::int64_t time_ns);
 
     // What our own side causes, and has bounded already: never refused.
     void put_event(SlotId slot, Kind kind, std::int64_t value = 0);

@@ -37,12 +37,13 @@ using PcmOut = nb::ndarray<nb::numpy, const std::int16_t, nb::ndim<1>>;
 constexpr unsigned kBridgeRate_hz = 8000;
 
 nb::object record_tuple(const Record& record) {
-    PyObject* tuple = PyTuple_New(4);
+    PyObject* tuple = PyTuple_New(5);
     if (tuple == nullptr) nb::raise_python_error();
     PyTuple_SET_ITEM(tuple, 0, PyLong_FromUnsignedLong(record.slot));
     PyTuple_SET_ITEM(tuple, 1, PyLong_FromLong(static_cast<long>(record.kind)));
     PyTuple_SET_ITEM(tuple, 2, PyLong_FromLongLong(record.begin));
     PyTuple_SET_ITEM(tuple, 3, PyLong_FromLongLong(record.end));
+    PyTuple_SET_ITEM(tuple, 4, PyLong_FromLongLong(record.time_ns));
     return nb::steal(tuple);
 }
 
@@ -134,6 +135,7 @@ void bind_values(nb::module_& m) {
         .def_ro("frames_filled", &Counters::frames_filled)
         .def_ro("frames_overrun", &Counters::frames_overrun)
         .def_ro("frames_out", &Counters::frames_out)
+        .def_ro("taps_missed", &Counters::taps_missed)
         .def_ro("send_errors", &Counters::send_errors)
         .def_ro("packets_received", &Counters::packets_received)
         .def_ro("packets_lost", &Counters::packets_lost)
@@ -167,6 +169,7 @@ void bind_slot(nb::module_& m) {
         .def("position", &Slot::position)
         .def("counters", &Slot::counters)
         .def("sent", &sent, "samples"_a)
+        .def("tap_sent", &Slot::tap_sent, "tapped"_a)
         .def(
             "press",
             [](Slot& slot, const std::string& digit, unsigned duration_ms) {
@@ -198,6 +201,7 @@ NB_MODULE(_engine, m) {
     m.attr("DRAINED") = static_cast<int>(Kind::Drained);
     m.attr("SILENT") = static_cast<int>(Kind::Silent);
     m.attr("HEARD") = static_cast<int>(Kind::Heard);
+    m.attr("SENT") = static_cast<int>(Kind::Sent);
 
     nb::class_<RealTime>(m, "RealTime")
         .def(nb::init<>())

@@ -144,6 +144,11 @@ Position Slot::position() {
     return {playout_.played_samples(), queued_samples, wait_ms};
 }
 
+void Slot::tap_sent(bool tapped) {
+    std::lock_guard lock(transmit_);
+    sent_tapped_ = tapped;
+}
+
 std::vector<std::int16_t> Slot::sent(std::size_t samples) {
     std::lock_guard lock(transmit_);
     return sent_.last(samples);
@@ -177,7 +182,7 @@ unsigned Slot::on_clock(std::int64_t now_ns, unsigned attachment) {
     {
         std::lock_guard lock(transmit_);
         if (stream_ == nullptr || attachment != attachment_) return 0;
-        again_ms = wait_for_agent(now_ns) ? 1 : transmit();
+        again_ms = wait_for_agent(now_ns) ? 1 : transmit(now_ns);
         due_ns_ = now_ns + again_ms * kMillisecond_ns;
     }
     std::lock_guard lock(receive_);
@@ -224,7 +229,7 @@ bool Slot::may_send() {
 
 // The frame is sent under the lock: that is what makes flush() final. On hold, pjmedia sends no frame that it is given,
 // and keeps the timestamp and RTCP going: the agent's voice waits.
-unsigned Slot::transmit() {
+unsigned Slot::transmit(std::int64_t now_ns) {
     const bool on_hold = (stream_->dir & PJMEDIA_DIR_ENCODING) == 0;
     reached_.clear();
     std::size_t spoken_samples = 0;
@@ -233,6 +238,8 @@ unsigned Slot::transmit() {
     else
         spoken_samples = playout_.pop(tx_frame_.data(), tx_frame_.size(), reached_);
     sent_.put(tx_frame_.data(), tx_frame_.size());
+    if (sent_tapped_ && !inbox_->put_sent(id_, sent_backlog_, tx_frame_.data(), tx_frame_.size(), now_ns))
+        ++counters_.taps_missed;
     speaking_ = spoken_samples == tx_frame_.size();
     const unsigned again_ms = next_due_ms(speaking_);
     const bool mute = on_hold || !may_send();

@@ -62,6 +62,8 @@ public:
     void pause(bool paused);
     Position position();
     Counters counters();
+    // Each frame that goes to the wire is a Kind::Sent record as well, silence too.
+    void tap_sent(bool tapped);
     std::vector<std::int16_t> sent(std::size_t samples);  // the last ones, silence too; kept from the first call on
 
     // Media clock. Returns in how many ms it wants to be called again: period_ms(), or less while it waits for an
@@ -83,7 +85,7 @@ private:
     void open_port(pjmedia_stream* stream, const Address& signalled);
     void watch_source(const Address& signalled);
     bool may_send();
-    unsigned transmit();
+    unsigned transmit(std::int64_t now_ns);
     bool wait_for_agent(std::int64_t now_ns);
     unsigned next_due_ms(bool spoken);
     void add_stream_counters(Counters& counters) const;
@@ -120,6 +122,8 @@ private:
     std::vector<Mark> reached_;
     std::vector<std::int16_t> tx_frame_;
     SentHistory sent_;
+    bool sent_tapped_ = false;
+    Backlog sent_backlog_;
 
     std::mutex receive_;
     Receiver receiver_;

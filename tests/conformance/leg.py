@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import pytest
 
-from media.leg import Leg, Pcm, PlayoutFullError
+from media.leg import Leg, LegTap, Pcm, PlayoutFullError
 
 
 class LegRig(Protocol):
@@ -264,6 +264,103 @@ async def check_what_was_sent_is_kept_from_the_first_question_on(rig: LegRig) ->
     assert not sent[first + len(audio) :].any()
 
 
+class Overheard(LegTap):
+    """A tap that writes everything down."""
+
+    def __init__(self) -> None:
+        self.heard: list[Pcm] = []
+        self.sent: list[Pcm] = []
+        self.times_ns: list[int] = []
+        """Of what was sent."""
+
+    def on_heard_frame(self, pcm: Pcm, time_ns: int) -> None:
+        self.heard.append(pcm)
+
+    def on_sent_frame(self, pcm: Pcm, time_ns: int) -> None:
+        self.sent.append(pcm)
+        self.times_ns.append(time_ns)
+
+    def on_dtmf(self, digit: str, duration_ms: int) -> None:
+        pass
+
+    def voice(self) -> Pcm:
+        """What was sent, without silence."""
+        sent = np.concatenate(self.sent) if self.sent else np.zeros(0, np.int16)
+        sounding: Pcm = sent[sent != 0]
+        return sounding
+
+
+class Broken(Overheard):
+    """A tap that raises."""
+
+    def on_sent_frame(self, pcm: Pcm, time_ns: int) -> None:
+        raise RuntimeError("a tap's own fault")
+
+    def on_heard_frame(self, pcm: Pcm, time_ns: int) -> None:
+        raise RuntimeError("a tap's own fault")
+
+
+async def check_a_tap_gets_what_is_sent_and_silence_between(rig: LegRig) -> None:
+    tap = Overheard()
+    rig.leg.play(sound(rig.leg, 20))  # a fake leg's clock begins with the first sound
+    rig.leg.add_tap(tap)
+    await rig.elapse(100)
+    rig.leg.play(sound(rig.leg, 200))
+    await rig.elapse(300 + rig.slack_ms)
+    assert len(tap.voice()) in {rig.leg.rate_hz * ms // 1_000 for ms in (200, 220)}
+    assert len(np.concatenate(tap.sent)) >= rig.leg.rate_hz * 360 // 1_000, "silence too"
+    assert tap.times_ns == sorted(tap.times_ns)
+    assert all(not pcm.flags.writeable or pcm.base is None for pcm in tap.sent)
+
+
+async def check_a_tap_gets_nothing_of_what_was_flushed(rig: LegRig) -> None:
+    tap = Overheard()
+    rig.leg.add_tap(tap)
+    rig.leg.play(sound(rig.leg, 1_000))
+    await rig.elapse(200)
+    flushed = rig.leg.flush()
+    await rig.elapse(100 + rig.slack_ms)
+    assert len(tap.voice()) == flushed.played_samples
+
+
+async def check_every_tap_hears_what_the_listener_hears(rig: LegRig) -> None:
+    notes = rig.leg.listener = Notes()
+    first, second = Overheard(), Overheard()
+    rig.leg.add_tap(first)
+    rig.leg.add_tap(second)
+    await rig.party_says(sound(rig.leg, 200))
+    await rig.elapse(100 + rig.slack_ms)
+    assert notes.frames
+    for tap in (first, second):
+        assert np.array_equal(np.concatenate(tap.heard), np.concatenate(notes.frames))
+
+
+async def check_a_tap_that_fails_costs_the_others_nothing(rig: LegRig) -> None:
+    notes = rig.leg.listener = Notes()
+    after = Overheard()
+    rig.leg.add_tap(Broken())
+    rig.leg.add_tap(after)
+    rig.leg.play(sound(rig.leg, 200))
+    await rig.party_says(sound(rig.leg, 200))
+    await rig.elapse(240 + rig.slack_ms)
+    assert len(after.voice()) == rig.leg.rate_hz * 200 // 1_000
+    assert np.array_equal(np.concatenate(after.heard), np.concatenate(notes.frames))
+
+
+async def check_a_tap_that_was_taken_off_gets_nothing_more(rig: LegRig) -> None:
+    tap, other = Overheard(), Overheard()
+    rig.leg.add_tap(tap)
+    rig.leg.add_tap(other)
+    rig.leg.play(sound(rig.leg, 400))
+    await rig.elapse(100)
+    rig.leg.remove_tap(tap)
+    rig.leg.remove_tap(tap)
+    count = len(tap.sent)
+    await rig.elapse(400 + rig.slack_ms)
+    assert len(tap.sent) == count
+    assert len(other.voice()) == rig.leg.rate_hz * 400 // 1_000
+
+
 LEG_CHECKS: tuple[Callable[[LegRig], Awaitable[None]], ...] = (
     check_plays_all_and_tells_it_drained_once,
     check_drained_waits_a_frame_for_more,
@@ -281,4 +378,9 @@ LEG_CHECKS: tuple[Callable[[LegRig], Awaitable[None]], ...] = (
     check_read_only_audio_is_played,
     check_the_party_is_heard_in_order_and_read_only,
     check_what_was_sent_is_kept_from_the_first_question_on,
+    check_a_tap_gets_what_is_sent_and_silence_between,
+    check_a_tap_gets_nothing_of_what_was_flushed,
+    check_every_tap_hears_what_the_listener_hears,
+    check_a_tap_that_fails_costs_the_others_nothing,
+    check_a_tap_that_was_taken_off_gets_nothing_more,
 )

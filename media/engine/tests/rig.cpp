@@ -228,8 +228,8 @@ bool Ear::until(const std::function<bool()>& enough, unsigned timeout_ms) {
         inbox_.take(batch);
         const std::int64_t at_ns = monotonic_ns();
         for (const Record& record : batch.records) {
-            heard.push_back({record.slot, record.kind, record.begin, record.end, {}, at_ns});
-            if (record.kind == Kind::Frame)
+            heard.push_back({record.slot, record.kind, record.begin, record.end, {}, at_ns, record.time_ns});
+            if (record.kind == Kind::Frame || record.kind == Kind::Sent)
                 heard.back().pcm.assign(batch.pcm.begin() + record.begin, batch.pcm.begin() + record.end);
         }
     }

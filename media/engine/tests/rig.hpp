@@ -124,7 +124,8 @@ struct Heard {
     std::int64_t begin;
     std::int64_t end;
     Pcm pcm;
-    std::int64_t at_ns;
+    std::int64_t at_ns;    // read
+    std::int64_t time_ns;  // as the record has it
 };
 
 // Reads an inbox as asyncio does: sleeps on the eventfd, then takes everything.

@@ -51,6 +51,36 @@ TEST_F(TransmitTest, SendsAFrameEveryPeriodWithNothingToSay) {
     EXPECT_EQ(slot->position().played_samples, 0U);
 }
 
+TEST_F(TransmitTest, GivesATapEveryFrameOfTheWireWithItsTimeAndNobodyElseAny) {
+    start();
+    play(1, 3);
+    wait_until_played(3 * kFrame);
+    EXPECT_EQ(ear->count(Kind::Sent), 0U);
+    slot->tap_sent(true);
+    play(2, 5);
+    ASSERT_TRUE(ear->until([&] { return ear->count(Kind::Sent) >= 10; }, 2000));
+    slot->tap_sent(false);
+    std::size_t voiced_samples = 0;
+    std::int64_t last_ns = 0;
+    for (const Heard& one : ear->heard) {
+        if (one.kind != Kind::Sent) continue;
+        ASSERT_EQ(one.pcm.size(), kFrame);
+        EXPECT_GT(one.time_ns, last_ns);
+        EXPECT_LE(one.time_ns, one.at_ns);
+        last_ns = one.time_ns;
+        voiced_samples += static_cast<std::size_t>(std::count(one.pcm.begin(), one.pcm.end(), label_pcm(2)));
+    }
+    EXPECT_EQ(voiced_samples, 5 * kFrame);
+}
+
+TEST_F(TransmitTest, CountsWhatATapMissesThatReadsNothing) {
+    start();
+    slot->tap_sent(true);
+    for (int i = 0; i < 1000 && slot->counters().taps_missed == 0; ++i) sleep_ms(10);
+    EXPECT_GT(slot->counters().taps_missed, 0U);
+    EXPECT_EQ(slot->counters().send_errors, 0U);
+}
+
 TEST_F(TransmitTest, StampsFramesWithoutGaps) {
     start();
     play(1, 4);
