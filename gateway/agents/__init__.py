@@ -4,7 +4,13 @@ A user's module needs nothing from here; the event classes are here for those wh
 """
 
 from gateway.agents.agent import Agent, Call
-from gateway.agents.errors import AgentBusyError, AgentError, AgentFailedError, AgentSetupError
+from gateway.agents.errors import (
+    AgentBusyError,
+    AgentError,
+    AgentFailedError,
+    AgentSetupError,
+    AgentUnavailableError,
+)
 from gateway.agents.isolation import Isolation
 from gateway.agents.kinds import (
     AgentSettings,
@@ -15,8 +21,9 @@ from gateway.agents.kinds import (
     SpeakerSettings,
     ToneSettings,
 )
+from gateway.agents.outcome import Done, GoTo, Outcome, TransferTo
 from gateway.agents.registry import AgentRegistry, AgentSpec
-from gateway.agents.runner import let_talk
+from gateway.agents.runner import AgentRun, let_talk, prepare
 from media.conversation.events import (
     Audio,
     CallEndedError,
@@ -39,29 +46,36 @@ __all__ = [
     "AgentError",
     "AgentFailedError",
     "AgentRegistry",
+    "AgentRun",
     "AgentSettings",
     "AgentSetupError",
     "AgentSpec",
+    "AgentUnavailableError",
     "Audio",
     "BargeInOptions",
     "Call",
     "CallEndedError",
     "CallInfo",
+    "Done",
     "Drained",
     "Dtmf",
     "EchoSettings",
     "Event",
+    "GoTo",
     "Hangup",
     "Interrupted",
     "Isolation",
     "MarkReached",
     "MediaSilent",
     "OnInterrupt",
+    "Outcome",
     "PythonSettings",
     "Resumed",
     "SpeakerSettings",
     "SpeechEnded",
     "SpeechStarted",
     "ToneSettings",
+    "TransferTo",
     "let_talk",
+    "prepare",
 ]

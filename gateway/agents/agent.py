@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
-from typing import Protocol
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from typing import Protocol, runtime_checkable
 
+from gateway.agents.outcome import Outcome
 from media.conversation.events import CallInfo, Event, EventKind
 from media.conversation.utterance import Spoken
 from media.leg import Pcm
@@ -48,6 +49,10 @@ class Call(Protocol):
     @property
     def info(self) -> CallInfo:
         """Who calls whom, with all headers."""
+
+    @property
+    def results(self) -> Mapping[str, str]:
+        """The results of the agents that have had this call before."""
 
     @property
     def rate_hz(self) -> int:
@@ -181,5 +186,21 @@ class Call(Protocol):
 class Agent(Protocol):
     """Who talks to the caller; one object for each call."""
 
-    async def run(self, call: Call) -> None:
-        """Talk. Returning ends the agent's part, raising means that it failed. It is cancelled after a hangup."""
+    async def run(self, call: Call) -> Outcome | None:
+        """Talk. Returning ends the agent's part, raising means that it failed. It is cancelled after a hangup.
+
+        What it returns says how the dialplan goes on: None and `Done` with its next step, `GoTo` with another route.
+        """
+
+
+@runtime_checkable
+class PreparesItself(Protocol):
+    """An agent that needs time before it can talk: it opens its connection, or loads its models."""
+
+    def prepare(self) -> Awaitable[None] | None:
+        """Get ready, before `run`. On a call that is not answered yet the caller hears ringing meanwhile.
+
+        With `isolation: none` it must be `async def`. It has `prepare_timeout`. If it takes longer, or raises an
+        exception that is `retryable`, that leads to the dialplan's `on_busy`; any other exception to `on_error`. The
+        call is not answered then. If the caller hangs up meanwhile, it is cancelled, and `run` is not called.
+        """

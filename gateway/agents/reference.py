@@ -15,8 +15,10 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from gateway.agents.agent import Agent, Call, Speech
+from gateway.agents.agent import Agent, Call, PreparesItself, Speech
+from gateway.agents.errors import AgentUnavailableError
 from gateway.agents.kinds import AgentSettings, AnyAgent, BargeInOptions, SpeakingSettings
+from gateway.agents.outcome import Done, GoTo, TransferTo
 from media.conversation.events import CallEndedError, CallInfo, Event
 from media.conversation.utterance import Spoken
 from media.leg import PlayoutFullError
@@ -25,6 +27,7 @@ BEGIN = "<!-- reference: begin; written by `make docs` -->"
 END = "<!-- reference: end -->"
 
 _WIDTH = 118
+_ERRORS = (CallEndedError, PlayoutFullError, AgentUnavailableError)
 
 
 def renewed(text: str) -> str:
@@ -37,13 +40,17 @@ def renewed(text: str) -> str:
 def reference() -> str:
     """All that an agent has, as Markdown."""
     sections = [
-        ("An agent", _methods(Agent, "agent")),
+        ("An agent", [*_methods(Agent, "agent"), *_methods(PreparesItself, "agent")]),
+        ("Outcomes", [_data(one) for one in (Done, GoTo, TransferTo)]),
         ("The call", [*_properties(Call, "call"), *_methods(Call, "call")]),
         ("An utterance", [_doc(Speech), *_properties(Speech, "utterance"), *_methods(Speech, "utterance")]),
         ("Events", [_data(one, f' · `event.kind == "{one.kind}"`') for one in get_args(Event)]),
         ("Facts and results", [_data(CallInfo), _data(Spoken)]),
         ("Options in gateway.yaml", list(_options())),
-        ("Errors", [f"**`{one.__name__}`**: {_doc(one)}" for one in (CallEndedError, PlayoutFullError)]),
+        (
+            "Errors",
+            [f"**`{one.__name__}`**: {_doc(one)}" for one in _ERRORS],
+        ),
     ]
     return "\n".join(f"### {title}\n\n" + "\n\n".join(parts) + "\n" for title, parts in sections)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import structlog
 
-from gateway.agents.agent import Agent
 from gateway.agents.errors import AgentBusyError, AgentSetupError
 from gateway.agents.isolation import Isolation
 from gateway.agents.kinds.settings import AgentSettings
@@ -24,7 +24,17 @@ ABANDONED_LEAST = 16
 class AgentSpec:
     """One agent of the configuration, ready to take calls."""
 
-    __slots__ = ("abandoned", "abandoned_max", "abandoned_total", "calls", "failed_total", "make", "name", "settings")
+    __slots__ = (
+        "abandoned",
+        "abandoned_max",
+        "abandoned_total",
+        "calls",
+        "failed_total",
+        "make",
+        "name",
+        "prepare_timeout_s",
+        "settings",
+    )
 
     def __init__(self, name: str, settings: AgentSettings, gateway_calls: int = ABANDONED_LEAST) -> None:
         """Check the settings against the machine: files, modules.
@@ -39,8 +49,8 @@ class AgentSpec:
         """As the dialplan names it."""
         self.settings = settings
         _check_detector(name, settings)
-        self.make: Callable[[], Agent] = settings.factory(name)
-        """Makes the agent of one call; may block or raise if it is a user's class."""
+        self.make, self.prepare_timeout_s = settings.maker(name)
+        """Makes the agent of one call; may block or raise. How long its `prepare` may take; None if it has none."""
         self.calls = 0
         """Calls it has now."""
         self.abandoned = 0
@@ -73,7 +83,7 @@ class AgentSpec:
         finally:
             self.calls -= 1
 
-    def abandon(self, work: asyncio.Future[None], call_id: str) -> None:
+    def abandon(self, work: asyncio.Future[Any], call_id: str) -> None:
         """Count a run that has not ended within the cancel deadline, until it does."""
         self.abandoned += 1
         self.abandoned_total += 1
@@ -81,7 +91,7 @@ class AgentSpec:
         deadline_s = self.settings.cancel_deadline_s
         _log.error("agent.abandoned", agent=self.name, call_id=call_id, deadline_s=deadline_s, abandoned=self.abandoned)
 
-    def _on_late_end(self, work: asyncio.Future[None]) -> None:
+    def _on_late_end(self, work: asyncio.Future[Any]) -> None:
         self.abandoned -= 1
         if not work.cancelled():
             work.exception()  # taken note of; its call ended long ago

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
 
 import structlog
 
-from gateway.agents.errors import AgentFailedError, FailureReason
+from gateway.agents.agent import Agent
+from gateway.agents.errors import AgentBusyError, AgentError, AgentFailedError, FailureReason, is_retryable
 from gateway.agents.isolation import Isolation
+from gateway.agents.outcome import DONE, Outcome, outcome_of
+from gateway.agents.ready import ready
 from gateway.agents.registry import AgentSpec
-from gateway.agents.thread import run_in_thread
+from gateway.agents.thread import ThreadRun
 from gateway.loglines.values import described
 from media.conversation.conversation import Conversation
 from media.conversation.events import AgentStalledError, CallEndedError, contained
@@ -17,8 +23,67 @@ from media.conversation.events import AgentStalledError, CallEndedError, contain
 _log = structlog.get_logger("agents")
 
 
-async def let_talk(spec: AgentSpec, call: Conversation) -> None:
+class AgentRun(Protocol):
+    """One agent on its way to and through one call, wherever it runs."""
+
+    async def prepare(self) -> None:
+        """Make the agent, and have it prepare itself; once, and only if it has a `prepare`."""
+
+    async def talk(self, call: Conversation) -> Outcome:
+        """Let it run, made now if it was not yet. Cancellation cancels it, and waits for it."""
+
+    def discard(self) -> None:
+        """Let go of it, unless it has had the call."""
+
+
+async def prepare(spec: AgentSpec, call_id: str) -> AgentRun:
+    """Get an agent ready that has a place for the call; at once, if it has nothing to prepare.
+
+    Whoever gets the run gives it to `let_talk`, or discards it.
+
+    Raises:
+        AgentBusyError: it cannot begin a call just now, says its `prepare`, or it took too long.
+        AgentFailedError: its `prepare` raised something else.
+    """
+    run: AgentRun = ThreadRun(spec, call_id) if spec.isolation is Isolation.THREAD else _RunHere(spec)
+    if spec.prepare_timeout_s is None:
+        return run
+    with structlog.contextvars.bound_contextvars(call_id=call_id, agent=spec.name):
+        work = asyncio.create_task(run.prepare(), name=f"prepare:{spec.name}")
+    try:
+        await asyncio.wait({work}, timeout=spec.prepare_timeout_s)
+        in_time = work.done()
+    finally:
+        await _end(spec, call_id, work)
+    if not in_time:
+        raise _unprepared(spec, call_id, _LateError(f"it was not ready after {spec.prepare_timeout_s:g} s"))
+    error = asyncio.CancelledError("the agent cancelled itself") if work.cancelled() else work.exception()
+    if error is not None:
+        run.discard()
+        raise _unprepared(spec, call_id, error)
+    return run
+
+
+class _LateError(TimeoutError):
+    """An agent's `prepare` that took too long: perhaps what it waits for is back for the next call."""
+
+    retryable = True
+
+
+def _unprepared(spec: AgentSpec, call_id: str, error: BaseException) -> AgentError:
+    if is_retryable(error):
+        why = str(error) if isinstance(error, _LateError) else described(error)
+        _log.warning("agent.unprepared", agent=spec.name, call_id=call_id, why=why)
+        return AgentBusyError(spec.name, f"prepare: {why}")
+    spec.failed_total += 1
+    _log.error("agent.failed", agent=spec.name, call_id=call_id, reason="unprepared", retryable=False, exc_info=error)
+    return AgentFailedError(spec.name, "unprepared", described(error))
+
+
+async def let_talk(spec: AgentSpec, call: Conversation, run: AgentRun | None = None) -> Outcome:
     """Let an agent talk that has a place for the call; returns when it has finished, or when the call is over.
+
+    `run` is what `prepare` gave; without it the agent is made now.
 
     What it said was heard to the end then. The conversation stays open. Cancellation cancels the agent, and waits
     `cancel_deadline_s` for it at most. What the agent's tasks log by structlog carries `call_id` and `agent`; what an
@@ -28,35 +93,61 @@ async def let_talk(spec: AgentSpec, call: Conversation) -> None:
         AgentFailedError: it raised, stalled, or never began. What it had queued may still sound: `call.close()`.
     """
     # No TaskGroup: it would wait for ever for an agent that swallows its cancellation.
-    work = _start(spec, call)
+    work = _start(spec, call, run or await prepare(spec, call.info.call_id))
     try:
         await _attend(spec, call, work)
     finally:
-        await _end(spec, call, work)
+        await _end(spec, call.info.call_id, work)
         call.agent_ended()
     if not call.over:
         await call.said()
+    return DONE if not work.done() or work.cancelled() or work.exception() else work.result()
 
 
-def _start(spec: AgentSpec, call: Conversation) -> asyncio.Future[None]:
-    run = run_in_thread if spec.isolation is Isolation.THREAD else _run_here
+def _start(spec: AgentSpec, call: Conversation, run: AgentRun) -> asyncio.Future[Outcome]:
     with structlog.contextvars.bound_contextvars(call_id=call.info.call_id, agent=spec.name):
-        return asyncio.create_task(run(spec, call), name=f"agent:{spec.name}")
+        return asyncio.create_task(run.talk(call), name=f"agent:{spec.name}")
 
 
-async def _run_here(spec: AgentSpec, call: Conversation) -> None:
+class _RunHere:
+    """An agent on the gateway's own loop."""
+
+    def __init__(self, spec: AgentSpec) -> None:
+        self._spec = spec
+        self._agent: Agent | None = None
+
+    async def prepare(self) -> None:
+        """As `AgentRun.prepare`."""
+        with _contained():
+            self._agent = agent = self._spec.make()
+            await ready(agent)
+
+    async def talk(self, call: Conversation) -> Outcome:
+        """As `AgentRun.talk`."""
+        with _contained():
+            agent = self._agent or self._spec.make()
+            return outcome_of(await agent.run(call))
+
+    def discard(self) -> None:
+        """As `AgentRun.discard`."""
+        self._agent = None
+
+
+@contextmanager
+def _contained() -> Iterator[None]:
     try:
-        await spec.make().run(call)
+        yield
     except (SystemExit, KeyboardInterrupt) as error:  # asyncio lets these two end the loop
         raise contained(error) from error
 
 
-async def _attend(spec: AgentSpec, call: Conversation, work: asyncio.Future[None]) -> None:
+async def _attend(spec: AgentSpec, call: Conversation, work: asyncio.Future[Outcome]) -> None:
     timeout_s = spec.settings.start_timeout_s
     reason: FailureReason = "silent"
     signs = call.signs_of_life
+    either: set[asyncio.Future[Any]] = {work, call.ended}
     while True:
-        await asyncio.wait({work, call.ended}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(either, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         if work.done():
             _raise_failure(spec, call, work)
             return
@@ -73,7 +164,7 @@ async def _attend(spec: AgentSpec, call: Conversation, work: asyncio.Future[None
         reason = "stalled"
 
 
-def _raise_failure(spec: AgentSpec, call: Conversation, work: asyncio.Future[None]) -> None:
+def _raise_failure(spec: AgentSpec, call: Conversation, work: asyncio.Future[Outcome]) -> None:
     error = asyncio.CancelledError("the agent cancelled itself") if work.cancelled() else work.exception()
     if call.failure is not None:
         error = call.failure
@@ -98,13 +189,15 @@ def _reason(error: BaseException) -> FailureReason:
 
 def _failed(spec: AgentSpec, call: Conversation, reason: FailureReason, error: BaseException) -> AgentFailedError:
     spec.failed_total += 1
-    _log.error("agent.failed", agent=spec.name, call_id=call.info.call_id, reason=reason, exc_info=error)
-    failed = AgentFailedError(spec.name, reason, described(error))
+    again = is_retryable(error)
+    facts = {"agent": spec.name, "call_id": call.info.call_id, "reason": reason, "retryable": again}
+    _log.error("agent.failed", **facts, exc_info=error)
+    failed = AgentFailedError(spec.name, reason, described(error), retryable=again)
     failed.__cause__ = error
     return failed
 
 
-async def _end(spec: AgentSpec, call: Conversation, work: asyncio.Future[None]) -> None:
+async def _end(spec: AgentSpec, call_id: str, work: asyncio.Future[Any]) -> None:
     """Cancel what still runs; leave it behind, counted, when it does not end."""
     if not work.done():
         work.cancel()
@@ -113,4 +206,4 @@ async def _end(spec: AgentSpec, call: Conversation, work: asyncio.Future[None]) 
         if not work.cancelled():
             work.exception()  # taken note of: what mattered of it was told before
         return
-    spec.abandon(work, call.info.call_id)
+    spec.abandon(work, call_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import time
-from collections.abc import AsyncIterable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 from media.conversation.belonging import Belonging
@@ -247,6 +247,11 @@ class ThreadCall:
         self.rate_hz: int = call.rate_hz
         self.info: CallInfo = call.info
         lanes.consumer_failed = lambda error: self._gateway.tell(call.fail, error)
+
+    @property
+    def results(self) -> Mapping[str, str]:
+        """As `Conversation.results`."""
+        return self.info.results
 
     @property
     def over(self) -> bool:

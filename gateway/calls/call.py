@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from gateway.agents import CallInfo, let_talk
+from gateway.agents import CallInfo, let_talk, prepare
+from gateway.agents.outcome import merged
 from gateway.calls.outcome import EndCause, Failure, cause_of
 from gateway.calls.party import Over, PartyListener
 from gateway.calls.record import CallRecord
@@ -18,7 +19,7 @@ from media.wav import decoded
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gateway.agents import AgentRegistry, AgentSpec
+    from gateway.agents import AgentRegistry, AgentRun, AgentSpec, Outcome
     from gateway.calls.party import Arrival
     from gateway.dialplan import Plan
     from gateway.settings.model import Limits
@@ -45,6 +46,7 @@ class Call(CallControl, PartyListener):
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._answered = False
+        self._rings = False
         self._over: asyncio.Future[Over] = self._loop.create_future()
         self._ends = False
         """The party was asked to go."""
@@ -161,6 +163,7 @@ class Call(CallControl, PartyListener):
         return self._answered
 
     async def ring(self, *, early: bool) -> bool:
+        self._rings = True
         if early:
             return await self.party.early_media()
         self.party.ring()
@@ -180,14 +183,20 @@ class Call(CallControl, PartyListener):
     async def pause(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
-    async def run_agent(self, name: str, *, max_duration_s: float | None) -> AgentEnded:
+    async def run_agent(self, name: str, *, max_duration_s: float | None) -> Outcome | AgentEnded:
         spec = self._agents[name]
         with spec.admit():
-            await self.answer()
-            self.record.agents = (*self.record.agents, name)
-            return await self._talk(spec, max_duration_s)
+            if spec.prepare_timeout_s is not None and not self._answered and not self._rings:
+                await self.ring(early=False)
+            run = await prepare(spec, self.record.call_id)
+            try:
+                await self.answer()
+                self.record.agents = (*self.record.agents, name)
+                return await self._talk(spec, run, max_duration_s)
+            finally:
+                run.discard()
 
-    async def _talk(self, spec: AgentSpec, max_duration_s: float | None) -> AgentEnded:
+    async def _talk(self, spec: AgentSpec, run: AgentRun, max_duration_s: float | None) -> Outcome | AgentEnded:
         await self._stop_if_over()
         hung_up = False
 
@@ -201,7 +210,7 @@ class Call(CallControl, PartyListener):
         self._no_agent.clear()
         try:
             async with asyncio.timeout(max_duration_s):
-                await let_talk(spec, conversation)
+                outcome = await let_talk(spec, conversation, run)
         except TimeoutError:
             return AgentEnded.TIME_UP
         finally:
@@ -209,8 +218,9 @@ class Call(CallControl, PartyListener):
             self._add_conversation(conversation)
             conversation.close()
             self._no_agent.set()
+        self.record.results = merged(self.record.results, outcome.results)
         await self._stop_if_over()
-        return AgentEnded.HUNG_UP if hung_up else AgentEnded.RETURNED
+        return AgentEnded.HUNG_UP if hung_up else outcome
 
     async def _stop_if_over(self) -> None:
         """Take no further step on a call that is over: the cancellation is on its way."""
@@ -226,6 +236,7 @@ class Call(CallControl, PartyListener):
             trunk=self.invite.trunk or "",
             headers=self.invite.headers,
             codec=self.record.codec or "",
+            results=self.record.results,
         )
 
     def _add_conversation(self, conversation: Conversation) -> None:

@@ -8,11 +8,14 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gateway.calls.outcome import EndCause, Failure
     from media.leg import Counters
 
@@ -48,6 +51,8 @@ class CallRecord:
     """Its phrase."""
     failures: tuple[Failure, ...] = ()
     """What did not work out on the way, in order: before a fallback, too."""
+    results: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """What agents found out, as their outcomes said."""
     barge_ins: int = 0
     barge_ins_rejected: int = 0
     turns: int = 0
@@ -102,6 +107,7 @@ class CallRecord:
         values = {one.name.rstrip("_"): getattr(self, one.name) for one in dataclasses.fields(self)}
         values["started"] = self.started.isoformat(timespec="milliseconds")
         values["failures"] = tuple(map(str, self.failures))
+        values["results"] = dict(self.results) or None
         if self.cause is not None:
             values |= {
                 "cause": self.cause.value, "ended_by": self.cause.ended_by.value, "class": self.cause.class_.value

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from gateway.agents.outcome import Outcome
+
 
 class Cause(enum.Enum):
     """Why the gateway ends a call."""
@@ -62,10 +64,8 @@ class Why(enum.Enum):
 
 
 class AgentEnded(enum.Enum):
-    """How an agent let go of a call that the caller has not hung up."""
+    """How an agent let go of a call that the caller has not hung up, when it gave no outcome."""
 
-    RETURNED = "returned"
-    """It was done."""
     TIME_UP = "time-up"
     """`max_duration` was over."""
     HUNG_UP = "hung-up"
@@ -102,11 +102,14 @@ class CallControl(Protocol):
     async def pause(self, seconds: float) -> None:
         """Wait."""
 
-    async def run_agent(self, name: str, *, max_duration_s: float | None) -> AgentEnded:
-        """Take a place with the agent, then answer the call if it is not, then let the agent run.
+    async def run_agent(self, name: str, *, max_duration_s: float | None) -> Outcome | AgentEnded:
+        """Take a place with the agent, have it prepare itself, answer the call if it is not, then let the agent run.
+
+        A call that is not answered rings while the agent prepares itself.
 
         Raises:
-            gateway.agents.AgentBusyError: there was no place; nothing was done to the call.
+            gateway.agents.AgentBusyError: there was no place, or it could not begin just now; the call is not answered
+                by this.
             gateway.agents.AgentFailedError: it failed, before or in the middle.
         """
 

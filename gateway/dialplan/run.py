@@ -7,19 +7,22 @@ Steps run in order, each to its end:
   at once: put a `pause` behind it to let it ring. On an answered call it does nothing.
 - `play`: answers first, unless the call is answered or rings early. Waits for the end of the sound.
 - `pause`: waits; never answers.
-- `agent`: takes a place with the agent, then answers if need be, then waits until the agent is done, or until
-  `max_duration` is over: the next step follows in both cases. When the agent itself hangs up, the call ends.
-  No place: `on_busy`, and the call is not answered by this. The agent fails: `on_error`. Both may be `next` (the next
-  step), `fallback` (the route's fallback steps; the default), `hangup`, or `{goto: route}`.
+- `agent`: takes a place with the agent, lets an unanswered call ring while the agent prepares itself (if it does), then
+  answers if need be, then waits until the agent is done, or until `max_duration` is over: the next step follows in both
+  cases, or the route that the agent asks for. When the agent itself hangs up, the call ends.
+  No place, or the agent cannot begin just now: `on_busy`, and the call is not answered by this. The agent fails, or
+  asks for a route that is not there: `on_error`. Both may be `next` (the next step), `fallback` (the route's fallback
+  steps; the default), `hangup`, or `{goto: route}`.
 - `reject`: refuses the call, with any code from 400 on. An answered call cannot be refused any more: it is hung up.
 - `hangup`: ends the call. One that was not answered is refused with the answer that says the same as `cause`
   (normal and unavailable 480, busy 486, declined 603, congestion 503, error 500).
 - `goto`: goes on with the steps of another route, and with its fallback from then on. Nothing comes back.
 
 A sound that cannot be played leads to the fallback. `fallback` without fallback steps, and inside of them, means that
-the call ends: with 486 when the agent was busy, 500 after an error, or BYE when it was answered.
+the call ends: with 486 when the agent was busy, 500 after an error (503 when the agent says that trying again can
+help), or BYE when it was answered.
 After the last step the call is hung up, or refused with 480 when nothing answered it; after the last fallback step
-likewise, an unanswered call with 486 or 500, whatever led there.
+likewise, an unanswered call with 486, 500 or 503, whatever led there.
 More than MAX_JUMPS gotos end the call: a loop whose agent is always busy would never end.
 
 The caller hanging up is a cancellation of the task that runs `run_route`; it is never swallowed.
@@ -31,6 +34,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 from gateway.agents.errors import AgentBusyError, AgentFailedError
+from gateway.agents.outcome import GoTo, Outcome, TransferTo
 from gateway.dialplan.control import AgentEnded, CallControl, Cause, Why
 from gateway.dialplan.steps import (
     AgentStep,
@@ -176,10 +180,26 @@ class _Run:
         except AgentBusyError as error:
             return await self._after(step.on_busy, _Trouble(Why.AGENT_BUSY, Cause.BUSY, str(error)))
         except AgentFailedError as error:
-            return await self._after(step.on_error, _Trouble(Why.AGENT_FAILED, Cause.ERROR, str(error)))
-        if ended is AgentEnded.HUNG_UP:
-            return await self._end(Why.AGENT_HUNG_UP, Cause.NORMAL)
-        return None
+            cause = Cause.CONGESTION if error.retryable else Cause.ERROR
+            return await self._after(step.on_error, _Trouble(Why.AGENT_FAILED, cause, str(error)))
+        return await self._after_agent(step, ended)
+
+    async def _after_agent(self, step: AgentStep, ended: Outcome | AgentEnded) -> _Next:
+        match ended:
+            case AgentEnded.HUNG_UP:
+                return await self._end(Why.AGENT_HUNG_UP, Cause.NORMAL)
+            case GoTo(route=route) if route in self._plan.by_name:
+                return JumpTo(goto=route)
+            case GoTo(route=route):
+                return await self._wrong_outcome(step, f"it asked for route {route!r}, and there is no such route")
+            case TransferTo(target=target):
+                return await self._wrong_outcome(step, f"it asked for a transfer to {target!r}: not possible yet")
+            case _:
+                return None
+
+    async def _wrong_outcome(self, step: AgentStep, detail: str) -> _Next:
+        trouble = _Trouble(Why.AGENT_FAILED, Cause.ERROR, f"agent {step.name!r}: {detail}")
+        return await self._after(step.on_error, trouble)
 
     def _note(self, trouble: _Trouble) -> _Trouble:
         self._trouble = trouble

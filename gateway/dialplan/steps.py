@@ -189,9 +189,9 @@ class AgentStep(Step):
 
     @classmethod
     def answers(cls, step: Self | None, *, early: bool) -> bool:
-        """Unless the next step also follows when the agent is busy, which may then refuse the call."""
+        """Unless the next step also follows when the agent is busy or not prepared, and may then refuse the call."""
         del early
-        return step is not None and step.on_busy != "next"
+        return step is not None and "next" not in {step.on_busy, step.on_error}
 
 
 class RejectStep(Step):

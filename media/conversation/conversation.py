@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -279,6 +279,11 @@ class Conversation:
             await asyncio.shield(self.ended)
         finally:
             self._end_awaited -= 1
+
+    @property
+    def results(self) -> Mapping[str, str]:
+        """The results of the agents that have had this call before."""
+        return self.info.results
 
     @property
     def heard_ms(self) -> int:

@@ -26,7 +26,7 @@ EventKind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class CallInfo:
-    """The facts of a call as its INVITE told them."""
+    """The facts of a call: what its INVITE told, and what agents found out."""
 
     call_id: str = ""
     """SIP's Call-ID, as the gateway's log has it: the caller's choice."""
@@ -42,6 +42,8 @@ class CallInfo:
     """Every header: values in order of appearance, by the name in lower case, short names written out."""
     codec: str = ""
     """Of the caller's voice."""
+    results: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Those of the agents that have had the call before."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from gateway.agents import AgentUnavailableError, Done, GoTo
+
 if TYPE_CHECKING:
-    from gateway.agents import Call
+    from gateway.agents import Call, Outcome
 
 
 class Polite:
@@ -29,3 +35,53 @@ class Waits:
 
     async def run(self, call: Call) -> None:
         await call.until_over()
+
+
+class AsksForRoute:
+    """Goes on elsewhere, with what it found out."""
+
+    def __init__(self, route: str = "b", **results: str) -> None:
+        self.outcome = GoTo(route, results)
+
+    async def run(self, _call: Call) -> Outcome:
+        return self.outcome
+
+
+class Reports:
+    """Says as a result what the agents before it found out."""
+
+    async def run(self, call: Call) -> Outcome:
+        await call.speak(np.zeros(800, np.int16))
+        return Done({"seen": ",".join(f"{name}={value}" for name, value in call.results.items())})
+
+
+class Prepares:
+    """Takes its time before it can talk, or cannot; says in a result what it was told and when."""
+
+    def __init__(self, seconds: float = 0.0, fault: str = "") -> None:
+        self.seconds = seconds
+        self.fault = fault
+        self.loop: object = None
+
+    async def prepare(self) -> None:
+        await asyncio.sleep(self.seconds)
+        self.loop = asyncio.get_running_loop()
+        match self.fault:
+            case "busy":
+                raise AgentUnavailableError("the recogniser is overloaded")
+            case "broken":
+                raise RuntimeError("no such model")
+
+    async def run(self, _call: Call) -> Outcome:
+        return Done({"same_loop": str(self.loop is asyncio.get_running_loop())})
+
+
+class PreparesByBlocking(Prepares):
+    """As above, in a plain function."""
+
+    def prepare(self) -> None:  # type: ignore[override]
+        time.sleep(self.seconds)
+        self.loop = "none"
+
+    async def run(self, _call: Call) -> Outcome:
+        return Done({"thread": threading.current_thread().name})

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Literal
 
-from gateway.agents.agent import Agent, Call, Speech
-from gateway.agents.kinds.settings import AgentSettings
+from gateway.agents.agent import Call, Speech
+from gateway.agents.kinds.settings import AgentSettings, Maker
 from media.leg import Pcm, PlayoutFullError
 
 _QUIET = 33
@@ -25,9 +24,9 @@ class EchoSettings(AgentSettings):
 
     kind: Literal["echo"] = "echo"
 
-    def factory(self, name: str) -> Callable[[], Agent]:  # noqa: ARG002 - it needs nothing of the machine
+    def maker(self, name: str) -> Maker:  # noqa: ARG002 - it needs nothing of the machine
         """Makes the agent of one call."""
-        return EchoAgent
+        return Maker(EchoAgent)
 
 
 class EchoAgent:

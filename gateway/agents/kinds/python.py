@@ -19,10 +19,11 @@ from pydantic import BeforeValidator, Field
 from gateway.agents.agent import Agent
 from gateway.agents.errors import AgentSetupError
 from gateway.agents.isolation import Isolation
-from gateway.agents.kinds.settings import SpeakingSettings
+from gateway.agents.kinds.settings import Maker, SpeakingSettings
 from gateway.settings.context import AnyPath
 from gateway.settings.document import PathStep, typed
 from gateway.settings.validation import fault
+from gateway.settings.values import PositiveSeconds
 
 
 def _entry(value: object) -> object:
@@ -41,6 +42,8 @@ class PythonSettings(SpeakingSettings):
     """Where the module is, and what it imports; without it: where Python finds it."""
     options: Annotated[dict[str, Any], BeforeValidator(typed)] = Field(default={}, validate_default=False)
     """Keyword arguments of the class, any YAML; each call gets a copy of its own."""
+    prepare_timeout_s: PositiveSeconds = Field(default=5.0, alias="prepare_timeout")
+    """How long its `prepare`, if it has one, may take before the call is answered."""
     isolation: Isolation = Isolation.THREAD
     """`thread`: each call has a thread of its own; `none`: on the gateway's own loop, for agents that never block."""
 
@@ -49,7 +52,7 @@ class PythonSettings(SpeakingSettings):
         """Where it runs."""
         return self.isolation
 
-    def factory(self, name: str) -> Callable[[], Agent]:
+    def maker(self, name: str) -> Maker:
         """Makes the agent of one call; may block or raise, as the user's class does.
 
         Raises:
@@ -57,7 +60,8 @@ class PythonSettings(SpeakingSettings):
         """
         user_class = load_class(name, self)
         # A copy for each call: what an agent does to a list of its options must not reach the next caller.
-        return lambda: user_class(**copy.deepcopy(self.options))
+        prepares = hasattr(user_class, "prepare")
+        return Maker(lambda: user_class(**copy.deepcopy(self.options)), self.prepare_timeout_s if prepares else None)
 
     def named_files(self) -> Iterator[tuple[tuple[PathStep, ...], Path]]:
         """The file of the module, when its directory is named."""
@@ -83,6 +87,7 @@ def load_class(agent: str, settings: PythonSettings) -> Callable[..., Agent]:
     if not inspect.iscoroutinefunction(run):
         raise AgentSetupError(agent, "class", f"{settings.class_path} lacks 'async def run(self, call)': add it")
     _check_signature(agent, settings, found)
+    _check_prepare(agent, settings, found)
     return cast("Callable[..., Agent]", found)
 
 
@@ -159,3 +164,17 @@ def _check_signature(agent: str, settings: PythonSettings, found: type) -> None:
         raise AgentSetupError(agent, "options", message) from error
     except ValueError:
         return  # a class of an extension module tells no signature
+
+
+def _check_prepare(agent: str, settings: PythonSettings, found: type) -> None:
+    prepare = getattr(found, "prepare", None)
+    if prepare is None:
+        return
+    if settings.isolation is Isolation.NONE and not inspect.iscoroutinefunction(prepare):
+        message = f"{settings.class_path}.prepare would block all calls: make it 'async def', or set isolation: thread"
+        raise AgentSetupError(agent, "class", message)
+    try:
+        inspect.signature(prepare).bind(None)
+    except TypeError as error:
+        message = f"{settings.class_path}.prepare must be a method without arguments"
+        raise AgentSetupError(agent, "class", message) from error

@@ -6,7 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -62,6 +62,15 @@ class BargeInOptions(Model):
         return self
 
 
+class Maker(NamedTuple):
+    """What makes an agent for each call."""
+
+    make: Callable[[], Agent]
+    """May block or raise if it is a user's class."""
+    prepare_timeout_s: float | None = None
+    """How long its `prepare` may take; None if it has none."""
+
+
 class AgentSettings(Model, ABC):
     """One agent of `gateway.yaml`. Each kind is a subclass, in a file of its own in this directory."""
 
@@ -87,7 +96,7 @@ class AgentSettings(Model, ABC):
         return Isolation.NONE
 
     @abstractmethod
-    def factory(self, name: str) -> Callable[[], Agent]:
+    def maker(self, name: str) -> Maker:
         """What makes the agent of one call, of an agent called `name`; checks what it needs of the machine.
 
         Raises:

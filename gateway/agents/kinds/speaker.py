@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gateway.agents.agent import Agent, Call
-from gateway.agents.kinds.settings import SpeakingSettings
+from gateway.agents.agent import Call
+from gateway.agents.kinds.settings import Maker, SpeakingSettings
 from gateway.agents.turns import interruption_over
 from gateway.settings.context import SoundFile
 from gateway.settings.document import PathStep
@@ -37,9 +37,9 @@ class SpeakerSettings(SpeakingSettings):
     on_interrupt: OnInterrupt = OnInterrupt.STOP
     """`stop`: it ends when the caller interrupts; `next`: it goes on with the next file when they have finished."""
 
-    def factory(self, name: str) -> Callable[[], Agent]:  # noqa: ARG002 - its files have been looked at already
+    def maker(self, name: str) -> Maker:  # noqa: ARG002 - its files have been looked at already
         """Makes the agent of one call."""
-        return lambda: SpeakerAgent(self)
+        return Maker(lambda: SpeakerAgent(self))
 
     def named_files(self) -> Iterator[tuple[tuple[PathStep, ...], Path]]:
         """Every sound that does not come with Offhook."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
-from gateway.agents.agent import Agent, Call
-from gateway.agents.kinds.settings import SpeakingSettings
+from gateway.agents.agent import Call
+from gateway.agents.kinds.settings import Maker, SpeakingSettings
 from gateway.agents.turns import interruption_over
 from media.leg import Pcm
 
@@ -27,9 +27,9 @@ class ToneSettings(SpeakingSettings):
     level_dbfs: Annotated[float, Field(ge=-60, le=0)] = Field(default=-12.0, alias="level")
     """Of the peak, in dBFS, -60 to 0."""
 
-    def factory(self, name: str) -> Callable[[], Agent]:  # noqa: ARG002 - it needs nothing of the machine
+    def maker(self, name: str) -> Maker:  # noqa: ARG002 - it needs nothing of the machine
         """Makes the agent of one call."""
-        return lambda: ToneAgent(self)
+        return Maker(lambda: ToneAgent(self))
 
 
 @lru_cache(maxsize=64)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from gateway.agents import AgentSpec
-from gateway.agents.thread import run_in_thread
+from gateway.agents.thread import ThreadRun
 from gateway.agents.thread_call import ThreadCall, ThreadLanes
 from media.conversation.conversation import Conversation
 from media.conversation.events import CallEndedError, Dtmf, Hangup
@@ -181,7 +181,7 @@ def test_what_an_agent_raises_after_the_caller_has_gone_is_no_stray_error() -> N
         leg = FakeLeg()
         call = Conversation(leg)
         spec = AgentSpec("late", python_agent(f"{__name__}:RaisesLate"))
-        running = asyncio.create_task(run_in_thread(spec, call))
+        running = asyncio.create_task(ThreadRun(spec, "c1").talk(call))
         await asyncio.sleep(0.05)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):

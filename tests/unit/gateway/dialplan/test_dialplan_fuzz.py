@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.agents.errors import AgentBusyError, AgentFailedError
+from gateway.agents.outcome import DONE, GoTo, Outcome, TransferTo
 from gateway.dialplan.control import AgentEnded, Cause, Why
 from gateway.dialplan.explain import as_text, explain
 from gateway.dialplan.invite import Invite
@@ -101,7 +102,7 @@ class CapriciousCall:
         del seconds
         assert not self.over
 
-    async def run_agent(self, name: str, *, max_duration_s: float | None) -> AgentEnded:
+    async def run_agent(self, name: str, *, max_duration_s: float | None) -> Outcome | AgentEnded:
         del max_duration_s
         assert not self.over
         mood = self.moods.pop() if self.moods else 0
@@ -110,7 +111,8 @@ class CapriciousCall:
         self.answered = True
         if mood == 2:
             raise AgentFailedError(name, "raised", "boom")
-        return [AgentEnded.RETURNED, AgentEnded.TIME_UP, AgentEnded.HUNG_UP][mood % 3]
+        endings = (DONE, AgentEnded.TIME_UP, AgentEnded.HUNG_UP, GoTo("a"), TransferTo("1"))
+        return endings[mood % len(endings)]
 
     def note_failure(self, why: Why, detail: str) -> None:
         del why, detail

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.agents.errors import AgentBusyError, AgentFailedError
+from gateway.agents.outcome import DONE, GoTo, Outcome, TransferTo
 from gateway.dialplan.control import AgentEnded, CallControl, Cause, Why
 from gateway.dialplan.load import load_text
 from gateway.dialplan.run import MAX_JUMPS, Ending, run_route
@@ -22,7 +23,7 @@ FAILED = AgentFailedError("bot", "raised", "boom")
 class FakeCall(CallControl):
     """Writes down what it is told; agents end as scripted, in order."""
 
-    def __init__(self, *agents: AgentEnded | Exception, sound: Exception | None = None) -> None:
+    def __init__(self, *agents: Outcome | AgentEnded | Exception, sound: Exception | None = None) -> None:
         self.done: list[str] = []
         self.failures: list[Why] = []
         self.is_answered = False
@@ -53,10 +54,12 @@ class FakeCall(CallControl):
         self.done.append(f"pause {seconds}")
         await asyncio.sleep(0)
 
-    async def run_agent(self, name: str, *, max_duration_s: float | None) -> AgentEnded:
-        ending = self.agents.pop(0) if self.agents else AgentEnded.RETURNED
+    async def run_agent(self, name: str, *, max_duration_s: float | None) -> Outcome | AgentEnded:
+        ending = self.agents.pop(0) if self.agents else DONE
         self.done.append(f"agent {name} {max_duration_s}")
-        if isinstance(ending, AgentBusyError):
+        if isinstance(ending, AgentBusyError) or (
+            isinstance(ending, AgentFailedError) and ending.reason == "unprepared"
+        ):
             raise ending
         await self.answer()
         if isinstance(ending, Exception):
@@ -269,3 +272,25 @@ def test_what_is_not_in_the_contract_goes_through() -> None:
 
 def test_every_cause_has_both_codes() -> None:
     assert all(cause.q850 and cause.sip_code for cause in Cause)
+
+
+def test_an_agents_outcome_says_how_the_route_goes_on() -> None:
+    call = FakeCall(GoTo("b"), DONE)
+    assert run_steps("[agent: bot, hangup: busy]", call).routes == ("a", "b")
+    assert call.done == ["agent bot None", "200", "pause 1.0", "agent other None", "bye normal"]
+    assert call.failures == []
+
+
+@pytest.mark.parametrize("outcome", [GoTo("nowhere"), TransferTo("4711")])
+def test_an_outcome_that_is_not_possible_is_an_error_of_the_agent(outcome: Outcome) -> None:
+    call = FakeCall(outcome)
+    ending = run_steps("[agent: {name: bot, on_error: hangup}]", call)
+    assert (ending.why, ending.cause) == (Why.AGENT_FAILED, Cause.ERROR)
+    assert "'bot': it asked for" in ending.detail
+    assert call.failures == [Why.AGENT_FAILED]
+
+
+@pytest.mark.parametrize(("retryable", "code"), [(True, 503), (False, 500)])
+def test_whether_trying_again_can_help_reaches_whoever_calls(retryable: bool, code: int) -> None:
+    failed = AgentFailedError("bot", "unprepared", "boom", retryable=retryable)
+    assert run_steps("[agent: bot]", FakeCall(failed)).code == code
