@@ -1,0 +1,106 @@
+"""Audio at another rate, frame by frame: for agents and engines that want another one than the line's.
+
+A polyphase FIR filter: each frame that goes in comes out at once, at the other rate, 3 ms later at 8 kHz and without a
+lump. soxr, which decodes our sound files, works in blocks: as a stream it keeps back 40 to 175 ms, or 10 to 30 with its
+variable rate, which a caller would hear as a slow answer.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from media.leg import Pcm
+
+RATES_HZ = (8_000, 16_000, 24_000, 32_000, 44_100, 48_000)
+"""What engines and lines have."""
+_HALF_WIDTH = 24
+"""Of the filter, in samples of the lower rate."""
+_STOP_DB = 80.0
+_Taps = npt.NDArray[np.float32]
+
+
+class Resampler:
+    """One direction of one call. Not synchronised: one thread at a time."""
+
+    def __init__(self, from_hz: int, to_hz: int) -> None:
+        """Both of `RATES_HZ`; they may be the same.
+
+        Raises:
+            ValueError: a rate that it does not know.
+        """
+        for rate_hz in (from_hz, to_hz):
+            if rate_hz not in RATES_HZ:
+                raise ValueError(f"a rate of {rate_hz} Hz: use one of {', '.join(map(str, RATES_HZ))}")
+        self.from_hz, self.to_hz = from_hz, to_hz
+        ratio = Fraction(to_hz, from_hz)
+        self._up, self._down = ratio.numerator, ratio.denominator
+        self._filters = _polyphase(self._up, self._down)
+        self._width = self._filters.shape[1]
+        self._past = np.zeros(self._width - 1, np.float32)
+        self._phase = 0
+        """Of the next sample: by how much it lies behind the first one that is to come, in 1/up of a sample."""
+
+    @property
+    def delay_s(self) -> float:
+        """By how much sound comes out later than it went in; 0 between equal rates."""
+        if self._up == self._down:
+            return 0.0
+        return _HALF_WIDTH / min(self.from_hz, self.to_hz)
+
+    def process(self, pcm: Pcm) -> Pcm:
+        """The next samples at the other rate: of all that went in, all that belongs to it came out.
+
+        Args:
+            pcm: int16, shape (samples,), at `from_hz`; any length, also 0.
+
+        Returns:
+            int16 at `to_hz`; after n samples in all, ceil(n * to_hz / from_hz) have come out in all.
+        """
+        if self._up == self._down:
+            return pcm
+        sound = np.concatenate((self._past, pcm.astype(np.float32)))
+        self._past = sound[len(pcm) :]
+        count = max(-(-(len(pcm) * self._up - self._phase) // self._down), 0)
+        places = self._phase + self._down * np.arange(count)
+        self._phase += count * self._down - len(pcm) * self._up
+        if not count:
+            return np.zeros(0, np.int16)
+        windows = np.lib.stride_tricks.sliding_window_view(sound, self._width)
+        out = np.einsum("ij,ij->i", windows[places // self._up], self._filters[places % self._up])
+        frame: Pcm = np.clip(np.rint(out), -32_768, 32_767).astype(np.int16)
+        return frame
+
+    def flush(self) -> Pcm:
+        """What is still on its way, `delay_s` of it; the next samples begin anew."""
+        rest = self.process(np.zeros(math.ceil(self.delay_s * self.from_hz), np.int16))
+        self._past[:] = 0
+        self._phase = 0
+        return rest
+
+    def samples_in(self, samples_out: int) -> int:
+        """How many samples at `from_hz` last as long as these at `to_hz`, rounded down: for positions and marks."""
+        return samples_out * self._down // self._up
+
+
+@lru_cache(maxsize=64)
+def _polyphase(up: int, down: int) -> _Taps:
+    """The filter's taps, shape (up, width): one row for each place between two samples, for windows in time's order."""
+    lower = max(up, down)  # so many of the filter's own samples (at from_hz * up) are one of the lower rate
+    reach = _HALF_WIDTH * lower
+    beta = 0.1102 * (_STOP_DB - 8.7)
+    # Kaiser's rule for how wide the band is between what passes and what does not. At 8 kHz it is 3.4 to 4.2 kHz: the
+    # alias of its end lies above all that a telephone lets through.
+    transition = (_STOP_DB - 8.0) / (2.285 * 2 * reach * math.pi)
+    cutoff = 1.0 / lower - 0.3 * transition
+    places = np.arange(-reach, reach + 1)
+    taps = cutoff * np.sinc(cutoff * places) * np.kaiser(len(places), beta)
+    taps *= up / taps.sum()
+    width = -(-len(taps) // up)
+    padded = np.zeros(width * up)
+    padded[: len(taps)] = taps
+    return np.ascontiguousarray(padded.reshape(width, up).T[:, ::-1], np.float32)
