@@ -20,7 +20,7 @@ class Detector(enum.Enum):
     WEBRTCVAD = "webrtcvad"
     """Judges each frame at once, for next to nothing. In noise of 5 dB it hears a quarter of what is said."""
     SILERO = "silero"
-    """A small network (Silero VAD v6). Hears in noise, for 0.11 % of a core per call; some tens of ms later."""
+    """A small network (Silero VAD v6). Hears in noise; many times the cost, and tens of ms later."""
 
 
 class Detection(Protocol):

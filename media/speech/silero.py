@@ -21,7 +21,7 @@ from media.speech.silero_model import RATE_HZ, WINDOW_SAMPLES, Likelihoods, Sile
 from media.speech.vad import VoiceDetector
 
 TICK_S = 0.016
-"""Windows that fill within this are judged together. Half a window: of 300 calls 150 are due, which is no dearer."""
+"""Windows that fill within this are judged together. Half a window: latency for larger batches is not worth it."""
 WAITING_MAX = 8
 """Windows of one call that may wait, 256 ms: with more, webrtcvad judges them."""
 WINDOW_MS = WINDOW_SAMPLES * 1_000 // RATE_HZ
@@ -139,7 +139,7 @@ class SileroDetection:
         for start in range(size, len(pcm) + 1, size):
             self.waiting.append(self._narrow(pcm[start - size : start]))
         self._rest = pcm[start:].copy()
-        if len(self.waiting) > WAITING_MAX:
+        while len(self.waiting) > WAITING_MAX:
             self._fall_back()
 
     def take(self) -> Pcm:
@@ -164,15 +164,15 @@ class SileroDetection:
             self._batch.leave(self)
 
     def _fall_back(self) -> None:
-        """Judge all that waits by webrtcvad, in order, what the thread has first: its verdict comes too late."""
-        windows = [*([] if self.judged is None else [self.judged]), *self.waiting]
-        self.judged = None
-        self.waiting.clear()
-        self._batch.on_fallback(len(windows))
-        for window in windows:
-            self._voice = self._fallback.is_voice(window)
-            if self._verdict is not None:  # who hears of the one before may have closed us
-                self._verdict(self._voice, WINDOW_MS)
+        """Judge the oldest window by webrtcvad; what the thread has is the oldest, and its verdict comes too late.
+
+        As many windows as have come, not all that wait: 300 calls behind at once would hold the loop for 50 ms.
+        """
+        window, self.judged = self.waiting.popleft() if self.judged is None else self.judged, None
+        self._batch.on_fallback()
+        self._voice = self._fallback.is_voice(window)
+        if self._verdict is not None:
+            self._verdict(self._voice, WINDOW_MS)
 
     def _narrow(self, pcm: Pcm) -> Pcm:
         if self._factor == 1:
@@ -187,8 +187,8 @@ class SileroBatch:
     At most one batch is with the thread, and `WAITING_MAX` windows of a call wait for the next: a thread that falls
     behind costs nobody audio or memory. webrtcvad judges what would be too late, counted in `fallbacks`.
 
-    Legs of 16 and 48 kHz are averaged down to 8 kHz: one batch then serves all, at the cost of the cheaper network (at
-    16 kHz it is 1.6 times as dear), and a telephone's band ends at 4 kHz.
+    Legs of 16 and 48 kHz are averaged down to 8 kHz: one batch then serves all, at the cost of the cheaper network,
+    and a telephone's band ends at 4 kHz.
     """
 
     _of_loops: ClassVar[weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, SileroBatch]] = weakref.WeakKeyDictionary()
@@ -202,6 +202,7 @@ class SileroBatch:
         self._slots = 0
         self._in_flight = False
         self._timer: asyncio.TimerHandle | None = None
+        self._behind = False  # since the last batch came back
         self.fallbacks = 0
         """Windows that webrtcvad judged since the thread was behind."""
 
@@ -249,10 +250,12 @@ class SileroBatch:
         if not self._members:
             self._end()
 
-    def on_fallback(self, windows: int) -> None:
-        """Webrtcvad has judged what the thread could not in time."""
-        self.fallbacks += windows
-        _log.warning("vad.behind", windows=windows, fallbacks=self.fallbacks, calls=len(self._members))
+    def on_fallback(self) -> None:
+        """Webrtcvad has judged a window that the thread could not in time."""
+        self.fallbacks += 1
+        if not self._behind:
+            self._behind = True
+            _log.warning("vad.behind", calls=len(self._members), fallbacks=self.fallbacks)
 
     def _on_tick(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(TICK_S, self._on_tick)
@@ -275,7 +278,7 @@ class SileroBatch:
     def _on_judged(self, batch: Batch, found: Likelihoods) -> None:
         if batch.worker is not self._worker:  # all calls have ended meanwhile
             return
-        self._in_flight = False
+        self._in_flight = self._behind = False
         self._free += self._left
         self._left.clear()
         for member, likely in zip(batch.members, found.tolist(), strict=True):

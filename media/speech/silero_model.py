@@ -19,7 +19,7 @@ _MODEL = Path(__file__).parent / "models" / "silero_vad.onnx"
 _CONTEXT_SAMPLES = 32
 _STATE = 128
 _CHUNK = 64
-"""Calls to one run of the network: 64 cost 2.4 ms, and more at once are not cheaper by the call."""
+"""Calls to one run of the network: beyond this, more at once are not cheaper by the call."""
 _FULL_SCALE = 32_768
 
 Likelihoods = npt.NDArray[np.float32]
