@@ -19,8 +19,10 @@ EXTRAS ?=
 BASE_PACKAGES := python3 python3-venv python3-dev g++ pkg-config libsystemd-dev
 ENGINE_SOURCES := $(wildcard media/engine/*.cpp media/engine/*.hpp) media/engine/CMakeLists.txt
 PJSIP_SOURCES := $(shell find media/pjsip -type f -not -name '*.pyc')
-# Many tests promise milliseconds: a virtual machine that stands still for fifty breaks them. What fails twice has failed.
-PYTEST = $(BIN)/pytest -q -rR --reruns 1
+# Whole calls promise milliseconds: a virtual machine that stands still for fifty breaks them. What fails twice has failed,
+# and what failed once is named at the end. Tests in virtual time have no such excuse, and are not run again.
+PYTEST = $(BIN)/pytest -q -rR
+RERUNS := --reruns 1
 PYTHON_TREES := gateway media bench tests
 # Whatever a registry offers today, what was tested is what is installed. Read by pip wherever it runs below; as a URL,
 # since pip takes a space in a path for the end of it.
@@ -96,14 +98,14 @@ test: check check-native test-e2e test-hostile test-systemd ## Everything
 .PHONY: test-e2e
 test-e2e: $(VENV)/dev-installed ## Real calls against Kamailio, SIPp and baresip on loopback
 	@$(PACKAGES) --asleep tests/packages.txt
-	$(PYTEST) tests/e2e
+	$(PYTEST) $(RERUNS) tests/e2e
 
 # With SANITIZE=1 PJSIP and the engine are built with AddressSanitizer, in an environment of their own: pytest itself, and
 # the callers, run in the usual one.
 .PHONY: test-hostile
 test-hostile: $(VENV)/dev-installed $(if $(SANITIZE),$(SANITIZED)/installed) ## Fuzzers and floods, a call beside them (SECONDS=5 each, SEED=1, SANITIZE=1)
 	$(if $(SECONDS),HOSTILE_SECONDS=$(SECONDS)) $(if $(SEED),HOSTILE_SEED=$(SEED)) \
-	    $(if $(SANITIZE),HOSTILE_OFFHOOK=$(CURDIR)/$(SANITIZED)/bin/offhook) $(PYTEST) --reruns 0 tests/hostile
+	    $(if $(SANITIZE),HOSTILE_OFFHOOK=$(CURDIR)/$(SANITIZED)/bin/offhook) $(PYTEST) tests/hostile
 
 $(SANITIZED)/installed: $(VENV)/installed
 	@test -x $(SANITIZED)/bin/pip || { $(PYTHON) -m venv $(SANITIZED) && $(SANITIZED)/bin/pip install -q -U pip; }
@@ -119,7 +121,7 @@ $(SANITIZED)/installed: $(VENV)/installed
 .PHONY: test-systemd
 test-systemd: wheels $(VENV)/dev-installed ## The service in a Debian booted for it, and a first build in a fresh one (needs root)
 	@$(PACKAGES) --asleep tests/packages.txt
-	$(SUDO) env "PATH=$$PATH" $(PYTEST) tests/systemd
+	$(SUDO) env "PATH=$$PATH" $(PYTEST) $(RERUNS) tests/systemd
 	$(SUDO) env "PATH=$$PATH" $(BIN)/pytest -q tests/cold -k $(FIRST_SUITE)
 
 # Longer than every change can wait: PJSIP is compiled in each.
@@ -173,6 +175,10 @@ bench-bargein: bench-ready ## From the caller's first word to the agent's silenc
 .PHONY: bench-pipeline
 bench-pipeline: $(VENV)/installed ## Cost of a frame and of a stage, beside pipecat
 	$(BIN)/python -m bench.pipeline
+
+.PHONY: bench-results
+bench-results: $(VENV)/dev-installed bench-ready ## All published figures anew: medians of five runs, plots, README (25 minutes)
+	$(BIN)/python -m bench.results
 
 .PHONY: bench-plots
 bench-plots: $(VENV)/dev-installed ## Draw bench/results/*.json, and put their figures into README.md

@@ -53,6 +53,15 @@ class ProbeEcho(EchoAgent):
             self._durations.record(age_us(stamp, now_ns))
 
 
+class Parrot:
+    """The first agent of the README, as it stands there."""
+
+    async def run(self, call: Call) -> None:
+        """Say back what is heard."""
+        async for audio in call.hear():
+            await call.say(audio)
+
+
 class Talker:
     """Speaks without a pause, most of it queued ahead; hears each frame inline; begins anew when interrupted."""
 

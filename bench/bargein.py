@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bench.errors import MeasurementFailedError
 from bench.gateway_process import AgentConfig, running_gateway
 from bench.generator import build_generator, run_generator
-from bench.provenance import publish
+from bench.provenance import report
 from bench.usage import Window
 
 if TYPE_CHECKING:
@@ -80,7 +80,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="interruptions in each call")
     parser.add_argument("--mode", choices=("cut", "pause"), default="cut")
     parser.add_argument("--min-speech-ms", type=int, default=120)
-    parser.add_argument("--no-save", dest="save", action="store_false", help="do not write bench/results")
     return parser.parse_args()
 
 
@@ -98,7 +97,7 @@ def main() -> None:
         }
     except MeasurementFailedError as error:
         raise SystemExit(str(error)) from None
-    publish(f"bargein-{load.calls}", result, save=arguments.save)
+    report(f"bargein-{load.calls}", result)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from bench.errors import MeasurementFailedError
 from bench.gateway_process import AgentConfig, Gateway, running_gateway
 from bench.generator import build_generator, count, run_generator, warm_up
 from bench.histogram import MEMORY, DurationFile, Percentiles, percentiles
-from bench.provenance import publish
+from bench.provenance import report
 from bench.usage import Usage, Window, read_usage
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ class Load:
     """Calls started per second."""
     phases: str
     """`random` or `uniform`: how the calls are spread over the 20 ms."""
+    parrot: bool
+    """Whether the README's Parrot answers, in a thread for each call, and not an agent on the gateway's loop."""
     realtime: str
     """`yes` or `no`: whether the generator goes before the gateway's ordinary threads."""
 
@@ -59,6 +61,8 @@ def measure(load: Load) -> dict[str, Json]:
         path = Path(name) / "ingest"
         durations = DurationFile.create(path)
         agent = AgentConfig("bench.agents:ProbeEcho", {"durations": str(path)}, {"mode": "off"})
+        if load.parrot:
+            agent = AgentConfig("bench.agents:Parrot", {}, {"mode": "off"}, isolation="thread")
         with running_gateway(agent, calls=load.calls) as gateway:
             warm_up(gateway.target)
             idle = read_usage(gateway.pid)
@@ -92,7 +96,9 @@ def _result(
     load: Load, generated: Mapping[str, Json], window: Window, idle: Usage, ingest: Percentiles
 ) -> dict[str, Json]:
     answered = count(generated, "answered")
+    own = _generator_core_pct(generated)
     return {
+        "agent": "parrot" if load.parrot else "echo",
         **{key: generated[key] for key in ("calls", "answered", "rtp_tx", "rtp_rx", "loss_pct", "echo_ms")},
         "ingest_ms": dataclasses.asdict(ingest),
         "gap_ms": generated["gap_ms"],
@@ -104,11 +110,19 @@ def _result(
         "cpu_core_pct_by_thread": {**window.thread_core_pct},
         "rest_core_pct": round(window.rest_core_pct, 2),
         "machine_stolen_ms": round(window.stolen_ms),
+        "cpu_ratio": round(window.core_pct / own, 2) if own else None,
         "rss_kb_idle": idle.rss_kb,
         "rss_kb_loaded": window.end.rss_kb,
         "threads": window.end.threads,
         **{key: generated[key] for key in SIDE_FINDINGS},
     }
+
+
+def _generator_core_pct(generated: Mapping[str, Json]) -> float:
+    """What the generator took for the same packets: a yardstick that no machine's speed changes."""
+    own = generated["generator"]
+    value = own.get("cpu_core_pct") if isinstance(own, dict) else None
+    return value if isinstance(value, int | float) else 0.0
 
 
 def _arguments() -> argparse.Namespace:
@@ -118,8 +132,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=50.0, help="calls started per second")
     parser.add_argument("--phases", choices=("random", "uniform"), default="random")
     parser.add_argument("--realtime", choices=("yes", "no"), default="yes", help="priority of the generator")
+    parser.add_argument("--parrot", action="store_true", help="the README's Parrot answers, in a thread for each call")
     parser.add_argument("--ladder", action="store_true", help=f"measure {', '.join(map(str, LADDER))} calls in turn")
-    parser.add_argument("--no-save", dest="save", action="store_false", help="do not write bench/results")
     return parser.parse_args()
 
 
@@ -131,8 +145,10 @@ def main() -> None:
     try:
         build_generator()
         for calls in rungs:
-            result = measure(Load(calls, arguments.seconds, arguments.rate, arguments.phases, arguments.realtime))
-            publish(f"echo-{calls}", result, save=arguments.save)
+            result = measure(
+                Load(calls, arguments.seconds, arguments.rate, arguments.phases, arguments.parrot, arguments.realtime)
+            )
+            report(f"{'parrot' if arguments.parrot else 'echo'}-{calls}", result)
             runs.append(result)
     except MeasurementFailedError as error:
         raise SystemExit(str(error)) from None

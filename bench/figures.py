@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 README = ROOT / "README.md"
+_SPANS = ("echo_ms", "ingest_ms", "gap_ms")
 _BEGIN, _END = "<!-- figures: begin -->\n", "<!-- figures: end -->"
 
 
@@ -34,40 +35,59 @@ def table() -> str | None:
     )
     if not echoes:
         return None
-    return "\n".join([*_echo_lines(echoes), "", *_other_lines(), ""])
+    return "\n".join([*_echo_lines(echoes), "", *_other_lines(), "", *_pipeline_lines(), ""])
 
 
 def _echo_lines(echoes: list[dict[str, Json]]) -> Iterator[str]:
     machine = echoes[-1]["machine"]
     cores = machine["cores"] if isinstance(machine, dict) else "?"
     cpu = machine["cpu"] if isinstance(machine, dict) else "?"
-    yield f"Echo, wire to wire, on {cores} cores ({cpu}), the generator on the same ones; ms are p50 / p99:"
+    yield (
+        f"Echo, wire to wire, on {cores} cores ({cpu}), the generator on the same ones. Each figure is the median of "
+        f"{_int(echoes[-1], 'runs') or 1} runs, with the least and the most in brackets; ms are p50 / p99:"
+    )
     yield ""
     yield "| calls | lost % | echo ms | wire to pipeline ms | between packets ms | % of a core per call | KB per call |"
     yield "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
-    for one in echoes:
-        spans = " | ".join(_span(one, key) for key in ("echo_ms", "ingest_ms", "gap_ms"))
-        cost = f"{one['cpu_core_pct_per_call']:.3f} | {one['rss_kb_per_call']:.0f}"
-        yield f"| {one['calls']} | {one['loss_pct']:.3f} | {spans} | {cost} |"
+    for one in [*echoes, *(_read(path.stem) for path in sorted(RESULTS.glob("parrot-*.json")))]:
+        parrot = _is_parrot(one)
+        spans = " | ".join("-" if parrot and key == "ingest_ms" else _span(one, key) for key in _SPANS)
+        cost = f"{_figure(one, 'cpu_core_pct_per_call', 3)} | {_figure(one, 'rss_kb_per_call', 0)}"
+        calls = f"{one['calls']}, the `Parrot` above" if parrot else str(one["calls"])
+        yield f"| {calls} | {_figure(one, 'loss_pct', 3)} | {spans} | {cost} |"
+
+
+def _is_parrot(result: dict[str, Json]) -> bool:
+    return result.get("agent") == "parrot"
 
 
 def _other_lines() -> Iterator[str]:
     for path in sorted(RESULTS.glob("setup-*.json")):
         setup = _read(path.stem)
-        yield f"- Calls set up per second with {setup['live']} live: {setup['cps']}, {setup['failed']} failed."
+        per_second = _figure(setup, "cps", 1)
+        yield f"- Calls set up per second with {setup['live']} live: {per_second}, {setup['failed']} failed."
     for path in sorted(RESULTS.glob("bargein-*.json")):
         result = _read(path.stem)
         yield (
-            f"- Barge-in over {result['calls']} calls, from the first packet of speech to the last of the agent's "
-            f"voice, less `min_speech`: {_span(result, 'stop_ms')} ms."
+            f"- Barge-in over {result['calls']} calls: the agent's voice stops {_after_speech_ms(result, 'p50')} / "
+            f"{_after_speech_ms(result, 'p99')} ms after the caller's speech begins (p50 / p99; `min_speech` is "
+            f"{result['min_speech_ms']} ms, less the packet that carries the beginning)."
         )
+
+
+def _pipeline_lines() -> Iterator[str]:
     for path in sorted(RESULTS.glob("pipeline*.json")):
         result = _read(path.stem)
-        yield (
-            f"- A frame through the pipeline: {result['frame_us']:.2f} µs, one more stage {result['stage_us']:.2f} µs;"
-            f" the same work in pipecat, same run: {result['pipecat_frame_us']:.0f} µs, {result['ratio']:.0f} times as"
-            " much."
+        pipecat = f"{result['pipecat_frame_us']:.0f}"
+        yield "| a frame of 20 ms through five stages that hand it on, CPU | Offhook µs | pipecat µs | times |"
+        yield "| --- | ---: | ---: | ---: |"
+        rows = (
+            ("bare: the stages are plain calls; pipecat's are tasks with queues", "frame_us", "ratio"),
+            ("with voice detection here, and none in pipecat", "frame_vad_us", "ratio_vad"),
+            ("to an agent that waits for each frame in a task of its own", "frame_hear_us", "ratio_hear"),
         )
+        for what, key, ratio in rows:
+            yield f"| {what} | {result[key]:.2f} | {pipecat} | {result[ratio]:.0f} |"
 
 
 def _read(name: str) -> dict[str, Json]:
@@ -78,15 +98,36 @@ def _read(name: str) -> dict[str, Json]:
 
 
 def _int(result: dict[str, Json], key: str) -> int:
-    value = result[key]
+    value = result.get(key)
     return value if isinstance(value, int) else 0
 
 
-def _span(result: dict[str, Json], key: str) -> str:
-    spread = result[key]
-    if not isinstance(spread, dict):
+def _figure(result: dict[str, Json], name: str, digits: int) -> str:
+    """A number, and how it was spread over the runs."""
+    value: Json = result
+    for key in name.split("."):
+        value = value[key] if isinstance(value, dict) else None
+    if not isinstance(value, int | float):
         return "-"
-    return f"{spread['p50']:.1f} / {spread['p99']:.1f}"
+    spreads = result.get("spread")
+    ends = spreads.get(name) if isinstance(spreads, dict) else None
+    if not isinstance(ends, list):
+        return f"{value:.{digits}f}"
+    least, most = (f"{end:.{digits}f}" for end in ends)
+    return f"{value:.{digits}f} ({least} to {most})" if least != most else f"{value:.{digits}f}"
+
+
+def _span(result: dict[str, Json], name: str) -> str:
+    return f"{_figure(result, f'{name}.p50', 1)} / {_figure(result, f'{name}.p99', 1)}"
+
+
+def _after_speech_ms(result: dict[str, Json], percentile: str) -> str:
+    """From the beginning of speech; the measurement leaves `min_speech` out."""
+    stop, speech = result["stop_ms"], result["min_speech_ms"]
+    if not isinstance(stop, dict) or not isinstance(speech, int):
+        return "-"
+    value = stop[percentile]
+    return f"{value + speech:.0f}" if isinstance(value, int | float) else "-"
 
 
 if __name__ == "__main__":

@@ -42,6 +42,8 @@ class AgentConfig:
     """`module:Class`"""
     options: dict[str, Json]
     barge_in: dict[str, Json]
+    isolation: str = "none"
+    """`none` is the gateway's own loop, `thread` one of its own for each call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ def write_config(place: Path, agent: AgentConfig, port: int, calls: int) -> Path
                 "class": agent.entry,
                 "directory": str(place),
                 "options": agent.options,
-                "isolation": "none",
+                "isolation": agent.isolation,
                 "barge_in": agent.barge_in,
             }
         },

@@ -22,11 +22,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.provenance import publish
+from bench.provenance import report
 from media.conversation.conversation import Conversation
 from media.conversation.floor import BargeIn, BargeInSettings
 from media.leg import Flushed, Leg, LegListener, LegTap, Pcm, Position
-from media.pjsip.recipe.layout import find_layout
 
 if TYPE_CHECKING:
     from bench.provenance import Json
@@ -187,7 +186,8 @@ async def hear_us(frames: list[Pcm], rounds: int) -> list[float]:
 
 def pipecat_python() -> Path:
     """Python of a virtual environment that holds pipecat, made on first use in Offhook's cache."""
-    home = find_layout(None).cache.with_name("pipecat-venv")  # beside PJSIP's
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    home = cache / "offhook" / "pipecat-venv"
     python = home / "bin" / "python"
     if python.exists() and _has_pipecat(python):
         return python
@@ -241,6 +241,7 @@ def result(frames_count: int, pipecat_frames: int, rounds: int) -> dict[str, Jso
         "ratio": round(median["pipecat_frame_us"] / median["frame_us"], 1),
         "pipecat_versions": dict(versions),
         "ratio_vad": round(median["pipecat_frame_us"] / median["frame_vad_us"], 1),
+        "ratio_hear": round(median["pipecat_frame_us"] / median["frame_hear_us"], 1),
         "samples": {name: [round(value, 3) for value in values] for name, values in samples.items()},
     }
     return figures
@@ -252,9 +253,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--frames", type=int, default=20_000)
     parser.add_argument("--pipecat-frames", type=int, default=5_000)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--no-save", action="store_true")
     given = parser.parse_args(arguments)
-    publish("pipeline", result(given.frames, given.pipecat_frames, given.rounds), save=not given.no_save)
+    report("pipeline", result(given.frames, given.pipecat_frames, given.rounds))
 
 
 if __name__ == "__main__":

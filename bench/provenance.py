@@ -1,4 +1,4 @@
-"""Where a figure comes from: machine, versions, commit. Results without it are not published."""
+"""Where a figure comes from: machine, versions, commit. No figure goes without it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results"
+"""Published figures."""
+LAST_RUNS = ROOT / "build" / "bench"
+"""What the last run of each benchmark found."""
 
 _PACKAGES = ("offhook", "pjsua2", "numpy", "uvloop", "webrtcvad-wheels", "pipecat-ai")
 
@@ -33,12 +36,14 @@ def provenance() -> dict[str, Json]:
     }
 
 
-def publish(name: str, result: Mapping[str, Json], *, save: bool = True) -> None:
-    """Print the result with its provenance as one line, and keep it as bench/results/<name>.json."""
+def report(name: str, result: Mapping[str, Json], *, directory: Path = LAST_RUNS) -> None:
+    """Print the result with its provenance as one line, and keep it as <directory>/<name>.json.
+
+    A single run is kept beside what was built; bench/results, whose figures the README has, is `bench.results`' alone.
+    """
     whole = {**result, **provenance()}
-    if save:
-        RESULTS.mkdir(exist_ok=True)
-        (RESULTS / f"{name}.json").write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / f"{name}.json").write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(whole), flush=True)
 
 

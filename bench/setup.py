@@ -12,7 +12,7 @@ from bench.errors import MeasurementFailedError
 from bench.gateway_process import AgentConfig, running_gateway
 from bench.generator import build_generator, run_generator, warm_up
 from bench.histogram import MEMORY, DurationFile
-from bench.provenance import publish
+from bench.provenance import report
 from bench.usage import Usage, Window, read_usage
 
 if TYPE_CHECKING:
@@ -81,7 +81,6 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--live", type=int, default=300)
     parser.add_argument("--seconds", type=float, default=20.0, help="measured time, after all live calls are up")
-    parser.add_argument("--no-save", dest="save", action="store_false", help="do not write bench/results")
     return parser.parse_args()
 
 
@@ -107,7 +106,7 @@ def main() -> None:
         result = find_highest(arguments)
     except MeasurementFailedError as error:
         raise SystemExit(str(error)) from None
-    publish(f"setup-{arguments.live}", result, save=arguments.save)
+    report(f"setup-{arguments.live}", result)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ PERCENTILES = {"p50", "p99", "max"}
 
 
 def last_object(module: str, *options: str) -> dict[str, object]:
-    command = [sys.executable, "-m", module, "--no-save", *options]
+    command = [sys.executable, "-m", module, *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     printed: dict[str, object] = json.loads(done.stdout.splitlines()[-1])

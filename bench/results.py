@@ -1,0 +1,103 @@
+"""bench-results: every published figure in one go, each the median of several runs, with its spread beside it.
+
+Runs take turns: one of each benchmark, then one of each again, so that what the machine does meanwhile meets all alike.
+Writes bench/results, the plots and the figures in README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from bench import bargein, echo, figures, pipeline, plot, setup
+from bench.errors import MeasurementFailedError
+from bench.generator import build_generator
+from bench.provenance import RESULTS, report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bench.provenance import Json
+
+RUNS = 5
+ECHO_CALLS = (10, 100, 500, 1000)
+PARROT_CALLS = 20
+LIVE, CALLS_PER_SECOND = 300, 50
+BARGE_IN_CALLS = 300
+SECONDS = 15.0
+
+
+def _echo(calls: int, *, parrot: bool = False) -> dict[str, Json]:
+    return echo.measure(echo.Load(calls, SECONDS, 50.0, "random", parrot, "yes"))
+
+
+def _bargein() -> dict[str, Json]:
+    load = bargein.Load(BARGE_IN_CALLS, 2, "cut", 120)
+    return {**bargein.measure(load, "bench.agents:Talker"), "mode": load.mode, "min_speech_ms": load.min_speech_ms}
+
+
+BENCHMARKS: dict[str, Callable[[], dict[str, Json]]] = {
+    **{f"echo-{calls}": lambda calls=calls: _echo(calls) for calls in ECHO_CALLS},  # type: ignore[misc]
+    f"parrot-{PARROT_CALLS}": lambda: _echo(PARROT_CALLS, parrot=True),
+    f"setup-{LIVE}": lambda: setup.measure(setup.Load(CALLS_PER_SECOND, LIVE, SECONDS)),
+    f"bargein-{BARGE_IN_CALLS}": _bargein,
+    "pipeline": lambda: pipeline.result(10_000, 2_500, 3),
+}
+
+
+def merged(runs: Sequence[Json]) -> Json:
+    """One result out of several: the median of each number; of anything else the first run's."""
+    first = runs[0]
+    if isinstance(first, dict):
+        dicts = [run for run in runs if isinstance(run, dict)]
+        return {key: merged([run[key] for run in dicts if key in run]) for key in first}
+    numbers = [run for run in runs if isinstance(run, int | float) and not isinstance(run, bool)]
+    if len(numbers) == len(runs):
+        middle = statistics.median(numbers)
+        return int(middle) if all(isinstance(one, int) for one in numbers) and middle == int(middle) else middle
+    return first
+
+
+def spread(runs: Sequence[Json], name: str = "") -> dict[str, Json]:
+    """The least and the most of each number, by its dotted name."""
+    first = runs[0]
+    if isinstance(first, dict):
+        dicts = [run for run in runs if isinstance(run, dict)]
+        found: dict[str, Json] = {}
+        for key in first:
+            found |= spread([run[key] for run in dicts if key in run], f"{name}.{key}" if name else key)
+        return found
+    numbers = [run for run in runs if isinstance(run, int | float) and not isinstance(run, bool)]
+    return {name: [min(numbers), max(numbers)]} if len(numbers) == len(runs) else {}
+
+
+def main() -> int:
+    """Measure all, and publish."""
+    parser = argparse.ArgumentParser(prog="python -m bench.results", description=__doc__)
+    parser.add_argument("--runs", type=int, default=RUNS)
+    parser.add_argument("--only", choices=sorted(BENCHMARKS), action="append", help="may be given several times")
+    given = parser.parse_args()
+    names = given.only or list(BENCHMARKS)
+    runs: dict[str, list[Json]] = {name: [] for name in names}
+    began_s = time.monotonic()
+    try:
+        build_generator()
+        for turn in range(given.runs):
+            for name in names:
+                sys.stderr.write(f"[{time.monotonic() - began_s:6.0f} s] {name}, run {turn + 1} of {given.runs}\n")
+                runs[name].append(BENCHMARKS[name]())
+    except MeasurementFailedError as error:
+        raise SystemExit(str(error)) from None
+    for name, found in runs.items():
+        middle = merged(found)
+        if isinstance(middle, dict):
+            report(name, {**middle, "runs": len(found), "spread": spread(found)}, directory=RESULTS)
+    plot.main()
+    return figures.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
