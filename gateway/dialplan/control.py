@@ -64,10 +64,10 @@ class Why(enum.Enum):
 
 
 class AgentEnded(enum.Enum):
-    """How an agent let go of a call that the caller has not hung up, when it gave no outcome."""
+    """How an agent's part of a call ended, where the caller did not hang up and the agent gave no outcome."""
 
     TIME_UP = "time-up"
-    """`max_duration` was over."""
+    """`max_duration` had passed."""
     HUNG_UP = "hung-up"
     """It asked for the call to end."""
 
@@ -75,7 +75,7 @@ class AgentEnded(enum.Enum):
 class CallControl(Protocol):
     """One call, as its dialplan sees it.
 
-    All methods wait until what they promise has happened. When the caller hangs up, the task that runs the route is
+    Each method returns when its effect has happened. When the caller hangs up, the task that runs the route is
     cancelled; no method needs to report it.
     """
 
@@ -86,7 +86,7 @@ class CallControl(Protocol):
     async def ring(self, *, early: bool) -> bool:
         """Send 180, or 183 with a session description and media when `early`; returns whether sounds can be heard.
 
-        They cannot where the caller has made no offer yet: it then rings with 180 all the same.
+        Sounds cannot be heard where the INVITE had no offer: it then rings with 180 even when `early`.
         """
 
     async def answer(self) -> None:
@@ -103,9 +103,9 @@ class CallControl(Protocol):
         """Wait."""
 
     async def run_agent(self, name: str, *, max_duration_s: float | None) -> Outcome | AgentEnded:
-        """Take a place with the agent, have it prepare itself, answer the call if it is not, then let the agent run.
+        """Take a place with the agent, let it prepare, answer the call if it is not answered, and let the agent run.
 
-        A call that is not answered rings while the agent prepares itself.
+        A call that is not answered rings while the agent prepares.
 
         Raises:
             gateway.agents.AgentBusyError: there was no place, or it could not begin just now; the call is not answered
@@ -114,7 +114,7 @@ class CallControl(Protocol):
         """
 
     def note_failure(self, why: Why, detail: str) -> None:
-        """A step did not work out; told before the dialplan goes another way. For the call's record."""
+        """Note in the call's record that a step failed; called before the dialplan goes on elsewhere."""
 
     async def reject(self, code: int, reason: str | None, retry_after_s: float | None) -> None:
         """Refuse a call that was not answered; `reason` None is the code's own phrase."""

@@ -1,7 +1,7 @@
-"""Routes that no call reaches, because an earlier one takes every call that they ask for.
+"""Routes that no call reaches, because an earlier route matches every call that they match.
 
-Said only where it is certain from the patterns as written. It takes a bounded time: in a plan of thousands of routes
-with long lists, what is not looked at is not told.
+Only what follows for certain from the patterns is reported. The number of comparisons is limited: in a plan of
+thousands of routes with long lists, some of these routes may not be reported.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from gateway.dialplan.pattern import Pattern
 
 _MAX_COMPARISONS = 1_000_000
-"""Of patterns, in a plan: under a second."""
+"""Comparisons of two patterns in one plan. They take less than a second."""
 
 
 def covered(routes: Sequence[Route]) -> Iterator[tuple[Route, Route]]:
-    """Each route that asks for nothing which an earlier one has not taken, and that earlier one."""
+    """Each route whose calls an earlier route takes, and that earlier route."""
     index = NumberIndex(routes)
     left = _MAX_COMPARISONS
     for rank, route in enumerate(routes):
@@ -42,7 +42,7 @@ def covered(routes: Sequence[Route]) -> Iterator[tuple[Route, Route]]:
 
 
 def _example(match: Match) -> str:
-    """A number by which the index finds everything that may cover a match: a beginning is found by itself."""
+    """A number for which the index returns every route that may cover the match; of a prefix, its own text."""
     return match.to[0].text if match.to and not isinstance(match.to[0], Regex) else ""
 
 
@@ -57,7 +57,7 @@ def _covers(taker: Match, other: Match) -> bool:
 
 
 def _takes(taker: Sequence[Pattern], other: Sequence[Pattern]) -> bool:
-    """Whether all that the others match, these match, too. No patterns match anything."""
+    """Whether `taker` matches everything that `other` matches. An empty sequence matches everything."""
     return not taker or (bool(other) and all(any(_includes(one, pattern) for one in taker) for pattern in other))
 
 

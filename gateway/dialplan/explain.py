@@ -1,4 +1,4 @@
-"""Why a call takes the route it takes: for people at a terminal, and as JSON."""
+"""Why a call takes its route: as text for a terminal, and as JSON."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """A route that did not take the call, and every key that spoke against it."""
+    """A route that does not match the call, and every key that does not match."""
 
     route: Route
     misses: tuple[Miss, ...]
-    """Empty for a route that only a goto leads to."""
+    """Empty for a route without `match`, which only a goto leads to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def as_text(explanation: Explanation) -> str:
 
 
 def as_json(explanation: Explanation) -> dict[str, object]:
-    """The same for programs."""
+    """The same for programs, as JSON's types."""
     invite = explanation.invite
     return {
         "call": {
@@ -119,7 +119,7 @@ def as_json(explanation: Explanation) -> dict[str, object]:
 
 
 def describe(step: AnyStep) -> str:
-    """A step as it would be written, without what is default."""
+    """A step as it would be written, without default values."""
     return f"{step.word}: {{{', '.join(details)}}}" if (details := list(_details(step))) else step.word
 
 

@@ -1,7 +1,7 @@
-"""Which routes may take a call to a number, without a look at all of them.
+"""Finds the routes that can match a called number, without testing all routes.
 
-Most routes of a large plan ask for a number, or for how it begins: those are found by it. What asks for no number, or
-by a regular expression, may take a call to any.
+Routes are indexed by the exact numbers and prefixes in their `to`. Routes without `to`, or with a regular expression,
+are always candidates.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class NumberIndex:
-    """Routes by the numbers that they ask for. Not changed once it is made."""
+    """Routes by the numbers in their `to`. Immutable."""
 
     def __init__(self, routes: Sequence[Route]) -> None:
         self._exact: dict[str, list[int]] = {}
@@ -41,6 +41,6 @@ class NumberIndex:
                     self._prefix.setdefault(text, []).append(rank)
 
     def candidates(self, to: str) -> Iterable[int]:
-        """The places in the plan, in order, of all routes that a call to the number can match."""
+        """The indexes of all routes that a call to the number can match, in the plan's order."""
         prefixes = [self._prefix.get(to[:length], ()) for length in self._lengths if length <= len(to)]
         return heapq.merge(self._exact.get(to, ()), *prefixes, self._any)

@@ -1,10 +1,10 @@
-"""What the dialplan looks at of an INVITE, taken out of its Request-URI and headers.
+"""What a dialplan can match of an INVITE: the called number, the caller, the headers.
 
 Called number: the user part of the Request-URI. Carriers that call a registered account often put the account's own
-name there (its Contact, as registered) and leave the dialled number in To alone, so with `auto` a Request-URI that
-names only our account gives way to To. Caller: the user part of P-Asserted-Identity when the call came over a trunk
-whose identities are trusted (RFC 3325), else of From; `anonymous` when the caller asked for that with Privacy, even
-though the carrier tells us more. What it tells stays in the headers, which are the operator's to read or not.
+name there (the registered Contact), and the dialled number only in To. So with `auto`, To counts where the Request-URI
+names only our account. Caller: the user part of P-Asserted-Identity when the call came over a trunk whose identities
+are trusted (RFC 3325), else of From; `anonymous` when the caller asked for it with Privacy, even if the carrier sends
+the identity. The headers are not changed: operators can still read it there.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ANONYMOUS = "anonymous"
-"""The caller who does not say who it is (RFC 3261 section 8.1.1.3)."""
+"""The caller whose identity is withheld (RFC 3261 section 8.1.1.3)."""
 _BRACKETS = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*"|[^<"]*)\s*<([^>]*)>', re.DOTALL)
 _SEPARATORS = re.compile(r"[-.()]")
 
 
 @dataclass(frozen=True, slots=True)
 class Invite:
-    """One call, as far as routes may ask about it."""
+    """What routes can match of one call."""
 
     to: str
     """The called number or name, without `sip:` and host."""
@@ -46,7 +46,7 @@ def invite(  # noqa: PLR0913 - the facts of one INVITE and of its trunk
     called_number: Literal["auto", "request-uri", "to"] = "auto",
     trust_identity: bool = False,
 ) -> Invite:
-    """The facts of an INVITE.
+    """What routes can match of an INVITE.
 
     Args:
         request_uri: as received, `sip:600@192.0.2.1`.
@@ -65,7 +65,7 @@ def invite(  # noqa: PLR0913 - the facts of one INVITE and of its trunk
 
 
 def _withheld(headers: Mapping[str, tuple[str, ...]]) -> bool:
-    """Whether the caller's identity is not to be told (RFC 3323 section 4.2, RFC 3325 section 9.3)."""
+    """Whether the caller asked to withhold its identity (RFC 3323 section 4.2, RFC 3325 section 9.3)."""
     asked = {word.strip().lower() for value in headers.get("privacy", ()) for word in re.split("[;,]", value)}
     return not asked.isdisjoint({"id", "user"})
 
@@ -78,8 +78,8 @@ def _user(headers: Mapping[str, tuple[str, ...]], name: str) -> str:
 def user_part(address: str) -> str:
     """The user of `"A" <sip:+4930;x=1@host;p>;tag=1`, here `+4930`, or a tel URI's number; empty when there is none.
 
-    Escapes are resolved (`%23` is `#`), parameters and a password left out, and a tel URI's visual separators
-    (RFC 3966, 5.1.1).
+    Escapes are decoded (`%23` is `#`). Parameters, a password, and a tel URI's visual separators (RFC 3966, 5.1.1) are
+    left out.
     """
     brackets = _BRACKETS.match(address)
     uri = (brackets[1] if brackets else address).strip()

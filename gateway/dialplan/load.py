@@ -1,4 +1,4 @@
-"""From dialplan files to one `Plan`, or to every fault in them."""
+"""Loads dialplan files into one `Plan`, or reports every fault in them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MAX_ROUTES = 10_000
 
 _WITHIN_A_ROUTE = re.compile(r"routes\[[0-9]+\]\.(match|steps|fallback)\b")
-"""Where a fault of the YAML itself cannot hide a route's name."""
+"""A YAML fault in one of these places cannot hide a route's name."""
 
 
 class _File(Model):
@@ -39,7 +39,7 @@ class _File(Model):
 
 @dataclass(frozen=True, slots=True)
 class LoadedPlan:
-    """A plan that can be run, and what should still be looked at."""
+    """A plan that can be run, and warnings."""
 
     plan: Plan
     warnings: tuple[Problem, ...]
@@ -54,13 +54,13 @@ def load_plan(
 ) -> LoadedPlan:
     """Read dialplan files, in order, into one plan.
 
-    Sounds are looked for from the directory of the file that names them. Reads files: not for the asyncio thread.
+    Paths of sounds are relative to the file that names them. Reads files: do not call it on the asyncio thread.
 
     Args:
         paths: the files.
         agents: the names that agent steps may use; None leaves them unchecked.
         trunks: the names that `match: {trunk: ...}` may use; None leaves them unchecked.
-        complete: False when there are files that are not known, which may hold what is missing in these.
+        complete: False when some files are not known: what seems to be missing may be in those.
 
     Raises:
         DialplanError: with every fault of every file.
@@ -74,7 +74,7 @@ def load_plan(
 def load_text(
     text: str, path: Path, *, agents: Collection[str] = (), trunks: Collection[str] | None = None
 ) -> LoadedPlan:
-    """As `load_plan`, for one file whose text is at hand.
+    """As `load_plan`, for the text of one file.
 
     Raises:
         DialplanError: with every fault.
@@ -94,7 +94,7 @@ class _Loader:
     gotos_hidden: bool = False
     texts: set[str] = field(default_factory=set)
     files: dict[str, int] = field(default_factory=dict)
-    """Their ranks, in the order in which they were given."""
+    """Their positions, in the order in which they were given."""
 
     def plan(self, names: Names) -> LoadedPlan:
         illegible = Illegible(self.names_hidden, self.gotos_hidden, self.texts)

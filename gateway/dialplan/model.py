@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What a route wants of a call: each key that is given, by any one of its patterns."""
+    """A route's conditions: a call must match each key that is given, by any one of its patterns."""
 
     to: tuple[Pattern, ...] = ()
     from_: tuple[Pattern, ...] = ()

@@ -1,7 +1,7 @@
-r"""The three ways to say which text is wanted: exactly, by its beginning, by a regular expression.
+r"""The three kinds of pattern: exact text, prefix, regular expression.
 
-Regular expressions are RE2's: they take time linear in the text, whoever sends it, and so have no back references and
-no look-around. Like an exact text they must match the whole value: `regex:\+49.*`, not `regex:\+49`.
+Regular expressions are RE2's: a match takes linear time whatever the text, so there are no back references and no
+look-around. Like an exact text they must match the whole value: `regex:\+49.*`, not `regex:\+49`.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _ADDRESS = re.compile(r"(?i:sips?:|tel:)(?P<user>[^@]*)(@.*)?|(?P<name>[^@]*)@.*
 _NUMBER = re.compile(r"[+(0-9][0-9*#\s()./-]*")
 _SEPARATORS = re.compile(r"[\s()./-]")
 _SPACES = re.compile(r"[\s()/]")
-"""What separates digits, and is no part of an extension's name, as 600-1 or 4.2 may be."""
+"""Separators between digits. Dash and dot are not among them: an extension may be called 600-1 or 4.2."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exact:
-    """The whole text, letter for letter."""
+    """The whole text, character by character."""
 
     text: str
 
     def matches(self, subject: str) -> bool:
-        """Whether the subject is what is wanted."""
+        """Whether the subject matches."""
         return subject == self.text
 
     def __str__(self) -> str:
@@ -43,12 +43,12 @@ class Exact:
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
-    """Any text that begins so; written with a `*` at its end, `*` alone being any text at all but the empty one."""
+    """Any text that begins with this one; written with a `*` at its end. `*` alone is any text but the empty one."""
 
     text: str
 
     def matches(self, subject: str) -> bool:
-        """Whether the subject is what is wanted."""
+        """Whether the subject matches."""
         return subject.startswith(self.text) and subject != ""
 
     def __str__(self) -> str:
@@ -57,14 +57,14 @@ class Prefix:
 
 @dataclass(frozen=True, slots=True)
 class Regex:
-    """Any text that the expression matches from its first letter to its last."""
+    """Any text that the expression matches as a whole."""
 
     text: str
     _fullmatch: Callable[[str], object] = field(repr=False, compare=False)
 
     def matches(self, subject: str) -> bool:
-        """Whether the subject is what is wanted. Bytes of a header that were no UTF-8 count as question marks."""
-        # RE2 takes UTF-8, which has no place for the surrogates that stand for such bytes.
+        """Whether the subject matches. Bytes of a header that are not UTF-8 count as question marks."""
+        # RE2 takes UTF-8, which cannot encode the surrogates that stand for such bytes.
         return self._fullmatch(subject.encode(errors="replace").decode()) is not None
 
     def __str__(self) -> str:
@@ -106,7 +106,7 @@ def _regex(text: str) -> Regex:
 
 
 def doubt(pattern: Pattern) -> tuple[str, str] | None:
-    """Why no called or calling number is like this, and what to write instead; None when one may be."""
+    """Why no called or calling number can match, and what to write instead; None when one can."""
     if isinstance(pattern, Regex):
         return None
     text, tail = pattern.text, "*" if isinstance(pattern, Prefix) else ""
@@ -115,7 +115,7 @@ def doubt(pattern: Pattern) -> tuple[str, str] | None:
         user = (address["user"] or address["name"] or "") + ("" if "@" in text else tail)
         return "a number comes without sip: and host", f'write "{user or "*"}"'
     if _NUMBER.fullmatch(text) and (_SEPARATORS.search(text) if text.startswith("+") else _SPACES.search(text)):
-        # The zero in brackets is dialled at home, where there is no country code.
+        # The zero in brackets is dialled only within the country, without the country code.
         plain = _SEPARATORS.sub("", text.replace("(0)", "") if text.startswith("+") else text)
         return "a number comes without spaces and separators", f'write "{plain}{tail}"'
     if "*" in text and not text.startswith(("*", "#")):
@@ -134,4 +134,4 @@ def _pattern(value: object) -> object:
 
 
 PATTERN: TypeAdapter[Pattern] = TypeAdapter(Annotated[Exact | Prefix | Regex, BeforeValidator(_pattern)])
-"""One pattern, out of what a file holds."""
+"""Validates one pattern of a file."""

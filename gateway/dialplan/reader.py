@@ -1,4 +1,4 @@
-"""What one dialplan file says, part by part: what is wrong with one does not keep the others from being read."""
+"""Reads one dialplan file part by part, so that a fault in one part does not hide those in others."""
 
 from __future__ import annotations
 
@@ -68,10 +68,10 @@ class FileReader:
     path: Path
     context: FileContext
     problems: list[Problem]
-    """Whatever is wrong is added here."""
+    """Every fault is added here."""
 
     def valid(self, model: type[_M], data: Data, at: tuple[PathStep, ...]) -> _M | None:
-        """The data as a model, or None and complaints."""
+        """The data as a model; None when it is faulty, which is then in `problems`."""
         try:
             return model.model_validate(data, context=self.context)
         except ValidationError as error:
@@ -79,7 +79,7 @@ class FileReader:
         return None
 
     def route(self, data: Data, at: tuple[PathStep, ...]) -> WrittenRoute | None:
-        """What can be read of a route; None when it is none at all."""
+        """What can be read of a route; None when it is not a mapping."""
         self.valid(_RouteKeys, data, at)
         if not isinstance(data, dict):
             return None
@@ -148,7 +148,7 @@ class FileReader:
     def _any_of(
         self, written: Data, path: tuple[PathStep, ...], route: tuple[PathStep, ...]
     ) -> Iterator[WrittenPattern]:
-        """One pattern, or a list of which any may match. An empty key would let any call pass."""
+        """One pattern, or a list of alternatives. An empty key is a fault: it would match every call."""
         if written is None and not self.document.hides((*route, *path)):
             fix = 'write a pattern, as "+4930*", or remove the key'
             self._complain((*route, *path), "nothing stands behind it", fix)
@@ -205,7 +205,7 @@ class FileReader:
 
 
 def _in_one_key(data: Data) -> str:
-    """How a step is written, by the example of what stands there if that can be told."""
+    """An example of a well-written step, made of the given keys and values if they belong to one step."""
     word = next((key for key in data if key in STEPS), None) if isinstance(data, dict) else None
     if word is None or not isinstance(data, dict):
         return "play: {file: hello.wav}"

@@ -1,7 +1,7 @@
-"""What only shows when all routes are known: names that lead nowhere, steps that never run, loops without an end.
+"""Checks that need all routes: names that do not exist, steps that never run, loops without an end.
 
-Nothing is said that could turn out wrong once other faults are fixed: a step that cannot be read may be any step, a
-route without a legible name may be the one that a goto means.
+Only what remains a fault however the other faults are fixed is reported: a step that cannot be read may be any step, a
+route whose name cannot be read may be the one that a goto means.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def review(
     routes: Sequence[WrittenRoute], names: Names, illegible: Illegible
 ) -> tuple[Sequence[Problem], Sequence[Problem]]:
-    """Every fault that there surely is, and warnings."""
+    """Every fault that is certain, and warnings."""
     route_names = dict.fromkeys(written.route.name for written in routes if written.route.name)
     problems = [*_twice(routes)]
     for written in routes:
@@ -87,7 +87,7 @@ def _unknown_routes(written: WrittenRoute, names: Collection[str]) -> Iterator[P
 
 
 def _order(written: WrittenRoute, steps: Iterable[WrittenStep], *, answered: bool = False) -> Iterator[Problem]:
-    """Steps that never run, or that come too late to do anything. `answered`: as the call is when they begin."""
+    """Steps that never run, or that come too late to do anything. `answered`: whether the call is, before the first."""
     early = False
     before: type[Step] | None = None
     for step in steps:
@@ -101,7 +101,7 @@ def _order(written: WrittenRoute, steps: Iterable[WrittenStep], *, answered: boo
 
 
 def _answered_by_the_fallback(written: WrittenRoute) -> bool:
-    """Whether the call surely is answered wherever the steps can lead to the fallback."""
+    """Whether the call is certainly answered at every step that can lead to the fallback."""
     answered = early = False
     for step in written.steps:
         if step.kind is None:
@@ -122,7 +122,7 @@ def _answers(written: WrittenStep, *, early: bool) -> bool:
 
 
 def _no_fallback(written: WrittenRoute) -> Iterator[Problem]:
-    """`fallback` written out where there is none to go to."""
+    """Keys with the value `fallback` where there is no fallback."""
     for path, step in ((one.path, one.step) for one in written.every_step):
         if step is None or (path[0] == "steps" and written.has_fallback):
             continue
@@ -135,7 +135,7 @@ def _no_fallback(written: WrittenRoute) -> Iterator[Problem]:
 
 
 def _loops(routes: Sequence[WrittenRoute]) -> Iterator[Problem]:
-    """Gotos in a circle in which nothing takes time: they would spin until the limit."""
+    """Gotos in a circle without a step that waits: they would run until the limit of jumps."""
     bearers = Counter(written.route.name for written in routes)
     by_name = {written.route.name: written for written in routes if bearers[written.route.name] == 1}
     at_once = {name: target for name, written in by_name.items() if (target := _at_once(written)) is not None}
@@ -154,7 +154,7 @@ def _loops(routes: Sequence[WrittenRoute]) -> Iterator[Problem]:
 
 
 def _at_once(written: WrittenRoute) -> Named | None:
-    """Where the route leads to with no step before that takes time, ends it, or may do so."""
+    """The route that a goto leads to at once; None when a step before it waits, ends the route, or cannot be read."""
     for step in written.steps:
         if step.kind is None or step.kind.takes_time:
             return None
@@ -164,7 +164,7 @@ def _at_once(written: WrittenRoute) -> Named | None:
 
 
 def _unreached(routes: Sequence[WrittenRoute], texts: Collection[str]) -> Iterator[Problem]:
-    """Routes without a match that no goto names, nor a text that may be meant as one."""
+    """Routes without a match that no goto names, not even a misspelt one, and no text in a faulty route."""
     names = {written.route.name for written in routes}
     targets = _targets(routes)
     meant = {nearest(names, target) for target in targets if target not in names}
@@ -180,7 +180,7 @@ def _targets(routes: Iterable[WrittenRoute]) -> set[str]:
 
 
 def _shadowed(routes: Sequence[WrittenRoute]) -> Iterator[Problem]:
-    """Routes behind one that takes every call: only gotos reach them."""
+    """Routes after one that matches every call: only gotos reach them."""
     targets = _targets(routes)
     taker: Route | None = None
     for written in routes:
@@ -200,7 +200,7 @@ def _shadowed(routes: Sequence[WrittenRoute]) -> Iterator[Problem]:
 
 
 def _refused_late(routes: Sequence[WrittenRoute]) -> Iterator[Problem]:
-    """Gotos of an answered call to a route that does nothing but refuse it."""
+    """Gotos that lead an answered call to a route that only refuses calls."""
     refusing = {written.route.name for written in routes if _refuses(written)}
     for written in routes:
         answered = early = False

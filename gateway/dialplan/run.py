@@ -5,10 +5,10 @@ Steps run in order, each to its end:
 - `answer`: 200. On an answered call it does nothing.
 - `ring`: 180; with `early: true` 183, and sounds can be heard before the call is answered (and is paid for). Goes on
   at once: put a `pause` behind it to let it ring. On an answered call it does nothing.
-- `play`: answers first, unless the call is answered or rings early. Waits for the end of the sound.
+- `play`: answers first, unless the call is answered or rings early. Goes on when the sound has ended.
 - `pause`: waits; never answers.
 - `agent`: takes a place with the agent, lets an unanswered call ring while the agent prepares itself (if it does), then
-  answers if need be, then waits until the agent is done, or until `max_duration` is over: the next step follows in both
+  answers if need be, then waits until the agent is done, or `max_duration` has passed: the next step follows in both
   cases, or the route that the agent asks for. When the agent itself hangs up, the call ends.
   No place, or the agent cannot begin just now: `on_busy`, and the call is not answered by this. The agent fails, or
   asks for a route that is not there: `on_error`. Both may be `next` (the next step), `fallback` (the route's fallback
@@ -21,11 +21,11 @@ Steps run in order, each to its end:
 A sound that cannot be played leads to the fallback. `fallback` without fallback steps, and inside of them, means that
 the call ends: with 486 when the agent was busy, 500 after an error (503 when the agent says that trying again can
 help), or BYE when it was answered.
-After the last step the call is hung up, or refused with 480 when nothing answered it; after the last fallback step
-likewise, an unanswered call with 486, 500 or 503, whatever led there.
+After the last step the call is hung up, or refused with 480 when it was not answered. After the last fallback step it
+is hung up, or refused with 486, 500 or 503, depending on what failed.
 More than MAX_JUMPS gotos end the call: a loop whose agent is always busy would never end.
 
-The caller hanging up is a cancellation of the task that runs `run_route`; it is never swallowed.
+When the caller hangs up, the task that runs `run_route` is cancelled; the cancellation is never swallowed.
 """
 
 from __future__ import annotations
@@ -68,14 +68,14 @@ class Ending:
     routes: tuple[str, ...]
     """The routes whose steps ran, in order."""
     trouble: Why | None = None
-    """What had failed before: it led to the end, or to the fallback steps that did."""
+    """The failure that ended the call, or that led to the fallback steps which did."""
     detail: str = ""
-    """What the step that failed said."""
+    """The failed step's error message."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Trouble:
-    """A step did not work out."""
+    """A step failed."""
 
     why: Why
     cause: Cause
@@ -102,7 +102,7 @@ class _Run:
         self._control = control
         self._route = route
         self._steps = list(reversed(route.steps))
-        """What is still to be done, the next one last."""
+        """The steps that are still to run, in reverse order."""
         self._visited = [route.name]
         self._early = False
         self._in_fallback = False
@@ -244,7 +244,7 @@ class _Run:
 
 
 def _cause_of(code: int) -> Cause:
-    """The cause that a record shows for a refusal."""
+    """The cause that a record shows for a refusal with this code."""
     match code:
         case 486 | 600:
             return Cause.BUSY

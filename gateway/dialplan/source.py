@@ -1,4 +1,4 @@
-"""Routes as they are written, faulty or not: what a review of the whole plan can know of them."""
+"""Routes as they are written, faulty or not: the input of the review of a whole plan."""
 
 from __future__ import annotations
 
@@ -57,20 +57,20 @@ class WrittenRoute:
     """A route and where it is written."""
 
     route: Route
-    """What could be read; its name is empty when that is faulty."""
+    """What could be read; its name is empty when the name is faulty."""
     document: Document
     at: tuple[PathStep, ...]
     steps: tuple[WrittenStep, ...]
     fallback: tuple[WrittenStep, ...]
     patterns: tuple[WrittenPattern, ...]
     has_match: bool
-    """True also when it is faulty, or may be what a misspelt key is meant to be."""
+    """Also True when the match is faulty, or when a misspelt key may mean it."""
     has_fallback: bool
     """Likewise."""
 
     @property
     def every_step(self) -> tuple[WrittenStep, ...]:
-        """Those of the fallback after the others."""
+        """All steps, those of the fallback last."""
         return (*self.steps, *self.fallback)
 
     def named(self, thing: Thing) -> Iterator[Named]:
@@ -86,7 +86,7 @@ class WrittenRoute:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What a plan may refer to outside of itself; None is unknown, and lets any name pass."""
+    """The agents and trunks of the settings, to which a plan may refer; None is unknown, and accepts any name."""
 
     agents: Collection[str] | None
     trunks: Collection[str] | None
@@ -94,11 +94,11 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class Illegible:
-    """What could not be read, and may hold what seems to be missing."""
+    """What could not be read, and may contain what seems to be missing."""
 
     names: bool
     """There may be routes whose names we do not know."""
     gotos: bool
-    """There may be steps that we have not seen."""
+    """There may be steps that could not be read."""
     texts: Collection[str]
-    """Every text in faulty routes: each may be meant as the name of a route to go to."""
+    """Every text in faulty routes: each may be the name of a route in a goto."""

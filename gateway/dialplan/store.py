@@ -37,9 +37,9 @@ class PlanStore:
         return self._plan
 
     def reload(self) -> tuple[Problem, ...]:
-        """Read the files again. Returns what is wrong with them; when anything is, the old plan stays.
+        """Read the files again. Returns their faults; if there are any, the old plan stays.
 
-        Reads files: call it in a thread. The exchange is one assignment, so any thread may read `plan` meanwhile.
+        Reads files: call it in a thread. One assignment replaces `plan`, so any thread may read it meanwhile.
         """
         try:
             loaded = load_plan(self._paths, agents=self._agents, trunks=self._trunks)

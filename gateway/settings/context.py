@@ -1,4 +1,4 @@
-"""What values of a file are read against: its directory and the environment."""
+"""The context in which the values of a file are validated: its directory and the environment."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ def _place(value: object, info: ValidationInfo) -> object:
 
 
 ExistingFile: TypeAlias = Annotated[Path, BeforeValidator(_file)]
-"""A file that can be read, absolute in the program."""
+"""A file that can be read, as an absolute path."""
 SoundFile: TypeAlias = Annotated[Path, BeforeValidator(_sound)]
-"""A sound that the gateway can play, absolute in the program."""
+"""A sound file that the gateway can play, as an absolute path."""
 AnyPath: TypeAlias = Annotated[Path, BeforeValidator(_place)]
-"""A path, absolute in the program, whether something is there or not."""
+"""An absolute path, whether a file is there or not."""
 
 
 def require_file(path: Path) -> None:
@@ -72,7 +72,7 @@ def require_file(path: Path) -> None:
     """
     try:
         regular = stat.S_ISREG(path.stat().st_mode)
-        # Opening a pipe or a terminal could wait for ever.
+        # Opening a pipe or a terminal could block for ever.
         if regular:
             path.open("rb").close()
     except (OSError, ValueError) as error:

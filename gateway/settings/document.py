@@ -1,11 +1,11 @@
-"""YAML text as plain data, with the place of everything in it.
+"""YAML text as plain data, with line and column of every value.
 
-The schema decides what a value is, not YAML: every scalar stays the text that was written (so `+4930`, `600`, `off`
+The schema decides the type of a value, not YAML: every scalar stays the text that was written (so `+4930`, `600`, `off`
 and `4:30` are what they look like), and an unquoted `null`, `~` or nothing is None. `typed` applies YAML 1.2's core
-schema where no schema of ours stands, as for an agent's own options.
+schema where we have no schema, as for an agent's own options.
 
-Bounded on purpose, since a file may come from a generator gone wrong: bytes, depth, and the number of values after
-aliases are expanded. Not supported, and said so: tags, merge keys, several documents, keys that are not text.
+Size, depth, and the number of values after the expansion of aliases are limited, since a faulty program may have
+written the file. Tags, merge keys, several documents in a file, and keys that are not text are reported as faults.
 """
 
 from __future__ import annotations
@@ -33,25 +33,25 @@ PathStep: TypeAlias = "str | int"
 """One step down into a document: a key of a mapping, or an index of a list."""
 
 _LIBYAML_TOO_DEEP = "maximum nesting depth"
-"""Some builds of libyaml have a limit of their own (1,000), and find it reached before they tell of the first level."""
+"""Some builds of libyaml have a limit of their own (1,000), and report it before the first event."""
 
 _NULL = {"", "~", "null", "Null", "NULL"}
 
 _NO_SPACES = "\u00a0\u2007\u200b\u202f\u2060\ufeff"
 _INVISIBLE_AFTER_KEY = re.compile(rf"\A[\w-]+:[{_NO_SPACES}]")
 _NO_DASHES = tuple("\u2010\u2011\u2012\u2013\u2014\u2015\u2022\u2212")
-"""Hyphens, dashes and bullets that are none to YAML."""
+"""Hyphens, dashes and bullets that look like YAML's dash and are not."""
 
 
 class _Mark(Protocol):
-    """Where PyYAML's readers say something is, counted from 0."""
+    """A position as PyYAML gives it, counted from 0."""
 
     line: int
     column: int
 
 
 class Plain(str):
-    """A scalar written without quotes: its type is still open."""
+    """A scalar written without quotes: its type is not decided yet."""
 
     __slots__ = ()
 
@@ -63,23 +63,23 @@ class Node:
     place: Place
     content: Plain | str | list[Node] | dict[str, Node] | None
     values: int = 1
-    """How many values it is, itself included, aliases expanded."""
+    """The number of values in it, itself included, aliases expanded."""
     depth: int = 1
-    """How many levels it has, aliases expanded."""
+    """The number of its levels, aliases expanded."""
     keys: dict[str, Place] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed file. `problems` has what the YAML itself got wrong; `root` is what could be read regardless."""
+    """A parsed file. `problems` has the faults of the YAML itself; `root` is what could be read all the same."""
 
     name: str
     root: Node
     problems: tuple[Problem, ...]
     usable: bool
-    """False when reading stopped before the end; `root` has the outermost entries that were whole by then."""
+    """False when reading stopped before the end; `root` then has the outermost entries that were complete."""
     unknown: tuple[tuple[PathStep, ...], ...] = ()
-    """Where something stands that we do not know: None for aliases of no anchor, texts that may be keys and values."""
+    """Paths of values that could not be read: aliases without an anchor (None), text that may be key and value."""
 
     def data(self) -> Data:
         """The whole as plain data."""
@@ -93,7 +93,7 @@ class Document:
         return str(node.content) if node is not None and isinstance(node.content, str) else None
 
     def place(self, path: Sequence[PathStep], *, of_key: bool = False) -> Place:
-        """Where the value at a path begins, or the nearest thing above it; with `of_key`, where its key does."""
+        """Where the value at a path begins, or else the nearest value above it; with `of_key`, where its key begins."""
         node, place = self.root, self.root.place
         for step in path:
             below, key_place = _child(node, step)
@@ -104,11 +104,11 @@ class Document:
         return place
 
     def hides(self, path: Sequence[PathStep]) -> bool:
-        """Whether what stands at a path, or anything below it, is unknown: of that a problem has been told."""
+        """Whether the value at a path, or any below it, could not be read: that is reported already."""
         return any(one[: len(path)] == tuple(path) for one in self.unknown)
 
     def problem(self, path: Sequence[PathStep], message: str, fix: str | None = None) -> Problem:
-        """A problem with what stands at a path, or is missing there."""
+        """A problem with the value at a path, or with its absence."""
         return Problem(self.name, self.place(path), dotted(path), message, None, fix)
 
 
@@ -117,7 +117,7 @@ def read_text(path: Path, *, regular: bool = False) -> str:
 
     Args:
         path: the file.
-        regular: take neither pipe nor device, which may keep a gateway waiting that has calls.
+        regular: refuse pipes and devices, which could block a gateway that has calls.
 
     Raises:
         OSError: it cannot be read.
@@ -139,7 +139,7 @@ def parse(text: str, name: str) -> Document:
     """Read one YAML document. Never raises for what the text contains: see `Document.problems`."""
     composer = _Composer(name)
     try:
-        # A scalar may not hold lone surrogates; they can come from a program, not from a file that was decoded.
+        # Lone surrogates are not YAML. They can come from a program, not from a file that was decoded.
         text.encode()
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
             if not composer.take(event):
@@ -202,7 +202,7 @@ def _child(node: Node, step: PathStep) -> tuple[Node | None, Place | None]:
 
 
 class _Composer:
-    """Builds nodes from YAML's events without recursion, so that depth is ours to limit."""
+    """Builds nodes from YAML's events without recursion, so that the depth can be limited."""
 
     def __init__(self, name: str) -> None:
         self.root: Node | None = None
@@ -219,7 +219,7 @@ class _Composer:
 
     @property
     def begun(self) -> Node | None:
-        """The outermost container while it is being filled, with what is whole in it."""
+        """The outermost container while it is being filled, with the entries that are complete."""
         return self._open[0][0] if self._open else None
 
     def complain(
@@ -229,7 +229,7 @@ class _Composer:
         self.problems.append(Problem(self._name, place, dotted(steps), message, value, fix))
 
     def take(self, event: yaml.Event) -> bool:
-        """One event; False when there is no sense in going on."""
+        """Process one event; False when the rest of the file cannot be used."""
         place = _place(event.start_mark)
         match event:
             case yaml.DocumentStartEvent():
@@ -273,7 +273,7 @@ class _Composer:
         anchor = str(event.anchor)
         node = self._anchors.get(anchor)
         if node is None:
-            # Far more often a service code of the telephone network than an alias.
+            # Usually a service code of the telephone network is meant, not an alias.
             self.complain(
                 place, "there is no such anchor before this", f'write it in quotes: "*{anchor}"', f"*{anchor}"
             )
@@ -286,7 +286,7 @@ class _Composer:
             self._anchors[anchor] = node
 
     def _straight(self, content: Plain | str | None, place: Place) -> Plain | str | None:
-        """What was meant: to YAML, a word processor's quotes and spaces are letters of the value."""
+        """The value without a word processor's quotes and spaces, which YAML takes as a part of it."""
         if not isinstance(content, Plain):
             return content
         if _is_quote(content[0]):
@@ -307,7 +307,7 @@ class _Composer:
             self.complain(place, "tags have no meaning here", "remove the tag", shown(tag))
 
     def _add(self, node: Node) -> bool:
-        """Put a finished value where it belongs."""
+        """Add a complete value to its container."""
         self._values += 1
         if not self._open:
             self.root = node

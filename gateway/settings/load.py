@@ -1,4 +1,4 @@
-"""From gateway.yaml to `Settings`, or to every fault in it."""
+"""Loads gateway.yaml into `Settings`, or reports every fault in it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SERVICE_SOCKET = Path("/run/offhook/control.sock")
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Settings that can be used, and what should still be looked at."""
+    """Settings that can be used, and warnings."""
 
     settings: Settings
     warnings: tuple[Problem, ...]
@@ -38,19 +38,19 @@ class Loaded:
     """The file, absolute; None for the embedded default."""
     document: Document
     context: FileContext
-    """What it was read against."""
+    """The context in which it was validated."""
 
     def problem(self, path: Sequence[PathStep], message: str, fix: str | None = None) -> Problem:
-        """A problem found later with what stands at a path of the file."""
+        """A problem with the value at a path of the file, found after loading."""
         return self.document.problem(path, message, fix)
 
 
 def settings_path(
     chosen: Path | None, environment: Mapping[str, str] = os.environ, system: Path = SYSTEM_FILE
 ) -> Path | None:
-    """The file that counts: the chosen one, else $OFFHOOK_CONFIG, else the system's if it is there, else none.
+    """The file to use: the chosen one, else $OFFHOOK_CONFIG, else the system's if it is there, else none.
 
-    A directory that may not be looked into counts as having it: whoever reads it is told.
+    Where the system's directory may not be searched, the file counts as there: who reads it gets the error.
     """
     if chosen is not None:
         return chosen
@@ -68,7 +68,7 @@ def load_settings(path: Path | None, *, environment: Mapping[str, str] = os.envi
     Args:
         path: the file; relative paths in it start at its directory.
         environment: where password_env and systemd's credentials are looked up.
-        offline: do not insist on secrets that only the service can see.
+        offline: accept that secrets are missing which only the service can see.
 
     Raises:
         SettingsError: with every fault that was found.
@@ -123,10 +123,10 @@ def load_text(text: str, name: str, context: FileContext) -> Loaded:
 
 
 def load_control(path: Path | None) -> Control:
-    """Read the section `control` of a settings file, whatever the other sections are worth.
+    """Read the section `control` of a settings file, even if other sections are faulty.
 
     Raises:
-        SettingsError: with what keeps it from being read.
+        SettingsError: the file cannot be read, or the section is faulty.
     """
     if path is None:
         return Control()
@@ -143,7 +143,7 @@ def load_control(path: Path | None) -> Control:
 
 
 def service_socket(path: Path | None, control: Control) -> Path:
-    """Where the gateway of a settings file is asked, by whoever may: the system's is the service's."""
+    """The control socket of the gateway that a settings file belongs to; the system's file is the service's."""
     if control.socket is None and path is not None and is_system(path.absolute()):
         return _SERVICE_SOCKET
     return control_socket(control)
@@ -163,7 +163,7 @@ def control_socket(control: Control, environment: Mapping[str, str] = os.environ
 
 
 def _contradictions(loaded: Loaded) -> Iterator[Problem]:
-    """What is right by itself, and cannot work together."""
+    """Settings that are valid by themselves and cannot work together."""
     settings = loaded.settings
     yield from _overlapping(loaded)
     spoken = {one.transport for one in settings.sip.listen}
@@ -177,7 +177,7 @@ def _contradictions(loaded: Loaded) -> Iterator[Problem]:
 
 
 def _overlapping(loaded: Loaded) -> Iterator[Problem]:
-    """An address to listen on that another one holds already, since it stands for all of the machine."""
+    """Addresses to listen on that 0.0.0.0 with the same port includes already."""
     listen = loaded.settings.sip.listen
     for index, one in enumerate(listen):
         wide = Listen(transport=one.transport, address=ANY_ADDRESS, port=one.port)
@@ -186,7 +186,7 @@ def _overlapping(loaded: Loaded) -> Iterator[Problem]:
 
 
 def _warnings(loaded: Loaded) -> Iterator[Problem]:
-    """What works, and will hardly be meant so."""
+    """Settings that work, but probably not as intended."""
     settings = loaded.settings
     yield from _rtp_over_sip(loaded)
     ports, calls = settings.media.rtp_ports, settings.limits.calls
@@ -205,7 +205,7 @@ def _warnings(loaded: Loaded) -> Iterator[Problem]:
 
 
 def _rtp_over_sip(loaded: Loaded) -> Iterator[Problem]:
-    """A range for RTP that holds a port for SIP."""
+    """A range of RTP ports with a SIP port in it."""
     sip, media = loaded.settings.sip, loaded.settings.media
     rtp = loaded.settings.rtp_address
     for one in sip.listen:
@@ -227,7 +227,7 @@ def _same_account(loaded: Loaded) -> Iterator[Problem]:
 
 
 def _far(trunk: Trunk) -> Iterator[tuple[str, str]]:
-    """Each key that names a host beyond this machine, and the host."""
+    """Each key that names a host other than this machine, and the host."""
     hosts = [("registrar", trunk.registrar), ("proxy", trunk.proxy)]
     yield from ((key, str(peer)) for key, peer in hosts if peer is not None and not _is_local(peer.host))
     for source in trunk.sources:
@@ -236,7 +236,7 @@ def _far(trunk: Trunk) -> Iterator[tuple[str, str]]:
 
 
 def _out_of_reach(loaded: Loaded, name: str, trunk: Trunk) -> Iterator[Problem]:
-    """A trunk beyond this machine that cannot reach us, or is told an address at which only this machine does."""
+    """A trunk on another machine that cannot reach the addresses we listen on, or is told a loopback address."""
     key, host = next(_far(trunk), (None, None))
     if key is None:
         return
@@ -252,7 +252,7 @@ def _out_of_reach(loaded: Loaded, name: str, trunk: Trunk) -> Iterator[Problem]:
 
 
 def _unheard(loaded: Loaded) -> Iterator[Problem]:
-    """Calls that arrive, and their sound does not."""
+    """Trunks whose calls arrive, and whose audio does not."""
     address = loaded.settings.media.rtp_address
     far = [name for name, trunk in loaded.settings.trunks.items() if next(_far(trunk), None)]
     if address is not None and address.is_loopback and far:

@@ -1,4 +1,4 @@
-"""gateway.yaml as frozen models. What each option means is told in systemd/gateway.yaml, the sample of it."""
+"""gateway.yaml as frozen models. The sample, systemd/gateway.yaml, describes each option."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from gateway.settings.values import (
 )
 
 MAX_CALLS = 4000
-"""What PJSIP is compiled for, but a few calls that are refused when all are taken."""
+"""PJSIP is compiled for a few more, so that a call can be refused when all are taken."""
 MAX_TRUNKS = 63
-"""As many accounts as PJSIP is compiled for, but the one for calls over no trunk."""
+"""The accounts that PJSIP is compiled for, less the one for calls over no trunk."""
 
 LOOPBACK = IPv4Address("127.0.0.1")
 ANY_ADDRESS = IPv4Address("0.0.0.0")  # noqa: S104 - it is compared with, not listened on
@@ -57,7 +57,7 @@ class Listen(Model):
 
 
 def _listen(value: object) -> object:
-    """The short form: `udp:127.0.0.1:5060`, `tcp:0.0.0.0`."""
+    """Read the short form: `udp:127.0.0.1:5060`, `tcp:0.0.0.0`."""
     if not isinstance(value, str):
         return value
     transport, _, rest = value.partition(":")
@@ -85,9 +85,9 @@ class Sip(Model):
     )
     public_address: OwnAddress | None = None
     nameservers: Annotated[tuple[NameServer, ...], Field(max_length=8)] | None = None
-    """Who is asked for names of SIP peers; None is the system's, an empty list is nobody."""
+    """Name servers for SIP peers; None: the system's, an empty list: none."""
     behind_nat: Literal["auto", "always", "never"] = "auto"
-    """Whether requests in a call go to where it came from, and not to its Contact."""
+    """Whether requests within a call go to its source address, and not to its Contact."""
     user_agent: Text | None = None
     # Wideband first where the trunk offers it, since recognition gains most from it, at a few microseconds a frame;
     # then what every trunk speaks. Opus last: it costs about ten times the CPU of G.722 and no PSTN trunk needs it.
@@ -124,23 +124,23 @@ class Media(Model):
     """RTP."""
 
     rtp_address: OwnAddress | None = None
-    """Where RTP is received; None is for the settings to say (`Settings.rtp_address`)."""
+    """Where RTP is received; None: see `Settings.rtp_address`."""
     rtp_ports: Ports = PortRange(20000, 39999)
     no_media_timeout_s: Seconds = Field(default=60.0, alias="no_media_timeout")
-    """A call from which no RTP comes for this long is ended; on hold, its peer is asked if it lives. 0 is never."""
+    """A call without RTP for this long is ended; on hold, its peer is asked with OPTIONS first. 0: never."""
     reorder_ms: Annotated[Milliseconds, AfterValidator(_within_a_second)] = Field(default=40, alias="reorder")
-    """How long a packet waits for one that was overtaken."""
+    """How long a packet waits for an earlier one that is late."""
     first_packet_wait_s: Seconds = Field(default=0.3, alias="first_packet_wait")
-    """How long the first words wait for RTP from a caller that may be behind a NAT; 0 is not at all."""
+    """How long playout waits for RTP from a caller that may be behind a NAT; 0: it does not wait."""
     clock_threads: Annotated[int, Field(ge=1, le=16)] = 1
 
 
 class Limits(Model):
-    """What the gateway takes on."""
+    """How much the gateway accepts."""
 
     calls: Annotated[int, Field(ge=1, le=MAX_CALLS)] = 500
     strangers: Annotated[int, Field(ge=0, le=MAX_CALLS)] | None = None
-    """Of these, how many may have come over no trunk; None is for the settings to say (`Settings.strangers`)."""
+    """How many of these may come over no trunk; None: see `Settings.strangers`."""
     max_duration_s: PositiveSeconds = Field(default=4 * 3600.0, alias="max_duration")
     setup_timeout_s: PositiveSeconds = Field(default=60.0, alias="setup_timeout")
     """From INVITE to answer."""
@@ -157,21 +157,21 @@ def _socket(path: Path) -> Path:
 
 
 class Control(Model):
-    """The local socket that `offhook status` asks."""
+    """The local socket that `offhook status` connects to."""
 
     socket: Annotated[AnyPath, AfterValidator(_socket)] | None = None
-    """None in the file becomes the place that `control_socket` chooses."""
+    """None: `control_socket` chooses the place."""
 
 
 class Log(Model):
-    """Where attention goes."""
+    """What is logged, and in which format."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "console", "json"] = "auto"
 
 
 def _built_in(value: object) -> object:
-    """The agents that need no key are always there; a file may define one of that name anew."""
+    """The built-in agents are always there; a file may define one of the same name in their place."""
     return {**BUILT_IN_AGENTS, **value} if isinstance(value, dict) else value
 
 
@@ -189,14 +189,14 @@ class Settings(Model):
     limits: Limits = Limits()
     trunks: Annotated[dict[Name, Trunk], AfterValidator(_few_enough)] = Field(default_factory=dict)
     agents: Annotated[dict[Name, dict[str, Any]], BeforeValidator(_built_in)] = Field(default_factory=dict)
-    """As written: what is right in them, their kinds say (`gateway.agents.kinds`)."""
+    """As written; each kind validates its own (`gateway.agents.kinds`)."""
     dialplans: tuple[ExistingFile, ...] = Field(default=(DEFAULT_DIALPLAN,), min_length=1)
     control: Control = Control()
     log: Log = Log()
 
     @property
     def strangers(self) -> int:
-        """How many calls that came over no trunk are taken at once: half of all, where there are trunks."""
+        """How many calls over no trunk are accepted at once: by default half of all, where there are trunks."""
         limits = self.limits
         if limits.strangers is not None:
             return limits.strangers
@@ -204,7 +204,7 @@ class Settings(Model):
 
     @property
     def rtp_address(self) -> IPv4Address:
-        """Where RTP is received: where all SIP is, or anywhere if that is at several addresses."""
+        """Where RTP is received: by default on the address of SIP, or on any if SIP has several."""
         if self.media.rtp_address is not None:
             return self.media.rtp_address
         addresses = {one.address for one in self.sip.listen}

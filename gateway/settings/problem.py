@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 SHOWN_CHARACTERS = 60
 SIMILAR = 0.65
-"""Of 1. At 0.6, difflib's own choice, `false` is taken for `pause`."""
+"""From 0 to 1. At 0.6, difflib's default, `false` is similar to `pause`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One fault: where it stands, what it is, and what to write instead."""
+    """One fault: where it is, what it is, and what to write instead."""
 
     file: str
     place: Place | None
@@ -62,7 +62,7 @@ class DialplanError(ConfigurationError):
 
 
 def in_reading_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """Problems as someone would meet them going through each file from its top; files keep their order."""
+    """Problems ordered by file, as the files come first, then by line and column."""
     found = list(problems)
     files = {name: rank for rank, name in enumerate(dict.fromkeys(problem.file for problem in found))}
 
@@ -74,7 +74,7 @@ def in_reading_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
 
 
 def shown(value: object) -> str:
-    """A value as it stands in a message: quoted text, shortened, on one line."""
+    """A value as messages show it: quoted text, shortened, on one line."""
     match value:
         case None:
             return "nothing"
@@ -90,12 +90,12 @@ def shown(value: object) -> str:
 
 
 def _printable(text: str) -> str:
-    """Without line breaks, and without what a terminal would take for a command."""
+    """Without line breaks and control characters, which a terminal could obey."""
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def choice(known: Iterable[str], written: str) -> str:
-    """The fix for a word out of a closed set: the nearest of them, or all of them."""
+    """The fix for an unknown word: the most similar of the known ones, or all of them."""
     words = list(known)
     if not words:
         return "none is allowed here"
@@ -104,7 +104,7 @@ def choice(known: Iterable[str], written: str) -> str:
 
 
 def nearest(known: Iterable[str], written: str) -> str | None:
-    """The word that was probably meant; None when none is like it."""
+    """The word that was probably meant; None when none is similar."""
     folded = {word.casefold(): word for word in known}
     near = difflib.get_close_matches(written.casefold(), folded, n=1, cutoff=SIMILAR)
     return folded[near[0]] if near else None

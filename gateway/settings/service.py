@@ -1,7 +1,7 @@
-"""What the installed service sees of the files that its settings name.
+"""Which of the files in its settings the installed service can read.
 
-It is another user than the administrator who checks them, and its unit (`systemd/offhook.service`) hides some
-directories from it.
+It runs as another user than the administrator who checks the settings, and its unit (`systemd/offhook.service`) hides
+some directories from it.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from gateway.settings.problem import Problem
 
 SYSTEM_DIRECTORY = Path("/etc/offhook")
-"""Settings in here are the service's."""
+"""Settings in this directory are the service's."""
 USER = "offhook"
 HIDDEN = {"ProtectHome": ("/home", "/root", "/run/user"), "PrivateTmp": ("/tmp", "/var/tmp")}  # noqa: S108 - to warn of
-"""The unit's options, and what is not there for the service because of them (systemd.exec(5))."""
+"""The unit's options, and the directories that each hides from the service (systemd.exec(5))."""
 
 _READ, _SEARCH = 4, 1
 
 
 @dataclass(frozen=True, slots=True)
 class SystemUser:
-    """A user as the kernel sees it, but for access control lists."""
+    """A user as the kernel checks permissions; access control lists are ignored."""
 
     uid: int
     gids: frozenset[int]
@@ -50,7 +50,7 @@ class SystemUser:
         try:
             found = path.stat()
         except FileNotFoundError:
-            return True  # of this is told elsewhere
+            return True  # reported elsewhere
         except OSError:
             return False
         shift = 6 if found.st_uid == self.uid else 3 if found.st_gid in self.gids else 0
@@ -92,7 +92,7 @@ def _close(secret: Path, settings_file: Path) -> str:
 
 
 def unseen_by_service(settings: Settings, document: Document, path: Path) -> Iterator[Problem]:
-    """Warn of files that whoever checks them sees, and the service does not. For its own settings only."""
+    """Warn of files that the service cannot read, though its administrator can. For its own settings only."""
     account = service_account()
     for at, file in (((), path), *_named(settings)):
         found = unseen(file, account)
@@ -127,7 +127,7 @@ def _is_directory(path: Path) -> bool:
 
 
 def _named(settings: Settings) -> Iterator[tuple[tuple[PathStep, ...], Path]]:
-    """Every file that settings name, and where, but for agents' and what comes with Offhook."""
+    """Every file that settings name, and where, without those of agents and those shipped with Offhook."""
     for index, dialplan in enumerate(settings.dialplans):
         if not dialplan.is_relative_to(DIALPLANS):
             yield ("dialplans", index), dialplan

@@ -1,4 +1,4 @@
-"""What comes with Offhook: where the dialplans and sounds lie, and the agents that need no key."""
+"""What is shipped with Offhook: the directory of dialplans and sounds, and the agents that need no key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A SIP trunk: whom to register with, as whom, and which calls are its own."""
+"""A SIP trunk: its registrar, its account, and which calls belong to it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gateway.settings.values import Domain, Model, Peer, PositiveSeconds, Source
 
 MAX_SECRET_BYTES = 4096
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
-"""Where systemd puts what `LoadCredential=` names (systemd.exec(5))."""
+"""The directory of what `LoadCredential=` names (systemd.exec(5))."""
 
 
 class Retry(Model):
@@ -35,7 +35,7 @@ class Trunk(Model):
     registrar: Peer | None = None
     """Whom to register with, and the peer of its calls."""
     proxy: Peer | None = None
-    """Where requests go instead of straight to the registrar."""
+    """Where requests go, instead of directly to the registrar."""
     transport: Transport = "udp"
     domain: Domain | None = None
     """The domain of the account's address; the registrar's host when None (see `account_domain`)."""
@@ -90,7 +90,7 @@ class Trunk(Model):
 
 
 def _secret(trunk: Trunk, context: FileContext) -> SecretStr | None:
-    """The trunk's password from the one place that was named."""
+    """The trunk's password, from the one place that the file names."""
     places = ("password", "password_file", "password_env", "password_credential")
     named = [place for place in places if getattr(trunk, place) is not None]
     if len(named) > 1:

@@ -1,4 +1,4 @@
-"""Pydantic's findings as problems: in our words, at their place in the file, with a fix."""
+"""Pydantic's errors as problems: in our words, with their place in the file, and a fix."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def fault(message: str, fix: str = "") -> PydanticCustomError:
 
 @dataclass(frozen=True, slots=True)
 class ErrorLocation:
-    """A pydantic error's location, told apart from the tags that unions put in it."""
+    """The location of a pydantic error, without the tags of discriminated unions."""
 
     path: tuple[PathStep, ...]
     keys: tuple[str, ...]
-    """The keys that may stand where the path's last key stands; empty when that is not a fixed set."""
+    """The keys allowed in place of the path's last key; empty when that is not a fixed set."""
     kinds: tuple[str, ...]
-    """The words that `kind` may be there, for a discriminated union."""
+    """The values of `kind` allowed there, for a discriminated union."""
     is_key: bool
-    """The fault is the last key's own, and not its value's."""
+    """Whether the last key is faulty, and not its value."""
 
 
 def problems(
@@ -48,11 +48,11 @@ def problems(
     """Translate every error of a validation of `model` against the part of the document at `prefix`."""
     for detail in error.errors(include_url=False):
         if detail["type"] == "too_short" and detail["input"]:
-            continue  # its items were faulty, and are told one by one
+            continue  # its items are faulty, and reported one by one
         found = locate(model, detail["loc"])
         path = (*prefix, *found.path)
         if document.hides(path) and detail["type"] != "extra_forbidden":
-            continue  # it may only follow from what we do not know
+            continue  # it may only follow from a value that could not be read
         message, fix = _words(detail, found)
         place = document.place(path, of_key=found.is_key or detail["type"] == "extra_forbidden")
         yield Problem(document.name, place, dotted(path), message, _value(detail, path, document), fix)
@@ -89,7 +89,7 @@ def _below(current: object, step: PathStep) -> tuple[tuple[str, ...], object]:
 
 
 def _bare(annotation: Any) -> object:
-    """Without Annotated and Optional, which leave no trace in a location."""
+    """Without Annotated and Optional, which do not appear in a location."""
     while get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
     if get_origin(annotation) in _UNIONS:
@@ -105,7 +105,7 @@ def _member(current: object, step: PathStep) -> object | None:
 
 
 def _members(current: object) -> Iterator[tuple[str, object]]:
-    """The members of a union of models told apart by `kind`."""
+    """The members of a union of models that `kind` discriminates."""
     if get_origin(current) not in _UNIONS:
         return
     for member in map(_bare, get_args(current)):
@@ -183,7 +183,7 @@ _LIMITS = {
 
 
 def _word_of(allowed: Sequence[str], written: str) -> str:
-    """The fix for a word out of a short set. All are listed, since the most similar may be wrong: G722 for G729."""
+    """The fix for a word not in a short list. All are listed, since the most similar may be wrong: G722 for G729."""
     if len(allowed) == 1:
         return f"write {allowed[0]}"
     near = nearest(allowed, written)

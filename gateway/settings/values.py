@@ -28,7 +28,7 @@ _HOSTNAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,6
 
 
 class Model(BaseModel):
-    """What every part of the settings is: frozen, unknown keys are errors, secrets stay out of errors' text."""
+    """The base of all settings: frozen, unknown keys are errors, errors do not show values (they may be secret)."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True, validate_default=True
@@ -37,7 +37,7 @@ class Model(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _nothing_is_default(cls, value: object) -> object:
-        """A key with nothing behind it, as when all below it is commented out, counts as not written."""
+        """A key without a value, as when all below it is commented out, counts as absent."""
         if not isinstance(value, dict):
             return value
         known = {field.alias or name for name, field in cls.model_fields.items()}
@@ -111,12 +111,12 @@ Text: TypeAlias = Annotated[str, BeforeValidator(_word)]
 
 
 def is_name(text: str) -> bool:
-    """Whether trunks, agents and routes may be called so."""
+    """Whether the text can be the name of a trunk, an agent or a route."""
     return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text) is not None
 
 
 def name(text: str) -> str:
-    """What trunks, agents and routes are called.
+    """The name of a trunk, an agent or a route.
 
     Raises:
         PydanticCustomError: the text cannot be a name.
@@ -131,7 +131,7 @@ def _name(value: object) -> object:
 
 
 Name: TypeAlias = Annotated[str, BeforeValidator(_name)]
-"""What trunks, agents and routes are called in files and logs."""
+"""The name of a trunk, an agent or a route, in files and logs."""
 
 
 def address(text: str) -> Address:
@@ -159,7 +159,7 @@ OwnAddress: TypeAlias = Annotated[ipaddress.IPv4Address, BeforeValidator(_own_ad
 
 @dataclass(frozen=True, slots=True)
 class HostPort:
-    """Where a SIP peer is; the port None leaves it to the default, or to DNS."""
+    """Where a SIP peer is; without a port, DNS or the default decides."""
 
     host: str
     """A name, or an IP address without brackets."""
@@ -171,7 +171,7 @@ class HostPort:
 
 
 def host_port(text: str) -> HostPort:
-    """`sip.example.com`, `192.0.2.1:5070` or `[2001:db8::1]:5060`; a leading `sip:` is let pass.
+    """`sip.example.com`, `192.0.2.1:5070` or `[2001:db8::1]:5060`; a leading `sip:` is ignored.
 
     Raises:
         PydanticCustomError: it is none of these.
@@ -263,9 +263,9 @@ Peer: TypeAlias = Annotated[HostPort, BeforeValidator(_peer)]
 NameServer: TypeAlias = Annotated[HostPort, BeforeValidator(_name_server)]
 """An IPv4 address, and a port where it is not DNS's own."""
 Domain: TypeAlias = Annotated[str, BeforeValidator(_domain)]
-"""What stands behind the @ of an account's address."""
+"""The part after the @ of an account's address."""
 User: TypeAlias = Annotated[str, BeforeValidator(_user)]
-"""What stands before the @ of an account's address (RFC 3261 section 25.1)."""
+"""The part before the @ of an account's address (RFC 3261 section 25.1)."""
 Port: TypeAlias = Annotated[int, BeforeValidator(_port)]
 
 
