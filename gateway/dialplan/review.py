@@ -37,9 +37,12 @@ def review(
         problems += _order(written, written.fallback, answered=_answered_by_the_fallback(written))
         problems += _no_fallback(written)
     problems += _loops(routes)
-    if not illegible.gotos:
-        problems += _unreached(routes, illegible.texts)
-    return problems, [*_shadowed(routes), *_refused_late(routes), *_doubtful(routes)]
+    warnings = [*_shadowed(routes), *_refused_late(routes), *_doubtful(routes)]
+    if any(_may_go_anywhere(step) for written in routes for step in written.every_step):
+        warnings += _unreached(routes, illegible.texts, "warning: it has no match, and only an agent can lead to it")
+    elif not illegible.gotos:
+        problems += _unreached(routes, illegible.texts, "it has no match, and no goto leads to it")
+    return problems, warnings
 
 
 def _twice(routes: Iterable[WrittenRoute]) -> Iterator[Problem]:
@@ -163,7 +166,11 @@ def _at_once(written: WrittenRoute) -> Named | None:
     return None
 
 
-def _unreached(routes: Sequence[WrittenRoute], texts: Collection[str]) -> Iterator[Problem]:
+def _may_go_anywhere(written: WrittenStep) -> bool:
+    return written.kind is None or written.kind.may_go_anywhere
+
+
+def _unreached(routes: Sequence[WrittenRoute], texts: Collection[str], message: str) -> Iterator[Problem]:
     """Routes without a match that no goto names, not even a misspelt one, and no text in a faulty route."""
     names = {written.route.name for written in routes}
     targets = _targets(routes)
@@ -172,7 +179,7 @@ def _unreached(routes: Sequence[WrittenRoute], texts: Collection[str]) -> Iterat
         name = written.route.name
         if name and not written.has_match and name not in targets and name not in meant and name not in texts:
             fix = "add match: to take calls, or goto: it from another route"
-            yield written.problem((), "it has no match, and no goto leads to it", fix)
+            yield written.problem((), message, fix)
 
 
 def _targets(routes: Iterable[WrittenRoute]) -> set[str]:

@@ -46,6 +46,8 @@ class Step(Model):
     """It may lead to the fallback."""
     names: ClassVar[Mapping[Thing, tuple[KeyPath, ...]]] = MappingProxyType({})
     """Where it names agents, routes, trunks or files. Names of agents, routes and trunks are checked."""
+    may_go_anywhere: ClassVar[bool] = False
+    """It may lead to a route whose name is only known when it runs."""
     failure_keys: ClassVar[tuple[str, ...]] = ()
     """Keys that say how the route goes on after a failure (`After`)."""
     too_late: ClassVar[str | None] = None
@@ -181,6 +183,7 @@ class AgentStep(Step):
     takes_time = True
     may_fail = True
     names = MappingProxyType({"agent": (("name",),), "route": (("on_busy", "goto"), ("on_error", "goto"))})
+    may_go_anywhere = True  # to the route that the agent asks for
     failure_keys = ("on_busy", "on_error")
     name: Name
     max_duration_s: PositiveSeconds | None = Field(default=None, alias="max_duration")

@@ -345,7 +345,6 @@ routes:
         "4:39: routes[1].steps[0].answer: answer takes no value of its own",
         "4:56: routes[1].steps[1].goto: it goes in a circle without a pause: a -> b -> a",
         "5:27: routes[2].match.to: not a regular expression: missing ): (",
-        "6:5: routes[3]: it has no match",
         "6:35: routes[3].steps[0].reject.code: less than 400",
     ]
 
@@ -488,6 +487,14 @@ def test_a_route_without_match_needs_a_goto() -> None:
             "d.yaml:2:5: routes[0]: it has no match, and no goto leads to it; "
             "add match: to take calls, or goto: it from another route"
         )
+    ]
+
+
+def test_a_route_to_which_only_an_agent_may_go_is_a_warning() -> None:
+    in_ = "{name: in, match: {any: true}, steps: [agent: echo]}"
+    loaded = load(f"routes:\n  - {in_}\n  - {{name: sales, steps: [hangup]}}")
+    assert [str(one).removeprefix(f"{DIALPLANS}/").partition(";")[0] for one in loaded.warnings] == [
+        "d.yaml:3:5: routes[1]: warning: it has no match, and only an agent can lead to it"
     ]
 
 
