@@ -48,6 +48,6 @@ def test_setup() -> None:
 
 @pytest.mark.slow
 def test_barge_in() -> None:
-    result = last_object("bench.bargein", "--calls", "2")
+    result = last_object("bench.bargein", "--calls", "2", "--rounds", "1")
     assert result["calls"] == 2
     assert keys(result["stop_ms"]) >= PERCENTILES
