@@ -32,10 +32,12 @@ from tests.virtual_time import run_virtual
 Check = Callable[[AgentCase], Awaitable[None]]
 
 
-def case(kind: AgentSettings, mode: BargeIn | None = None, *, speaks_first: bool = False) -> AgentCase:
+def case(
+    kind: AgentSettings, mode: BargeIn | None = None, *, speaks_first: bool = False, finishes: bool = False
+) -> AgentCase:
     # Where time is real, a machine may stand still for longer than an agent has in earnest.
     settings = changed(kind, mode=mode, hangup_grace_s=PATIENCE_S, cancel_deadline_s=PATIENCE_S)
-    return AgentCase(type(kind).__name__, lambda: AgentSpec("agent", settings), speaks_first)
+    return AgentCase(type(kind).__name__, lambda: AgentSpec("agent", settings), speaks_first, finishes)
 
 
 def user(name: str, isolation: Isolation, mode: BargeIn | None = None) -> AgentCase:
@@ -55,7 +57,7 @@ def test_speaker(tmp_path: Path, check: Check, mode: BargeIn, on_interrupt: OnIn
     path = tmp_path / "prompt.wav"
     soundfile.write(path, np.full(8_000, 0.2, np.float32), 8_000)
     kind = SpeakerSettings(files=(path, path), repeat=2, on_interrupt=on_interrupt)
-    run_virtual(as_coroutine(check, case(kind, mode, speaks_first=True)))
+    run_virtual(as_coroutine(check, case(kind, mode, speaks_first=True, finishes=True)))
 
 
 @pytest.mark.parametrize("check", AGENT_CHECKS, ids=lambda check: check.__name__)
