@@ -180,6 +180,11 @@ bench-pipeline: $(VENV)/installed ## Cost of a frame and of a stage, beside pipe
 bench-results: $(VENV)/dev-installed bench-ready ## All published figures anew: medians of five runs, plots, README (25 minutes)
 	$(BIN)/python -m bench.results
 
+.PHONY: bench-vad
+bench-vad: $(VENV)/dev-installed ## Detectors of voice: what they hear in noise, how soon, what they cost (CALLS=300 SECONDS=5)
+	@$(PACKAGES) bench/packages.txt
+	$(BIN)/python -m bench.vad $(if $(CALLS),--calls $(CALLS)) $(if $(SECONDS),--seconds $(SECONDS))
+
 .PHONY: bench-plots
 bench-plots: $(VENV)/dev-installed ## Draw bench/results/*.json, and put their figures into README.md
 	$(BIN)/python -m bench.plot

@@ -73,6 +73,8 @@ def _other_lines() -> Iterator[str]:
             f"{_after_speech_ms(result, 'p99')} ms after the caller's speech begins (p50 / p99; `min_speech` is "
             f"{result['min_speech_ms']} ms, less the packet that carries the beginning)."
         )
+    for path in sorted(RESULTS.glob("vad.json")):
+        yield from _detector_lines(_read(path.stem))
 
 
 def _pipeline_lines() -> Iterator[str]:
@@ -88,6 +90,37 @@ def _pipeline_lines() -> Iterator[str]:
         )
         for what, key, ratio in rows:
             yield f"| {what} | {result[key]:.2f} | {pipecat} | {result[ratio]:.0f} |"
+
+
+def _detector_lines(result: dict[str, Json]) -> Iterator[str]:
+    cost = _object(result, "cost")
+    rows = _object(result, "accuracy")
+    for detector, kind in (("webrtcvad", "webrtcvad_2"), ("silero", "silero")):
+        found = [_object(_object(rows, row), kind) for row in ("car_20", "car_10", "car_5")]
+        recall = " / ".join(f"{one['recall_pct']:.0f}" for one in found)
+        wrong = " / ".join(f"{one['false_pct']:.1f}" for one in found)
+        paid = _object(cost, detector)
+        least, most = paid["cpu_core_pct_per_call_least"], paid["cpu_core_pct_per_call_most"]
+        line = (
+            f"- `detector: {detector}` in a car, 20 / 10 / 5 dB over its noise: hears {recall} % of speech, "
+            f"takes {wrong} % of the rest for speech; {paid['cpu_core_pct_per_call']:.2f} % of a core per call of "
+            f"{result['calls']} ({least:.2f} to {most:.2f}, load {_object(result, 'machine')['load_1m']:.1f})"
+        )
+        shares = paid["fallback_pct"]
+        late = [one for one in shares if isinstance(one, float) and one > 0] if isinstance(shares, list) else []
+        runs = len(shares) if isinstance(shares, list) else 0
+        yield line + (
+            f"; in {len(late)} of {runs} runs its thread fell behind, and webrtcvad judged up to {max(late):.0f} %."
+            if late
+            else "."
+        )
+
+
+def _object(result: dict[str, Json], key: str) -> dict[str, Json]:
+    value = result[key]
+    if not isinstance(value, dict):
+        raise TypeError(f"{key} is no object: measure it again")
+    return value
 
 
 def _read(name: str) -> dict[str, Json]:

@@ -23,7 +23,7 @@ RESULTS = ROOT / "bench" / "results"
 LAST_RUNS = ROOT / "build" / "bench"
 """What the last run of each benchmark found."""
 
-_PACKAGES = ("offhook", "pjsua2", "numpy", "uvloop", "webrtcvad-wheels", "pipecat-ai")
+_PACKAGES = ("offhook", "pjsua2", "numpy", "uvloop", "webrtcvad-wheels", "onnxruntime", "pipecat-ai")
 
 
 def provenance() -> dict[str, Json]:
