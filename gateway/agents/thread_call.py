@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
+import itertools
 import time
 from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Mapping
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, cast
 
+from gateway.agents.messages import (
+    Begin,
+    Confirm,
+    CountKeyed,
+    Fact,
+    FactName,
+    Fail,
+    Forget,
+    HangUp,
+    Play,
+    Reject,
+    Said,
+    Say,
+    Stop,
+    TakeEvents,
+    UntilCut,
+    UntilOver,
+)
+from gateway.agents.port import MessagePort
 from media.conversation.belonging import Belonging
 from media.conversation.conversation import Conversation
 from media.conversation.events import CallEndedError, CallInfo, Event, EventKind
 from media.conversation.lanes import Lanes
 from media.conversation.playout import REFUSED_S
 from media.conversation.streams import Stream, next_event, next_key
-from media.conversation.utterance import Spoken, Utterance, speak
+from media.conversation.utterance import Spoken, speak
 from media.leg import Pcm, PlayoutFullError
-
-ANSWER_DEADLINE_S = 5.0
-"""A gateway that does not answer a plain question for this long is on its way down."""
 
 REFUSAL_S = 0.005
 """How long an agent blocks for audio that did not fit."""
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 class ThreadLanes(Lanes):
@@ -109,34 +122,23 @@ def _ignore(_pcm: Pcm) -> None:
     """The consumer of an agent that has hung up, and plays on what it hears all the same."""
 
 
-class _Gateway:
-    """Runs functions and coroutines on the gateway's loop for another thread."""
+class _Voice:
+    """Saying what belongs to an epoch or to an utterance, through the port."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    __slots__ = ("_call", "_port")
 
-    def tell(self, function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Have it called soon."""
-        self._submit(lambda: function(*args, **kwargs))
+    def __init__(self, call: Conversation, port: MessagePort) -> None:
+        self._call = call
+        """Only `over` and `epoch` are read of it, two facts that never go back; all else goes through the port."""
+        self._port = port
 
-    def ask(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Have it called and block for its answer."""
-        answer: concurrent.futures.Future[T] = concurrent.futures.Future()
-        self._submit(lambda: _answer(answer, lambda: function(*args, **kwargs)))
-        try:
-            return answer.result(ANSWER_DEADLINE_S)
-        except TimeoutError as error:
-            if not answer.cancel():  # it is being answered at this moment
-                return answer.result()
-            raise CallEndedError("the gateway does not answer: it is shutting down") from error
-
-    def play(self, play: Callable[P, bool], *args: P.args, **kwargs: P.kwargs) -> bool:
+    def _play(self, command: Play) -> bool:
         """Have audio queued and block for the answer; a refusal takes a moment.
 
         An agent that floods on would otherwise keep the gateway's loop busy with nothing but refusals.
         """
         try:
-            accepted = self.ask(play, *args, **kwargs)
+            accepted = cast("bool", self._port.ask(command))
         except PlayoutFullError:
             time.sleep(REFUSAL_S)
             raise
@@ -144,78 +146,46 @@ class _Gateway:
             time.sleep(REFUSAL_S)
         return accepted
 
-    async def say(
-        self,
-        try_say: Callable[P, bool | None],
-        say: Callable[P, Coroutine[Any, Any, bool]],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> bool:
-        """Have audio queued and wait for room, with a task on the gateway's loop only if it has to be waited for."""
-        accepted = await self.ask_softly(try_say, *args, **kwargs)
-        if accepted is None:
-            return await self.run(say(*args, **kwargs))
+    async def _say(self, command: Say) -> bool:
+        """Have audio queued and wait for room."""
+        accepted = cast("bool", await self._port.wait(command))
         if not accepted:
             await asyncio.sleep(REFUSED_S)
         return accepted
 
-    async def ask_softly(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Have it called and wait for its answer."""
-        answer: concurrent.futures.Future[T] = concurrent.futures.Future()
-        self._submit(lambda: _answer(answer, lambda: function(*args, **kwargs)))
-        return await asyncio.wrap_future(answer)
 
-    async def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Have it run and wait for its end; cancellation cancels it there."""
-        try:
-            future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-        except RuntimeError as error:
-            coroutine.close()
-            raise CallEndedError("the gateway has ended") from error
-        return await asyncio.wrap_future(future)
-
-    def _submit(self, function: Callable[[], object]) -> None:
-        try:
-            self._loop.call_soon_threadsafe(function)
-        except RuntimeError as error:
-            raise CallEndedError("the gateway has ended") from error
-
-
-def _answer(answer: concurrent.futures.Future[T], function: Callable[[], T]) -> None:
-    if not answer.set_running_or_notify_cancel():
-        return
-    try:
-        answer.set_result(function())
-    except Exception as error:  # noqa: BLE001 - it belongs to the thread that asked
-        answer.set_exception(error)
-
-
-class ThreadUtterance:
+class ThreadUtterance(_Voice):
     """`media.conversation.utterance.Utterance` from another thread."""
 
-    __slots__ = ("_gateway", "_utterance")
+    __slots__ = ("_epoch", "_number", "_too_late")
 
-    def __init__(self, utterance: Utterance, gateway: _Gateway) -> None:
-        self._utterance = utterance
-        self._gateway = gateway
+    def __init__(self, number: int, epoch: int, call: Conversation, port: MessagePort) -> None:
+        super().__init__(call, port)
+        self._number = number
+        self._epoch = epoch
+        self._too_late = epoch != call.epoch
+        port.tell(Begin(number, epoch))
+
+    def __del__(self) -> None:
+        self._port.mention(Forget(self._number))
 
     @property
     def interrupted(self) -> bool:
         """Whether an interruption or `stop` came after that to which it answers."""
-        return self._utterance.interrupted
+        return self._too_late or self._epoch != self._call.epoch
 
     @property
     def heard_ms(self) -> int:
         """How much of it was heard."""
-        return self._gateway.ask(lambda: self._utterance.heard_ms)
+        return cast("int", self._port.ask(Fact("heard_ms", self._number)))
 
     def play(self, pcm: Pcm, mark: str | None = None) -> bool:
         """As `Utterance.play`."""
-        return self._gateway.play(self._utterance.play, pcm, mark)
+        return self._play(Play(pcm, mark, self._epoch, self._number))
 
     async def say(self, pcm: Pcm, mark: str | None = None) -> bool:
         """As `Utterance.say`."""
-        return await self._gateway.say(self._utterance.try_say, self._utterance.say, pcm, mark)
+        return await self._say(Say(pcm, mark, self._epoch, self._number))
 
     async def speak(self, speech: Pcm | Iterable[Pcm] | AsyncIterable[Pcm], *, keys: bool = False) -> Spoken:
         """As `Utterance.speak`."""
@@ -223,30 +193,30 @@ class ThreadUtterance:
 
     async def until_cut(self) -> None:
         """Wait until it is interrupted, or the call is over."""
-        await self._gateway.run(self._utterance.until_cut())
+        await self._port.wait(UntilCut(self._number))
 
     async def said(self) -> int:
         """As `Utterance.said`."""
-        return await self._gateway.run(self._utterance.said())
+        return cast("int", await self._port.wait(Said(self._number)))
 
     def count_keyed(self, change: int) -> None:
         """As `Utterance.count_keyed`."""
-        self._gateway.tell(self._utterance.count_keyed, change)
+        self._port.tell(CountKeyed(self._number, change))
 
 
-class ThreadCall:
+class ThreadCall(_Voice):
     """A `Conversation` from another thread; plain calls block until the gateway has answered."""
 
-    __slots__ = ("_belonging", "_call", "_gateway", "_lanes", "info", "rate_hz")
+    __slots__ = ("_belonging", "_lanes", "_utterances", "info", "rate_hz")
 
     def __init__(self, call: Conversation, lanes: ThreadLanes, gateway: asyncio.AbstractEventLoop) -> None:
-        self._call = call
+        super().__init__(call, port := MessagePort(call, gateway))
         self._lanes = lanes
-        self._gateway = _Gateway(gateway)
         self._belonging = Belonging()
+        self._utterances = itertools.count(1)
         self.rate_hz: int = call.rate_hz
         self.info: CallInfo = call.info
-        lanes.consumer_failed = lambda error: self._gateway.tell(call.fail, error)
+        lanes.consumer_failed = lambda error: port.tell(Fail(error))
 
     @property
     def results(self) -> Mapping[str, str]:
@@ -266,27 +236,27 @@ class ThreadCall:
     @property
     def speaking(self) -> bool:
         """As `Conversation.speaking`."""
-        return self._gateway.ask(lambda: self._call.speaking)
+        return cast("bool", self._fact("speaking"))
 
     @property
     def held(self) -> bool:
         """As `Conversation.held`."""
-        return self._gateway.ask(lambda: self._call.held)
+        return cast("bool", self._fact("held"))
 
     @property
     def heard_ms(self) -> int:
         """As `Conversation.heard_ms`."""
-        return self._gateway.ask(lambda: self._call.heard_ms)
+        return cast("int", self._fact("heard_ms"))
 
     @property
     def queued_ms(self) -> int:
         """As `Conversation.queued_ms`."""
-        return self._gateway.ask(lambda: self._call.queued_ms)
+        return cast("int", self._fact("queued_ms"))
 
     @property
     def wait_ms(self) -> float:
         """As `Conversation.wait_ms`."""
-        return self._gateway.ask(lambda: self._call.wait_ms)
+        return cast("float", self._fact("wait_ms"))
 
     def on_audio(self, consumer: Callable[[Pcm], object] | None) -> None:
         """As `Conversation.on_audio`, on the agent's loop."""
@@ -299,7 +269,7 @@ class ThreadCall:
     def events(self) -> Stream[Event]:
         """As `Conversation.events`."""
         if not self._lanes.listening:
-            self._gateway.tell(self._call.listen)
+            self._port.tell(TakeEvents())
         return Stream(self._lanes.get, self._lanes, self._belonging)
 
     def next_event(
@@ -314,19 +284,21 @@ class ThreadCall:
 
     def play(self, pcm: Pcm, mark: str | None = None) -> bool:
         """As `Conversation.play`."""
-        return self._gateway.play(self._call.playout.play, pcm, mark, self._of_piece())
+        return self._play(Play(pcm, mark, self._of_piece()))
 
     def say(self, pcm: Pcm, mark: str | None = None) -> Coroutine[Any, Any, bool]:
         """As `Conversation.say`."""
-        playout = self._call.playout
-        return self._gateway.say(playout.try_say, playout.say, pcm, mark, self._of_piece())
+        return self._say(Say(pcm, mark, self._of_piece()))
+
+    def _fact(self, name: FactName) -> object:
+        return self._port.ask(Fact(name))
 
     def _of_piece(self) -> int:
         return self._belonging.of_piece(self._call.epoch)
 
     async def said(self) -> int:
         """As `Conversation.said`."""
-        return await self._gateway.run(self._call.said())
+        return cast("int", await self._port.wait(Said()))
 
     def speak(
         self, speech: Pcm | Iterable[Pcm] | AsyncIterable[Pcm], *, keys: bool = False
@@ -338,29 +310,29 @@ class ThreadCall:
         """As `Conversation.utterance`."""
         if epoch is None:
             epoch = self._belonging.of_answer(self._call.epoch)
-        return ThreadUtterance(self._gateway.ask(self._call.utterance, epoch), self._gateway)
+        return ThreadUtterance(next(self._utterances), epoch, self._call, self._port)
 
     def stop(self) -> int:
         """As `Conversation.stop`."""
-        cut = self._gateway.ask(self._call.cut)
+        heard_ms = cast("int", self._port.ask(Stop()))
         self._belonging.has_stopped(self._call.epoch)
-        return cut.heard_ms
+        return heard_ms
 
     def confirm_interruption(self) -> bool:
         """As `Conversation.confirm_interruption`."""
-        if not self._gateway.ask(self._call.confirm):
+        if not self._port.ask(Confirm()):
             return False
         self._belonging.has_stopped(self._call.epoch)
         return True
 
     def reject_interruption(self) -> bool:
         """As `Conversation.reject_interruption`."""
-        return self._gateway.ask(self._call.reject_interruption)
+        return cast("bool", self._port.ask(Reject()))
 
     async def until_over(self) -> None:
         """As `Conversation.until_over`."""
-        await self._gateway.run(self._call.until_over())
+        await self._port.wait(UntilOver())
 
     def hang_up(self) -> None:
         """As `Conversation.hang_up`."""
-        self._gateway.ask(self._call.hang_up)
+        self._port.ask(HangUp())

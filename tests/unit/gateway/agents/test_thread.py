@@ -149,7 +149,7 @@ def test_whatever_a_consumer_raises_is_told(fault: type[BaseException]) -> None:
 
 
 def test_a_question_that_was_not_answered_in_time_is_not_done_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.agents.thread_call.ANSWER_DEADLINE_S", 0.01)
+    monkeypatch.setattr("gateway.agents.port.ANSWER_DEADLINE_S", 0.01)
 
     async def main() -> None:
         leg = FakeLeg()

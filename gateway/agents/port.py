@@ -1,0 +1,127 @@
+"""How messages travel between an agent's thread and the gateway's loop: in order, with one wake-up for many."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import queue
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+
+from gateway.agents.door import Door
+from gateway.agents.messages import AgentCommand, Answer, Refusal, Request, Withdraw
+from media.conversation.conversation import Conversation
+from media.conversation.events import CallEndedError
+
+ANSWER_DEADLINE_S = 5.0
+"""A gateway that does not answer a plain question for this long is on its way down."""
+
+
+class MessagePort:
+    """The agent's end. Any of its threads may use it."""
+
+    __slots__ = ("_door", "_gateway", "_numbers", "_outbox", "_takers", "_waking")
+
+    def __init__(self, call: Conversation, gateway: asyncio.AbstractEventLoop) -> None:
+        self._gateway = gateway
+        self._door = Door(call, self._on_answer)
+        self._outbox: deque[Request] = deque()
+        self._waking = False
+        """Whether the gateway has been woken, and has not begun to take what is in the outbox."""
+        self._numbers = itertools.count(1)
+        self._takers: dict[int, Callable[[Answer | Refusal], object] | asyncio.Future[object]] = {}
+
+    def tell(self, command: AgentCommand) -> None:
+        """Have it done soon."""
+        self._send(Request(0, command))
+
+    def mention(self, command: AgentCommand) -> None:
+        """Have it done when the gateway has something else to do for this agent, if ever."""
+        self._outbox.append(Request(0, command))
+
+    def ask(self, command: AgentCommand) -> object:
+        """Have it done, and block for the answer."""
+        request = Request(next(self._numbers), command)
+        box: queue.SimpleQueue[Answer | Refusal] = queue.SimpleQueue()
+        self._takers[request.number] = box.put
+        self._send(request)
+        try:
+            answer = box.get(timeout=ANSWER_DEADLINE_S)
+        except queue.Empty as error:
+            if self._take_back(request):
+                raise CallEndedError("the gateway does not answer: it is shutting down") from error
+            answer = box.get()  # it is being answered at this moment
+        if isinstance(answer, Refusal):
+            raise answer.error
+        return answer.value
+
+    async def wait(self, command: AgentCommand) -> object:
+        """Have it done, and wait for the answer; cancellation ends what it waits for."""
+        request = Request(next(self._numbers), command)
+        future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        self._takers[request.number] = future
+        self._send(request)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if not self._take_back(request) and self._takers.pop(request.number, None) is not None:
+                with suppress(CallEndedError):
+                    self.tell(Withdraw(request.number))
+            raise
+
+    def _send(self, request: Request) -> None:
+        self._outbox.append(request)
+        if not self._waking:
+            self._waking = True
+            self._wake(request)
+
+    def _wake(self, request: Request) -> None:
+        try:
+            self._gateway.call_soon_threadsafe(self._on_requests)
+        except RuntimeError as error:
+            self._waking = False
+            self._take_back(request)
+            raise CallEndedError("the gateway has ended") from error
+
+    def _take_back(self, request: Request) -> bool:
+        """Take a request back that the gateway has not seen; False if it has."""
+        try:
+            self._outbox.remove(request)
+        except ValueError:
+            return False
+        self._takers.pop(request.number, None)
+        return True
+
+    # -- on the gateway's loop ----------------------------------------------------------------------------------------
+
+    def _on_requests(self) -> None:
+        self._waking = False  # first: what is put in from now on wakes anew
+        for _ in range(len(self._outbox)):
+            try:
+                request = self._outbox.popleft()
+            except IndexError:  # others were taken back meanwhile
+                break
+            self._door.take(request)
+        if self._outbox and not self._waking:
+            self._waking = True
+            self._gateway.call_soon(self._on_requests)  # others have their turn first
+
+    def _on_answer(self, answer: Answer | Refusal) -> None:
+        taker = self._takers.pop(answer.number, None)
+        if taker is None:
+            return
+        if not isinstance(taker, asyncio.Future):
+            taker(answer)
+            return
+        with suppress(RuntimeError):  # the agent's loop has closed: nobody waits any more
+            taker.get_loop().call_soon_threadsafe(_settle, taker, answer)
+
+
+def _settle(future: asyncio.Future[object], answer: Answer | Refusal) -> None:
+    if future.done():
+        return
+    if isinstance(answer, Refusal):
+        future.set_exception(answer.error)
+    else:
+        future.set_result(answer.value)
