@@ -74,7 +74,11 @@ check: $(VENV)/dev-installed bench-ready ## Format, lint, strict types, import c
 	$(BIN)/clang-format --dry-run --Werror media/engine/*.cpp media/engine/*.hpp media/engine/tests/*.cpp
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(PYTEST) -n 4 tests/unit tests/component
+	$(PYTEST) -n 4 -m "not slow" tests/unit tests/component
+
+.PHONY: check-slow
+check-slow: $(VENV)/dev-installed ## The rest of the unit and component tests: PJSIP's faults, long noises
+	$(PYTEST) -n 4 -m slow tests/unit tests/component
 
 .PHONY: format
 format: $(VENV)/dev-installed ## Bring all sources into form
@@ -93,7 +97,7 @@ check-native: $(VENV)/dev-installed ## The engine's own tests under ThreadSaniti
 	    media/engine/tests/run.sh
 
 .PHONY: test
-test: check check-native test-e2e test-hostile test-systemd ## Everything
+test: check check-slow check-native test-e2e test-hostile test-systemd ## Everything
 
 .PHONY: test-e2e
 test-e2e: $(VENV)/dev-installed ## Real calls against Kamailio, SIPp and baresip on loopback

@@ -64,6 +64,7 @@ def floor_taken_ms(told: list[tuple[float, Event]], end_s: float) -> float:
     return 1_000 * (taken_s + (end_s - since_s if since_s is not None else 0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("detector", Detector)
 @pytest.mark.parametrize("within_ms", [1, 5_000, 30_000], ids=["fan-on", "in-5s", "in-30s"])
 @pytest.mark.parametrize("kind", ["car", "fan"])
@@ -79,6 +80,7 @@ async def test_noise_that_grows_does_not_hold_the_floor(kind: str, within_ms: in
     assert not [event for at_s, event in told if at_s > late_s]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(KINDS))
 @virtual
 async def test_steady_noise_of_5_db_neither_holds_a_turn_open_nor_interrupts_without_end(kind: str) -> None:
@@ -93,6 +95,7 @@ async def test_steady_noise_of_5_db_neither_holds_a_turn_open_nor_interrupts_wit
     assert floor_taken_ms(told, 30.0) <= LEARNT_WITHIN_MS + 2 * 4_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(KINDS))
 @virtual
 async def test_silero_hears_a_turn_in_noise_of_5_db_and_its_end(kind: str) -> None:

@@ -27,6 +27,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]
 BUILD = ROOT / "media/pjsip/build.py"
 PATCHES = ROOT / "media/pjsip/patches"
