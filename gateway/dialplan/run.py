@@ -21,8 +21,8 @@ Steps run in order, each to its end:
 A sound that cannot be played leads to the fallback. `fallback` without fallback steps, and inside of them, means that
 the call ends: with 486 when the agent was busy, 500 after an error, or BYE when it was answered.
 After the last step the call is hung up, or refused with 480 when it was not answered. After the last fallback step it
-is hung up, or refused with 486 or 500, depending on what failed. The BYE after an agent's failure gives congestion as its
-reason if the agent said that trying again can help.
+is hung up, or refused with 486 or 500, depending on what failed. The BYE after an agent's failure gives
+congestion as its reason if the agent said that trying again can help.
 More than MAX_JUMPS gotos end the call: a loop whose agent is always busy would never end.
 
 When the caller hangs up, the task that runs `run_route` is cancelled; the cancellation is never swallowed.
