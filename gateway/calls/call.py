@@ -122,7 +122,7 @@ class Call(CallControl, PartyListener):
         """`answer` waits for it."""
 
     def on_held(self) -> None:
-        """Whoever talks to the party goes on: what was said is not lost, but heard by nobody."""
+        """The agent goes on; the engine keeps its voice until the party is back."""
 
     def on_resumed(self) -> None:
         """As `on_held`."""

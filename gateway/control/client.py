@@ -1,4 +1,4 @@
-"""Asking the running gateway on its control socket."""
+"""Sends a command to the running gateway over its control socket."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CHUNK_BYTES = 65_536
 
 
 class NoAnswerError(Exception):
-    """Nobody answers, or something else than a gateway. The message says where, and what to do."""
+    """No gateway answers. The message names the socket and the fix."""
 
 
 def ask(path: Path, command: str, *, deadline_s: float = 5.0) -> dict[str, Json]:

@@ -1,4 +1,4 @@
-"""What the running gateway says of itself, as JSON values."""
+"""The status of the running gateway, as JSON values."""
 
 from __future__ import annotations
 

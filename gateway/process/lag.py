@@ -1,4 +1,4 @@
-"""How late the asyncio thread is: it is everybody's, and nothing on it may take longer than about 2 ms."""
+"""How late the asyncio thread is. All calls share it: nothing on it may take longer than about 2 ms."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class LoopLag:
         self._timer = loop.call_later(_EVERY_S, self._on_timer, loop.time() + _EVERY_S)
 
     def stop(self) -> None:
-        """Measure no more."""
+        """Stop measuring."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -40,5 +40,5 @@ class LoopLag:
         self.start()
 
     def worst_ms(self) -> float:
-        """The worst of the last minute."""
+        """The longest delay of the last minute, in ms."""
         return round(max(self._late_ms, default=0.0), 1)

@@ -18,16 +18,18 @@ if TYPE_CHECKING:
 
 
 _MAX_ANSWERS = 2
-"""To a registrar that says of the first that its nonce was too old. With a third it gets the patience of a refusal."""
+"""Per registration and realm. The second answer is for a registrar that calls the nonce of the first stale; a third
+challenge counts as a refusal."""
 _MAX_ANSWERS_IN_ALL = 4
-"""A proxy before the registrar may have a realm of its own; who names another one each time is asked no more."""
+"""Per registration, all realms together: a proxy in front of the registrar may have its own. A registrar that names a
+new realm each time gets no more answers."""
 
 
 class Recogniser(Hosts, Protocol):
-    """Tells the trunks' calls from strangers'. Asked on the SIP thread, for the account of every INVITE."""
+    """Finds the trunk of an INVITE. Called on the SIP thread for each one."""
 
     def trunk_of(self, source_ip: str, request_uri: str, to: str) -> str | None:
-        """The trunk that an INVITE came over, None when it came over none."""
+        """The name of the trunk; None when no trunk has this source."""
 
 
 class AccountOwner(Protocol):
@@ -44,21 +46,21 @@ class AccountOwner(Protocol):
 
 
 class Account(pj.Account):  # type: ignore[misc]  # pjsua2 has no type stubs
-    """An address of ours that calls come to."""
+    """One account of PJSIP: where calls of a trunk come in, or those of no trunk."""
 
     def __init__(self, endpoint: AccountOwner, trunk: TrunkAccount | None) -> None:
         super().__init__()
         self._endpoint = endpoint
         self.trunk = trunk.name if trunk is not None else None
-        """Whose it is; None is the account for strangers."""
+        """The trunk's name; None for calls that come over no trunk."""
         self._has_password = trunk is not None and trunk.password is not None
         self._realms = Realms(trunk.realm, trunk.registrar_uri is not None) if trunk is not None else None
         self._answered: list[str] = []
-        """Realms that were answered for the REGISTER under way, each as often as it was."""
+        """The realms answered in the current registration, once for each answer."""
         self.answers = 0
-        """How many ends of a REGISTER onRegState has told."""
+        """How many REGISTER results onRegState has reported."""
         self._connection: int | None = None
-        """The transport that the registration holds on, by its address."""
+        """The TCP connection of the registration, by the address of PJSIP's transport."""
 
     def onIncomingCall(self, prm: pj.OnIncomingCallParam) -> None:
         """PJSIP: an INVITE has come and was answered with 100."""
@@ -111,7 +113,7 @@ class Account(pj.Account):  # type: ignore[misc]  # pjsua2 has no type stubs
         )
 
     def on_disconnected(self, connection: int) -> None:
-        """A TCP connection is gone, by the address of its transport: tell it if the registration held on it."""
+        """Report that the registration is lost, if this was its TCP connection."""
         if self.trunk is not None and connection == self._connection:
             self._connection = None
             self._endpoint.tell(ConnectionLost(self.trunk))

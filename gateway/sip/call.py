@@ -41,7 +41,7 @@ _BY_THE_CALLER = {200, 487}
 
 
 class SipThread(Protocol):
-    """What a call needs of the thread that it lives on."""
+    """What a call needs from the SIP thread."""
 
     @property
     def plane(self) -> MediaPlane:
@@ -60,7 +60,7 @@ class SipThread(Protocol):
 def guarded(
     callback: Callable[Concatenate[SipCall, _P], None],
 ) -> Callable[Concatenate[SipCall, _P], None]:
-    """A PJSIP callback that reports its exception: one that left it would end the process inside C++."""
+    """Make a PJSIP callback report its exceptions: one that reached C++ would end the process."""
 
     @functools.wraps(callback)
     def run(self: SipCall, /, *args: _P.args, **kwargs: _P.kwargs) -> None:
@@ -107,7 +107,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
             self.thread.tell(MediaFailed(self.ref, error.reason))
 
     def end(self, code: int, reason: str | None, headers: Mapping[str, str]) -> None:
-        """BYE an answered call, or refuse one that was not with `code`. `Disconnected` is told in any case."""
+        """BYE an answered call, or refuse an unanswered one with `code`. `Disconnected` follows in both cases."""
         if self._is_lost():
             return
         if code // 100 == 2 and self.getInfo().state in _UNANSWERED:
@@ -132,12 +132,12 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
             self.sendRequest(request)
 
     def let_go(self) -> None:
-        """Free all that the call holds; PJSIP's own call, should it live, ends with this object."""
+        """Free everything the call holds. If PJSIP's call still lives, it ends with this object."""
         self._detach()
         self.thread.bury(self)
 
     def _is_lost(self) -> bool:
-        """Whether PJSIP has let go of the call without a word; it is told then."""
+        """Whether PJSIP has dropped the call without a callback; then report `Disconnected`."""
         if self.isActive():
             return False
         self._tell_end(pj.PJSIP_SC_CALL_TSX_DOES_NOT_EXIST, "lost")
@@ -203,7 +203,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
 
     @guarded
     def onDtmfEvent(self, prm: pj.OnDtmfEventParam) -> None:
-        """PJSIP: a key by INFO. Those by RTP are the engine's, which knows a press that is told in both ways."""
+        """PJSIP: a key by INFO. The engine takes keys by RTP, and recognises a press that arrives both ways."""
         if prm.method == pj.PJSUA_DTMF_METHOD_SIP_INFO:
             self.leg.slot.press(prm.digit, prm.duration)
 
@@ -236,7 +236,7 @@ def incoming(ref: CallRef, leg: EngineLeg, rx: pj.SipRxData, trunk: str | None) 
 
 
 def refused(prm: pj.OnRejectedIncomingCallParam) -> Refused:
-    """The event for an INVITE that PJSIP has refused; it does not always say which."""
+    """The event for an INVITE that PJSIP itself has refused."""
     message = prm.rdata.wholeMsg
     reason = prm.reason
     if prm.statusCode == _NOT_ACCEPTABLE and wants_srtp(body(message)):

@@ -1,4 +1,4 @@
-"""What the endpoint is started with, and how PJSIP is told."""
+"""The endpoint's configuration, and its translation to PJSIP's own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 _OTHER_MEDIA_PORTS = 72
-"""The bridge's own, and those of calls whose refusal is on its way."""
+"""Ports of the conference bridge beyond one per call: its own, and those of calls that are being refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class TrunkAccount:
     realm: str
     expires_s: int
     line: str
-    """Marks the trunk's Contact: of the calls from its hosts, those whose Request-URI carries it came to it."""
+    """The `line` parameter of the trunk's Contact. It tells the INVITEs of trunks with the same hosts apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +66,13 @@ class EndpointConfig:
     codecs: tuple[str, ...]
     """Preferred first, by encoding name; no other is offered or accepted."""
     jitter_buffer_ms: int
-    """How deep; the engine empties it on arrival, but for what waits for a packet that was overtaken."""
+    """Capacity in ms. The engine empties it as packets arrive; only what waits for an overtaken packet stays."""
     calls: int
-    """At once; one more is answered 503."""
+    """The most calls at once; the next one is answered 503."""
     call_places: int
-    """Of PJSIP: an ended call keeps its place until its peer has answered the BYE, for 32 s at most."""
+    """PJSIP's own limit. It is higher: an ended call keeps its place until the peer answers the BYE, for up to 32 s."""
     retry_after_s: int
-    """For callers who find no place."""
+    """Retry-After of that 503, in seconds."""
     trunks: tuple[TrunkAccount, ...]
     nameservers: tuple[tuple[str, int], ...]
     """IPv4 address and port of each; without any, no name is looked up."""
@@ -80,7 +80,7 @@ class EndpointConfig:
     trunk_hosts: tuple[str, ...]
     """Names of registrars and proxies; all other names come from strangers."""
     log_level: int = 2
-    """How much PJSIP says: 1 errors, 2 warnings, 3 each call, 4 and 5 traces."""
+    """PJSIP's log level: 1 errors, 2 warnings, 3 each call, 4 and 5 traces."""
 
 
 def pjsip_config(config: EndpointConfig) -> pj.EpConfig:

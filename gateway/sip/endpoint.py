@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 _log = structlog.get_logger("sip")
 
 _TURNED_AWAY_S = 1.0
-"""How often the gateway hears of calls that found no place: a flood is told in a few lines."""
+"""At most this often, in seconds, calls that found no place are reported: a flood makes few log lines."""
 _POLL_MS = 1000
-"""How long the thread sleeps in PJSIP when nothing happens; commands and packets wake it before."""
+"""How long the thread waits in PJSIP at most, in ms; commands and packets wake it earlier."""
 _INTERNAL_ERROR, _UNAVAILABLE = 500, 503
 _CONNECTIONS, _CONNECTIONS_PER_SOURCE = 768, 64
 """Accepted at once over TCP. PJSIP has place for 1,024 sockets, and those of the trunks must always find one."""
@@ -63,11 +63,11 @@ class _Endpoint(pj.Endpoint):  # type: ignore[misc]  # pjsua2 has no type stubs
             self._owner.report("onTransportState", error)
 
     def onSelectAccount(self, prm: pj.OnSelectAccountParam) -> None:
-        """PJSIP: an INVITE has come. Its own choice goes by what the caller wrote into Request-URI and To."""
+        """PJSIP: an INVITE has come. PJSIP would choose its account by Request-URI and To, which the caller writes."""
         prm.accountIndex = self._owner.select_account(prm.rdata)
 
     def onRejectedIncomingCall(self, prm: pj.OnRejectedIncomingCallParam) -> None:
-        """PJSIP: it has refused a call itself; nobody else heard of it."""
+        """PJSIP: it has refused a call itself, before there was a call object."""
         try:
             self._owner.tell(refused(prm))
         except Exception as error:  # noqa: BLE001 - as above
@@ -129,7 +129,7 @@ class SipEndpoint:
 
     @property
     def silent_s(self) -> float:
-        """How long ago the SIP thread last went round its loop: a second or less, unless something blocks it."""
+        """Seconds since the SIP thread last finished a turn of its loop: at most one, unless something blocks it."""
         return time.monotonic() - self._turned_s
 
     async def start(self) -> None:
@@ -155,7 +155,7 @@ class SipEndpoint:
         self._pjlog.stop()
 
     def recognise_with(self, recogniser: Recogniser) -> None:
-        """Whose the next calls are. It is asked on the SIP thread: it must not change any more."""
+        """Use this recogniser for the next INVITEs. It is called on the SIP thread and must be immutable."""
         self._recogniser = recogniser
 
     def respond(self, ref: CallRef, code: int) -> None:
@@ -203,20 +203,20 @@ class SipEndpoint:
         self._loop.call_soon_threadsafe(self._on_event, event)
 
     def report(self, where: str, error: Exception, sip_call_id: str = "") -> None:
-        """A callback or a command failed: ours to fix, and no reason to end other calls."""
+        """Log a callback or command that failed; other calls go on."""
         text = _pj_text(error)
         self._loop.call_soon_threadsafe(
             lambda: _log.error("sip.failed", where=where, call_id=sip_call_id, error=text, exc_info=error)
         )
 
     def bury(self, call: SipCall) -> None:
-        """Keep a disconnected call until the callback that told us has returned into C++, then delete it."""
+        """Delete a disconnected call once the current callback has returned into C++."""
         self._calls.pop(call.ref, None)
         self._buried.append(call)
         _engine.close_door(len(self._calls) >= self._config.calls)
 
     def select_account(self, rx: pj.SipRxData) -> int:
-        """PJSUA's id of the account that a new INVITE belongs to: what a stranger is shown must not be a trunk's."""
+        """PJSUA's id of the account that a new INVITE belongs to."""
         account = self._accounts[None]
         try:
             headers = parse_headers(rx.wholeMsg)
@@ -252,7 +252,7 @@ class SipEndpoint:
         self.tell(event)
 
     def _route(self, call_id: int, invite: pj.SipRxData) -> None:
-        """Requests of the call leave where it came in; to a party behind NAT they go where it came from."""
+        """Send requests of the call from where it came in; to a peer behind NAT, to where it came from."""
         message, source_ip = int(invite.pjRxData), str(invite.srcAddress).rpartition(":")[0]
         to_source = goes_to_source(_engine.next_hop(message), source_ip, self._config.behind_nat)
         _engine.route_dialog(call_id, message, to_source=to_source)

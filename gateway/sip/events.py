@@ -1,4 +1,4 @@
-"""What the SIP thread tells the gateway: frozen, on the asyncio thread, in the order it happened."""
+"""Events from the SIP thread: frozen, delivered on the asyncio thread, in order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from media.plane import EngineLeg
 
 CallRef = int
-"""Names one call for its life; never used twice in a process."""
+"""The number of a call; never used twice in a process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class ReceivedInvite:
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A call asks to be answered. 100 Trying has been sent."""
+    """An INVITE has come. 100 Trying has been sent."""
 
     ref: CallRef
     leg: EngineLeg
@@ -55,7 +55,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class TurnedAway:
-    """There was no place for calls that came; all were answered 503 with Retry-After. Once a second at most."""
+    """Calls were answered 503 with Retry-After because there was no place. Sent once a second at most."""
 
     count: int
     """How many since the last such event."""
@@ -141,14 +141,14 @@ class ConnectionLost:
 
 @dataclass(frozen=True, slots=True)
 class ChallengeIgnored:
-    """A request in a trunk's call was challenged for its password, and the password is not for whoever did."""
+    """A request in a trunk's call was challenged by a host or realm that must not get the trunk's password."""
 
     trunk: str
     challenge: Challenge
 
 
 CallEvent = MediaStarted | MediaFailed | HoldChanged | Confirmed | Disconnected
-"""Of a call that `Incoming` told of."""
+"""Events of a call, after its `Incoming`."""
 
 TrunkEvent = RegistrationAnswered | ConnectionLost | ChallengeIgnored
 """Of a trunk."""

@@ -1,4 +1,4 @@
-"""From the settings to what the SIP endpoint and the media engine are started with."""
+"""Builds the configuration of the SIP endpoint and of the media engine from the settings."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _NO_SERVER = f"{_RESOLV_CONF} names none by an IPv4 address; set sip.nameservers
 _DNS_PORT = 53
 _NEVER_MS = 2**40
 _SPARE_CALLS = 64
-"""Beyond the limit, with half of it: for ended calls that wait for an answer to their BYE. When many die at once,
-others need not wait until all those are forgotten."""
+"""PJSIP places beyond 1.5 times `limits.calls`, for ended calls that wait for an answer to their BYE: when many calls
+end at once, new ones need not wait."""
 
 
 def endpoint_config(settings: Settings, trunks: tuple[TrunkAccount, ...], user_agent: str) -> EndpointConfig:
-    """What PJSIP needs, out of gateway.yaml."""
+    """The endpoint's configuration."""
     sip, media = settings.sip, settings.media
     own = tuple(_with_addresses(trunk) for trunk in trunks)
     names = _names(own)
@@ -55,7 +55,7 @@ def endpoint_config(settings: Settings, trunks: tuple[TrunkAccount, ...], user_a
 
 
 def tuning(settings: Settings) -> _engine.Tuning:
-    """How long the media engine waits for what."""
+    """The media engine's waiting times."""
     no_media_s = settings.media.no_media_timeout_s
     return _engine.Tuning(
         reorder_ms=settings.media.reorder_ms,
@@ -81,7 +81,7 @@ def named_servers(settings: Settings) -> tuple[tuple[str, int], ...]:
 
 
 def _names(trunks: tuple[TrunkAccount, ...]) -> tuple[str, ...]:
-    """The hosts of registrars and proxies that are no addresses."""
+    """Host names (not addresses) of registrars and proxies."""
     uris = [uri for trunk in trunks for uri in (trunk.registrar_uri, trunk.proxy_uri) if uri is not None]
     return tuple(name for uri in uris if (name := _HOST.sub(r"\2", uri)) and not _is_ipv4(name))
 
