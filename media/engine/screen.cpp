@@ -84,6 +84,35 @@ void reach_by_source(pjsip_rx_data* received) {
     contact->uri = reinterpret_cast<pjsip_uri*>(source);
 }
 
+// Whether header fields say that their body need not be understood (RFC 3261 section 20.11). Without a word it must be.
+bool is_optional(const pjsip_hdr* headers) {
+    static const pj_str_t name = pj_str(const_cast<char*>("Content-Disposition"));
+    static const pj_str_t optional = pj_str(const_cast<char*>("handling=optional"));
+    for (const pjsip_hdr* hdr = headers->next; hdr != headers; hdr = hdr->next) {
+        if (pj_stricmp(&hdr->name, &name) != 0) continue;
+        return pj_stristr(&reinterpret_cast<const pjsip_generic_string_hdr*>(hdr)->hvalue, &optional) != nullptr;
+    }
+    return false;
+}
+
+bool is_optional(const pjsip_msg* msg) {
+    if (is_optional(&msg->hdr)) return true;
+    if (!is(msg->body->content_type.type, "multipart")) return false;
+    const pjsip_multipart_part* part = pjsip_multipart_get_first_part(msg->body);
+    if (part == nullptr) return false;
+    for (; part != nullptr; part = pjsip_multipart_get_next_part(msg->body, const_cast<pjsip_multipart_part*>(part)))
+        if (!is_optional(&part->hdr)) return false;
+    return true;
+}
+
+// Carriers send ISUP along. Where nothing else is in an INVITE and nobody need understand it, it comes without an
+// offer, and PJSIP would answer 415.
+void leave_out_optional_body(pjsip_rx_data* received) {
+    pjsip_msg* msg = received->msg_info.msg;
+    if (msg->body == nullptr || pjsip_rdata_get_sdp_info(received)->body.ptr != nullptr) return;
+    if (is_optional(msg)) msg->body = nullptr;
+}
+
 pj_bool_t on_request(pjsip_rx_data* received) {
     const pjsip_method& method = received->msg_info.msg->line.req.method;
     const bool in_dialog = received->msg_info.to->tag.slen != 0;
@@ -97,6 +126,7 @@ pj_bool_t on_request(pjsip_rx_data* received) {
         refuse_message(endpoint, received);
         return PJ_TRUE;
     }
+    if (method.id == PJSIP_INVITE_METHOD) leave_out_optional_body(received);
     if (method.id == PJSIP_INVITE_METHOD || is(method.name, "UPDATE")) reach_by_source(received);
     return PJ_FALSE;
 }

@@ -167,6 +167,46 @@ def test_a_type_without_a_body_is_no_offer(caller: Caller) -> None:
     assert call.hangup() == 200
 
 
+ISUP = "\x01\x00\x49\x00\x00\x03\x02\x00\x07"
+PARTS = (
+    "--b\nContent-Type: application/isup;version=itu-t92+\nContent-Disposition: signal;handling={}\n\n"
+    + ISUP
+    + "\n--b--\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (ISUP, {"Content-Type": "application/isup", "Content-Disposition": "signal;handling=optional"}),
+        (ISUP, {"Content-Type": "application/isup", "Content-Disposition": "signal; Handling=Optional"}),
+        (PARTS.format("optional"), {"Content-Type": "multipart/mixed;boundary=b"}),
+    ],
+    ids=["alone", "in-other-letters", "in-a-multipart"],
+)
+def test_a_body_that_need_not_be_understood_is_no_offer(caller: Caller, body: str, headers: dict[str, str]) -> None:
+    """RFC 3261 sections 8.2.3 and 20.11."""
+    call = caller.dial("600", Manner(late_offer=True, codecs=(0,), foreign_body=body, headers=headers))
+    assert "m=audio" in call.wait_answered().body
+    call.send(tone(440, 300))
+    assert_heard(call.wait_heard(600), [440])
+    assert call.hangup() == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (ISUP, {"Content-Type": "application/isup"}),
+        (ISUP, {"Content-Type": "application/isup", "Content-Disposition": "signal;handling=required"}),
+        (PARTS.format("required"), {"Content-Type": "multipart/mixed;boundary=b"}),
+    ],
+    ids=["unsaid", "required", "in-a-multipart"],
+)
+def test_a_body_that_must_be_understood_is_refused(caller: Caller, body: str, headers: dict[str, str]) -> None:
+    call = caller.dial("600", Manner(late_offer=True, foreign_body=body, headers=headers))
+    assert call.wait_rejected().status == 415
+
+
 def test_lines_that_end_without_carriage_return(gateway: GatewayProcess, caller: Caller) -> None:
     call = caller.dial("nobody")
     call.wait_rejected()

@@ -206,7 +206,8 @@ class Trunks:
         elif before.state is State.REGISTERED and now.state is State.REGISTERING:
             _log.warning("trunk.lost", trunk=name, why=now.why, retry_in_s=now.next_in_s)
         elif now.state is not before.state:
-            _log.info(f"trunk.{now.state.value}", trunk=name, expires_s=now.expires_s)
+            expires = {"expires_s": now.expires_s} if now.state is State.REGISTERED else {}
+            _log.info(f"trunk.{now.state.value}", trunk=name, **expires)
 
     async def unregister(self) -> None:
         """Take all registrations back; waits a few seconds at most."""

@@ -47,6 +47,8 @@ class Manner:
     where the caller hears."""
     challenge: str | None = None
     """Answer 407 to what comes in the call without an answer to this Proxy-Authenticate."""
+    foreign_body: str = ""
+    """With `late_offer`: a body of the INVITE that is none of SDP; `headers` have its type."""
     late_offer: bool = False
     """The INVITE has no offer: the answer to the offer in the 200 comes with the ACK (RFC 3261 section 13.2.1)."""
     answer_late: bool = True
@@ -109,7 +111,7 @@ class Call:
     def invite(self) -> None:
         """Send the first INVITE."""
         if self.manner.late_offer:
-            body = ""
+            body = self.manner.foreign_body
         elif self.manner.sdp is not None:
             body = self.fill_in(self.manner.sdp)
         else:

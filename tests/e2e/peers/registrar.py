@@ -80,11 +80,14 @@ class Registrar:
                 connection, _ = self._socket.accept()
             except TimeoutError:
                 continue
-            with connection:
-                connection.settimeout(POLL_S)
-                self._serve(connection)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
+        with connection:
+            connection.settimeout(POLL_S)
+            self._answer_all(connection)
+
+    def _answer_all(self, connection: socket.socket) -> None:
         while not self._stopped.is_set():
             try:
                 data = connection.recv(65536)
