@@ -1,4 +1,4 @@
-"""Running the gateway's loop to its end, and leaving then, whatever agents still hold on to."""
+"""Runs the gateway's loop to its end, and ends the process even if agents still hold threads or tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the addresses to listen on can be had now, on this machine."""
+"""Checks whether the addresses to listen on are free on this machine."""
 
 from __future__ import annotations
 

@@ -42,9 +42,9 @@ _log = structlog.get_logger("gateway")
 _EX_CONFIG = 78
 """sysexits.h; the unit does not restart after it."""
 _STOP_S = 15.0
-"""What a stop takes beside waiting for calls."""
+"""How long a stop takes beside waiting for calls, in seconds."""
 _SIP_STUCK_S = 5.0
-"""The SIP thread turns once a second when it has nothing to do; what keeps it longer than this keeps all calls."""
+"""The idle SIP thread turns once a second; when it has not for so many seconds, something blocks it."""
 _FILES_PER_CALL = 3
 _SWITCH_INTERVAL_S = 0.0005
 """How long one Python thread may keep the others waiting: media and SIP take turns in well under a packet's time. With
@@ -202,7 +202,7 @@ def _has_terminal() -> bool:
 
 
 def _what_to_dial(prepared: Prepared) -> str:
-    """For the person who has just started it."""
+    """The numbers that a person who has just started it can dial."""
     first = prepared.settings.sip.listen[0]
     host = f"[{first.address}]" if ":" in str(first.address) else first.address
     numbers = [

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger("control")
 
 _PEER_S = 5.0
-"""How long somebody may take to ask, and then to read."""
+"""How long a client may take to send its command, and then to read the answer, in seconds."""
 _MAX_LINE = 4096
 _MAX_PEERS = 8
 
@@ -43,7 +43,7 @@ class ControlServer:
         self._peers = 0
 
     async def start(self) -> None:
-        """Bind.
+        """Open the socket.
 
         Raises:
             ControlError: another gateway has the socket, or the directory cannot be written, or is a stranger's.

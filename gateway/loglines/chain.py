@@ -1,4 +1,4 @@
-"""What happens to a line between the call that makes it and the thread that writes it."""
+"""structlog's processors: from the call that makes a line to the thread that writes it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gateway.loglines.values import ExceptionInfo
 
 ALWAYS = "always"
-"""`always=True` in a line: no limit drops it. For what nobody can bring about by one packet."""
+"""`always=True` in a line: no rate limit drops it. Only for lines that no stranger can cause with one packet."""
 _PRIORITIES = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}
 """sd-daemon(3), syslog(3)."""
 
@@ -28,7 +28,7 @@ Line = MutableMapping[str, Any]
 
 
 class Encode(Protocol):
-    """A line as bytes, as it is written."""
+    """Turns a line into the bytes that are written."""
 
     def __call__(self, logger: object, level: str, line: Mapping[str, Any]) -> bytes:
         """`level` is the name of structlog's method."""
@@ -48,7 +48,7 @@ class Limit:
         self._on_dropped = on_dropped
 
     def __call__(self, _logger: object, _level: str, line: Line) -> Line:
-        """The line, or structlog's DropEvent."""
+        """Return the line; raise structlog's DropEvent when its kind is over its limit."""
         if line.pop(ALWAYS, False):
             return line
         kind, sender = cut(str(line.get("event")), 100), line.get("sender")
@@ -69,7 +69,7 @@ class Render:
         self._for_journal = for_journal
 
     def __call__(self, logger: object, level: str, line: Mapping[str, Any]) -> bytes:
-        """As structlog's last processor."""
+        """Turn a line into bytes; structlog's last processor."""
         text = self._rendered(logger, level, line, Bounds())
         if len(text) > LINE_BYTES_MAX:
             text = self._rendered(logger, level, line, TIGHT)
@@ -95,10 +95,10 @@ def _exception_info(given: object) -> ExceptionInfo | None:
 
 
 class Libraries(logging.Handler):
-    """What libraries say by Python's own logging, where the agent's author has not set up another way for it."""
+    """Takes in records of Python's own logging, unless an agent's author has configured logging otherwise."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """As a line of ours."""
+        """Turn the record into a line of structlog."""
         try:
             text = record.getMessage()
         except Exception as error:  # noqa: BLE001 - a library's fault, in a line of its log

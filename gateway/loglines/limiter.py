@@ -1,4 +1,4 @@
-"""How often a kind of line may be written: a flood is counted, and hides nothing else."""
+"""Rate limits for each kind of log line: a flood is dropped and counted, and hides no other kind."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
 KIND_BURST, KIND_PER_S = 200.0, 10.0
 TOTAL_BURST, TOTAL_PER_S = 1000.0, 100.0
-"""Below what journald takes from a service (10,000 lines in 30 s): beyond that, it drops without looking."""
+"""Below journald's own limit for a service (10,000 lines in 30 s), beyond which it drops lines of any kind."""
 SELDOM_S = 1.0
-"""A kind that has said nothing for this long may speak, whatever others do."""
+"""A kind that was silent for so many seconds may be written, whatever the others used up."""
 KINDS_MAX = 256
 IDLE_S = 60.0
 OTHERS = "(others)"
 
 
 class _Bucket:
-    """Tokens that come back with time."""
+    """A token bucket."""
 
     __slots__ = ("_burst", "_per_s", "_tokens", "seen_s")
 
@@ -31,7 +31,7 @@ class _Bucket:
         self.seen_s = now_s
 
     def fill(self, now_s: float) -> bool:
-        """Whether there is a token to take."""
+        """Take a token; False when there is none."""
         self._tokens = min(self._burst, self._tokens + (now_s - self.seen_s) * self._per_s)
         self.seen_s = now_s
         return self._tokens >= 1.0
@@ -78,17 +78,17 @@ class Limiter:
 
     @property
     def dropped(self) -> bool:
-        """Whether lines were dropped that `take_dropped` has not told yet."""
+        """Whether lines were dropped since the last `take_dropped`."""
         return bool(self._dropped)
 
     def take_dropped(self) -> dict[str, int]:
-        """How many lines of each kind were dropped since the last time."""
+        """Return how many lines of each kind were dropped since the last call, and begin again at 0."""
         with self._lock:
             taken, self._dropped = self._dropped, Counter()
         return dict(taken)
 
     def give_back(self, dropped: Mapping[str, int]) -> None:
-        """What `take_dropped` gave could not be told: it will be another time."""
+        """Put back what `take_dropped` returned and could not be written."""
         with self._lock:
             self._dropped.update(dropped)
 

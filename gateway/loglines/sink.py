@@ -1,4 +1,4 @@
-"""Lines on their way to standard output or error: who writes them never waits and never fails."""
+"""Writes lines to standard output or error on a thread of its own: callers never wait and never fail."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ LINES_MAX = 1000
 LINE_BYTES_MAX = 40_000
 """journald cuts at 48 KiB (LineMax=), into lines that are no JSON any more."""
 REPORT_S = 5.0
-"""How long losses are gathered before a line tells of them."""
+"""How long losses are gathered before a line reports them, in seconds."""
 CLOSE_S = 2.0
-"""How long an end waits for what is still to be written."""
+"""How long `close` waits for lines that are still to be written, in seconds."""
 
 
 class Notices(Protocol):
-    """Lines about lines that nobody will read."""
+    """Makes lines that report lost lines."""
 
     def pending(self) -> bool:
-        """Whether there is anything to tell."""
+        """Whether a loss waits to be reported."""
 
     def tell(self, lost: int, why: str, write: Callable[[bytes], bool]) -> bool:
-        """Write what there is; False when that failed, and it is still to be told."""
+        """Write the report; False when that failed, and it is kept."""
 
 
 class Writer(threading.Thread):
-    """Writes the lines of one file descriptor. It alone waits when nobody reads, and fails when the disk is full."""
+    """The thread that writes one file descriptor. Only it waits for a slow reader or fails on a full disk."""
 
     def __init__(self, fd: int, name: str, notices: Notices) -> None:
         super().__init__(name=name, daemon=True)
@@ -61,7 +61,7 @@ class Writer(threading.Thread):
             self._lines.put(line)
 
     def wake(self) -> None:
-        """There is something new to tell of."""
+        """Wake the thread: there is a loss to report."""
         self._lines.put(b"")
 
     @property
@@ -82,7 +82,7 @@ class Writer(threading.Thread):
     # ---- its own -------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Until `close`."""
+        """Write lines until `close`."""
         due_s: float | None = None
         while True:
             line = self._next(due_s)
@@ -148,7 +148,7 @@ def _wait_writable(fd: int) -> None:
 
 
 class RawStream(io.RawIOBase):
-    """What Python and agents print, as lines for a `Writer`."""
+    """A standard stream: what Python and agents print becomes lines of a `Writer`."""
 
     def __init__(self, fd: int, name: str, put: Callable[[bytes], None]) -> None:
         super().__init__()
@@ -159,7 +159,7 @@ class RawStream(io.RawIOBase):
         self._rest = b""
 
     def write(self, data: ReadableBuffer, /) -> int:
-        """All of it, at once."""
+        """Write all of it."""
         written = bytes(data)
         with self._lock:
             *lines, self._rest = (self._rest + written).split(b"\n")
@@ -170,15 +170,15 @@ class RawStream(io.RawIOBase):
         return len(written)
 
     def writable(self) -> bool:
-        """It is."""
+        """Always True."""
         return True
 
     def fileno(self) -> int:
-        """Of the standard stream that it stands for."""
+        """The file descriptor of the stream that it replaces."""
         return self._stream_fd
 
     def isatty(self) -> bool:
-        """As the standard stream."""
+        """Whether the replaced stream is a terminal."""
         return os.isatty(self._stream_fd)
 
     def finish(self) -> None:
