@@ -101,6 +101,7 @@ def test_no_stale_speech(name: str) -> None:
     run_virtual(interrupt(name, Isolation.NONE))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*SHAPES, *SPOKEN_TO_FIRST, *IN_A_THREAD_ONLY])
 def test_no_stale_speech_from_a_thread(name: str) -> None:
     asyncio.run(interrupt(name, Isolation.THREAD))

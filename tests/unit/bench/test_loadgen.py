@@ -47,6 +47,7 @@ def number(result: Mapping[str, Json], *path: str) -> float:
     return found
 
 
+@pytest.mark.slow
 def test_the_generators_own_checks_pass() -> None:
     command = ["make", "-s", "-C", str(SOURCE), "selftest"]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)

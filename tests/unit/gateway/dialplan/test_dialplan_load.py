@@ -591,6 +591,7 @@ def test_a_route_that_takes_what_an_earlier_one_leaves_is_none(first: str, secon
     assert _in_order(first, second) == []
 
 
+@pytest.mark.slow
 def test_a_large_plan_is_looked_through_in_bounded_time() -> None:
     routes = "\n".join(f'  - {{name: r{n}, match: {{to: "regex:{n}."}}, steps: [hangup]}}' for n in range(3_000))
     assert load(f"routes:\n{routes}").warnings == ()

@@ -60,6 +60,7 @@ def test_what_could_not_be_told_is_told_later(limiter: Limiter) -> None:
     assert limiter.take_dropped() == {"flood": 110}
 
 
+@pytest.mark.slow
 def test_kinds_without_end_take_no_memory_without_end(limiter: Limiter, clock: Clock) -> None:
     admitted_lines = sum(limiter.admits(f"frame {number}") for number in range(100_000))
     assert admitted_lines <= TOTAL_BURST + KINDS_MAX

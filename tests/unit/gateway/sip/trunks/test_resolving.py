@@ -107,6 +107,7 @@ def test_silence_has_an_end_and_delays_nobody_else(server: DnsServer, monkeypatc
     assert waited_s < 5, "they wait beside each other, not one after the other"
 
 
+@pytest.mark.slow
 def test_nobody_there() -> None:
     with DnsServer({}) as gone:
         nowhere = gone.address
