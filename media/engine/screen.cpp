@@ -4,6 +4,7 @@
 #include <pjsua-lib/pjsua.h>
 #include <atomic>
 #include <stdexcept>
+#include <string>
 
 namespace offhook {
 namespace {
@@ -87,10 +88,13 @@ void reach_by_source(pjsip_rx_data* received) {
 // Whether header fields say that their body need not be understood (RFC 3261 section 20.11). Without a word it must be.
 bool is_optional(const pjsip_hdr* headers) {
     static const pj_str_t name = pj_str(const_cast<char*>("Content-Disposition"));
-    static const pj_str_t optional = pj_str(const_cast<char*>("handling=optional"));
     for (const pjsip_hdr* hdr = headers->next; hdr != headers; hdr = hdr->next) {
         if (pj_stricmp(&hdr->name, &name) != 0) continue;
-        return pj_stristr(&reinterpret_cast<const pjsip_generic_string_hdr*>(hdr)->hvalue, &optional) != nullptr;
+        const pj_str_t& value = reinterpret_cast<const pjsip_generic_string_hdr*>(hdr)->hvalue;
+        std::string letters;  // in lower case, without the spaces that may stand around "="
+        for (const char letter : std::string(value.ptr, static_cast<std::size_t>(value.slen)))
+            if (!pj_isspace(letter)) letters.push_back(static_cast<char>(pj_tolower(letter)));
+        return letters.find(";handling=optional") != std::string::npos;
     }
     return false;
 }

@@ -179,7 +179,7 @@ PARTS = (
     ("body", "headers"),
     [
         (ISUP, {"Content-Type": "application/isup", "Content-Disposition": "signal;handling=optional"}),
-        (ISUP, {"Content-Type": "application/isup", "Content-Disposition": "signal; Handling=Optional"}),
+        (ISUP, {"Content-Type": "application/isup", "Content-Disposition": "signal; Handling = Optional"}),
         (PARTS.format("optional"), {"Content-Type": "multipart/mixed;boundary=b"}),
     ],
     ids=["alone", "in-other-letters", "in-a-multipart"],

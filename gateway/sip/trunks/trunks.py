@@ -55,8 +55,10 @@ class _Line:
     """The hosts that the settings give by address."""
     answered: dict[Network, float] = field(default_factory=dict)
     """Who granted a registration, and until when, in the loop's time."""
-    attempt: asyncio.TimerHandle | None = None
+    attempt: asyncio.Handle | None = None
     """The next REGISTER, when it is not under way."""
+    attempt_due: float = 0.0
+    """When it is sent, in the loop's time; uvloop's handle of a timer that is due at once does not know."""
     end: asyncio.TimerHandle | None = None
     """When the time that the registrar granted is over."""
     since: float = 0.0
@@ -192,7 +194,9 @@ class Trunks:
             line.attempt.cancel()
             line.attempt = None
         if now.next_in_s is not None and not self._leaving:
-            line.attempt = asyncio.get_running_loop().call_later(now.next_in_s, self._attempt, name)
+            loop = asyncio.get_running_loop()
+            line.attempt_due = loop.time() + now.next_in_s
+            line.attempt = loop.call_later(now.next_in_s, self._attempt, name)
 
     def _attempt(self, name: str) -> None:
         if self._register is not None and not self._leaving:
@@ -251,7 +255,7 @@ class Trunks:
         return {
             name: (
                 line.registration,
-                max(line.attempt.when() - now, 0.0)
+                max(line.attempt_due - now, 0.0)
                 if line.attempt is not None and line.registration.state is not State.REGISTERED
                 else None,
             )

@@ -2,6 +2,7 @@ import asyncio
 import ipaddress
 from collections.abc import Awaitable, Callable
 
+import uvloop
 from structlog.testing import capture_logs
 
 from gateway.settings import Settings
@@ -113,6 +114,21 @@ def test_it_is_renewed_before_its_time_is_over() -> None:
         assert registrar.asked == [("carrier", True)] * 2, "one attempt is under way, and no other is made"
 
     run(scenario)
+
+
+def test_an_attempt_that_is_due_at_once_can_be_shown_on_uvloop() -> None:
+    """Its handle is no timer there."""
+
+    async def main() -> None:
+        trunks, registrar = Trunks(TRUNKS, KEY, nowhere), Registrar()
+        async with asyncio.TaskGroup() as tasks:
+            trunks.start(registrar, registrar.recognise_with, tasks)
+            trunks.on_event(RegistrationAnswered("carrier", 200, "OK", 300))
+            trunks.on_event(ConnectionLost("carrier"))
+            assert trunks.registrations()["carrier"][1] == 0.0
+            await trunks.unregister()
+
+    uvloop.run(main())
 
 
 def test_a_lost_connection_is_made_anew() -> None:
