@@ -12,6 +12,7 @@ from gateway.agents.messages import AgentCommand, Answer, Refusal, Request
 from media.conversation.conversation import Conversation
 from media.conversation.utterance import Utterance
 
+_Answering: TypeAlias = Callable[[Answer | Refusal], object]
 _Control: TypeAlias = (
     messages.Fail | messages.Withdraw | messages.Stop | messages.Confirm | messages.Reject | messages.HangUp
 )
@@ -20,34 +21,36 @@ _Control: TypeAlias = (
 class Door:
     """Takes requests in order, on the gateway's loop; answers at once, or when what they wait for has happened."""
 
-    __slots__ = ("_answer", "_call", "_utterances", "_waiting")
+    __slots__ = ("_call", "_utterances", "_waiting")
 
-    def __init__(self, call: Conversation, answer: Callable[[Answer | Refusal], object]) -> None:
+    def __init__(self, call: Conversation) -> None:
         self._call = call
-        self._answer = answer
         self._utterances: dict[int, Utterance] = {}
         self._waiting: dict[int, asyncio.Task[object]] = {}
 
-    def take(self, request: Request) -> None:
-        """Do what a request asks for."""
+    def take(self, request: Request, answer: _Answering) -> None:
+        """Do what a request asks for; `answer` is called once, unless the request is withdrawn.
+
+        It is not kept: whoever answers knows this door, and full garbage collections are rare.
+        """
         try:
             value = self._do(request.command)
         except Exception as error:  # noqa: BLE001 - it belongs to the agent that asked
-            self._answer(Refusal(request.number, error))
+            answer(Refusal(request.number, error))
             return
         if not asyncio.iscoroutine(value):
-            self._answer(Answer(request.number, value))
+            answer(Answer(request.number, value))
             return
         task = asyncio.get_running_loop().create_task(value)
         self._waiting[request.number] = task
-        task.add_done_callback(partial(self._on_done, request.number))
+        task.add_done_callback(partial(self._on_done, request.number, answer))
 
-    def _on_done(self, number: int, task: asyncio.Task[object]) -> None:
+    def _on_done(self, number: int, answer: _Answering, task: asyncio.Task[object]) -> None:
         del self._waiting[number]
         if task.cancelled():
             return
         error = task.exception()
-        self._answer(Answer(number, task.result()) if error is None else Refusal(number, error))
+        answer(Answer(number, task.result()) if error is None else Refusal(number, error))
 
     def _do(self, command: AgentCommand) -> object:
         """The answer, or a coroutine that gives it later."""

@@ -25,7 +25,7 @@ class MessagePort:
 
     def __init__(self, call: Conversation, gateway: asyncio.AbstractEventLoop) -> None:
         self._gateway = gateway
-        self._door = Door(call, self._on_answer)
+        self._door = Door(call)
         self._outbox: deque[Request] = deque()
         self._waking = False
         """Whether the gateway has been woken, and has not begun to take what is in the outbox."""
@@ -102,7 +102,7 @@ class MessagePort:
                 request = self._outbox.popleft()
             except IndexError:  # others were taken back meanwhile
                 break
-            self._door.take(request)
+            self._door.take(request, self._on_answer)
         if self._outbox and not self._waking:
             self._waking = True
             self._gateway.call_soon(self._on_requests)  # others have their turn first
