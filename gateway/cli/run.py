@@ -113,11 +113,11 @@ class _Service:
                 await control.stop()
                 raise
             lag.start()
-            realtime.start()
             self._handle_signals(gateway)
             gateway.garbage.start()
             systemd.daemon.notify("READY=1")
             self._announce()
+            realtime.start()
             background = [
                 tasks.create_task(self._keep_reloading(), name="reload"),
                 tasks.create_task(_feed_watchdog(sip.endpoint), name="watchdog"),
