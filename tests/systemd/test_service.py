@@ -97,7 +97,8 @@ def test_caller_over_the_trunk_hears_the_agent(service: Service, trunk: Kamailio
         call.hangup()
         ended = service.wait_log("call.ended", lambda line: line.get("to") == NUMBER)
     assert ended["trunk"] == "carrier"
-    assert service.log()[0]["event"] == "gateway.ready"
+    first = [line["event"] for line in service.log()[:2]]  # a container may refuse real time, which is said beside it
+    assert "gateway.ready" in first
 
 
 def test_echo_over_the_network(service: Service) -> None:
