@@ -11,6 +11,7 @@ from gateway.sip.events import (
     CallRef,
     Confirmed,
     Disconnected,
+    GivenUp,
     HoldChanged,
     Incoming,
     MediaFailed,
@@ -216,6 +217,14 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
             self.thread.tell(Confirmed(self.ref))
         elif info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
             self._tell_end(info.lastStatusCode, as_text(info.lastReason))
+
+    @guarded
+    def onCallTsxState(self, prm: pj.OnCallTsxStateParam) -> None:
+        """PJSIP: a transaction of the call went on. A BYE that we did not ask for is PJSIP's own."""
+        transaction = prm.e.body.tsxState.tsx
+        begins = transaction.role == pj.PJSIP_ROLE_UAC and transaction.state == pj.PJSIP_TSX_STATE_CALLING
+        if begins and transaction.method == "BYE" and not self._ended_by_us:
+            self.thread.tell(GivenUp(self.ref))
 
     def _tell_end(self, code: int, reason: str) -> None:
         self.thread.tell(Disconnected(self.ref, self._ender(code), code, reason))

@@ -97,6 +97,13 @@ class Confirmed:
     ref: CallRef
 
 
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """PJSIP has sent a BYE by itself, since the peer did not answer; a `Disconnected` follows, 32 s later at most."""
+
+    ref: CallRef
+
+
 class Side(Enum):
     """Who ended a call."""
 
@@ -147,7 +154,7 @@ class ChallengeIgnored:
     challenge: Challenge
 
 
-CallEvent = MediaStarted | MediaFailed | HoldChanged | Confirmed | Disconnected
+CallEvent = MediaStarted | MediaFailed | HoldChanged | Confirmed | GivenUp | Disconnected
 """Events of a call, after its `Incoming`."""
 
 TrunkEvent = RegistrationAnswered | ConnectionLost | ChallengeIgnored

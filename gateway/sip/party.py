@@ -11,7 +11,7 @@ import structlog
 from gateway.calls.outcome import EndCause
 from gateway.calls.party import Over, Party, PartyListener
 from gateway.dialplan import Cause
-from gateway.sip.events import Confirmed, Disconnected, HoldChanged, MediaFailed, MediaStarted, Side
+from gateway.sip.events import Confirmed, Disconnected, GivenUp, HoldChanged, MediaFailed, MediaStarted, Side
 from gateway.sip.nat import is_private
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger("sip")
 
 _OVER_S = 5.0
-"""PJSIP tells of the end of a call at once when we end it; this is for the day it does not."""
+"""PJSIP reports the end of a call at once when we end it; this is for the day it does not, and for its own BYE."""
 _NOT_ACCEPTABLE = 488
 _RINGING, _PROGRESS, _OK = 180, 183, 200
 _CANCELLED, _TIMEOUT = 487, 408
@@ -89,6 +89,8 @@ class SipParty(Party):
         self._may_be_natted = False
         self._fault: tuple[EndCause, str] | None = None
         """Why we ended it ourselves, and no call asked us to."""
+        self._given_up = False
+        """Whether PJSIP has sent a BYE by itself."""
         self._is_over = False
         self._watching: asyncio.TimerHandle | None = None
         self._first_packet_due: asyncio.TimerHandle | None = None
@@ -156,6 +158,8 @@ class SipParty(Party):
                 self._on_hold_changed(held=held)
             case Confirmed():
                 self._on_confirmed()
+            case GivenUp():
+                self._on_given_up()
             case Disconnected():
                 self._on_disconnected(event)
 
@@ -176,6 +180,11 @@ class SipParty(Party):
             self._watch()
         else:
             self._give_up(EndCause.NO_MEDIA, "the ACK brought no answer to our offer that has audio")
+
+    def _on_given_up(self) -> None:
+        if self._end_due is None and not self._is_over:
+            self._given_up = True
+            self._end_due = self._loop.call_later(_OVER_S, self._on_end_unconfirmed)
 
     def _on_disconnected(self, event: Disconnected) -> None:
         cause, detail = self._fault or self._cause_of(event)
@@ -260,7 +269,10 @@ class SipParty(Party):
             self._end_due = self._loop.call_later(_OVER_S, self._on_end_unconfirmed)
 
     def _on_end_unconfirmed(self) -> None:
-        self._log.error("call.end_unconfirmed")
         self._sip.forget(self.ref)
+        if self._given_up:
+            self._on_disconnected(Disconnected(self.ref, Side.NETWORK, _TIMEOUT, "Request Timeout"))
+            return
+        self._log.error("call.end_unconfirmed")
         cause, detail = self._fault or (None, "")
         self._tell_over(Over(cause, 0, "end-unconfirmed", detail))

@@ -190,6 +190,20 @@ def test_a_held_call_whose_peer_has_forgotten_it_ends(gateway: GatewayProcess, c
     assert ends(gateway.record(call.call_id)) == ("peer-gone", "network", 481)
 
 
+def test_a_held_call_whose_peer_is_gone_ends(gateway: GatewayProcess, caller: Caller) -> None:
+    """RFC 3261 gives OPTIONS 32 s, and PJSIP's BYE as long again: nobody waits for the latter."""
+    call = caller.dial("steady", Manner(unanswered={"OPTIONS", "BYE"}))
+    call.wait_answered()
+    call.reinvite("inactive")
+    call.stream.halt()
+    asked = wait_until(lambda: [m for m in call.messages if m.method == "OPTIONS" and not m.sent], "OPTIONS", 10)
+    record = wait_until(lambda: gateway.events("call.ended", call_id=call.call_id), "its record", 50)[0]
+    took_s = time.monotonic() - asked[0].time_s
+    assert ends(record) == ("peer-gone", "network", 408)
+    assert 30 < took_s < 45
+    assert not gateway.events("call.end_unconfirmed")
+
+
 def test_reinvite_moves_the_media(gateway: GatewayProcess, caller: Caller) -> None:
     call = caller.dial("echo")
     call.wait_answered()

@@ -14,7 +14,7 @@ from .rtp_stream import RtpStream
 from .sip_message import SipMessage, compose, media_address
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Container, Mapping, Sequence
 
     from .rtp import RtpPacket
     from .sound import Pcm
@@ -65,6 +65,8 @@ class Manner:
     """When a BYE comes, send our own before answering it, as if both hung up at the same time."""
     options_status: int = 200
     """What OPTIONS in the call is answered with."""
+    unanswered: Container[str] = ()
+    """Methods of requests in the call that count as lost on the way."""
     speak: bool = True
     """False: no RTP packet ever leaves, though there is an address in the SDP."""
     phone: bool = True
@@ -306,7 +308,7 @@ class Call:
         self.stream.remote = remote
 
     def _on_request(self, request: SipMessage) -> None:
-        if request.method == "ACK":
+        if request.method == "ACK" or request.method in self.manner.unanswered:
             return
         copied = [("Via", via) for via in request.headers("Via")]
         copied += [(name, request.header(name) or "") for name in ("From", "To", "Call-ID", "CSeq")]

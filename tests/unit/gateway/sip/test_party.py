@@ -18,7 +18,7 @@ from gateway.calls.party import Arrival, Over, PartyListener
 from gateway.dialplan import Cause, Invite
 from gateway.dialplan.load import load_text
 from gateway.settings.model import Limits
-from gateway.sip.events import Confirmed, Disconnected, HoldChanged, MediaFailed, MediaStarted, Side
+from gateway.sip.events import Confirmed, Disconnected, GivenUp, HoldChanged, MediaFailed, MediaStarted, Side
 from gateway.sip.party import SipCommands, SipParty, Waits
 from tests.fake_party import FakeOwnedLeg
 from tests.virtual_time import virtual
@@ -185,6 +185,41 @@ async def test_an_end_that_pjsip_never_tells_of_is_told_all_the_same(answered: b
     await asyncio.sleep(6)
     assert scene.told.over == Over(None, 0, "end-unconfirmed", "")
     assert (scene.sip.forgotten, scene.gone) == ([REF], [REF])
+    scene.close()
+
+
+@virtual
+async def test_nobody_waits_for_a_peer_that_does_not_answer_pjsips_own_bye() -> None:
+    scene = Scene()
+    await scene.answered()
+    scene.party.on_event(GivenUp(REF))
+    await asyncio.sleep(6)
+    assert scene.told.over == Over(EndCause.PEER_GONE, 408, "Request Timeout", "Request Timeout")
+    assert (scene.sip.sent, scene.sip.forgotten, scene.gone) == ([200], [REF], [REF])
+    scene.close()
+
+
+@virtual
+async def test_nor_for_a_caller_that_never_acknowledged() -> None:
+    scene = Scene()
+    answering = asyncio.create_task(scene.party.answer())
+    await asyncio.sleep(0)
+    scene.party.on_event(GivenUp(REF))
+    await asyncio.sleep(6)
+    assert scene.told.over == Over(EndCause.NOT_ACKNOWLEDGED, 408, "Request Timeout", "Request Timeout")
+    answering.cancel()
+    scene.close()
+
+
+@virtual
+async def test_a_peer_that_answers_pjsips_own_bye_ends_the_call_at_once() -> None:
+    scene = Scene()
+    await scene.answered()
+    scene.party.on_event(GivenUp(REF))
+    scene.disconnect(Side.NETWORK, 481, "No")
+    assert scene.told.over == Over(EndCause.PEER_GONE, 481, "No", "No")
+    await asyncio.sleep(6)
+    assert scene.sip.forgotten == []
     scene.close()
 
 
