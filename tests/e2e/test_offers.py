@@ -39,6 +39,10 @@ def ports(sdp: str) -> list[int]:
     return [int(port) for port in re.findall(r"^m=\w+ (\d+)", sdp, re.MULTILINE)]
 
 
+def has_formats(sdp: str) -> list[bool]:
+    return [len(line.split()) > 3 for line in re.findall(r"^m=.*$", sdp, re.MULTILINE)]
+
+
 @pytest.mark.parametrize("name", sorted(OFFERS.keys() - SECURE))
 def test_an_offer_is_answered(caller: Caller, name: str) -> None:
     offer = OFFERS[name]
@@ -46,6 +50,7 @@ def test_an_offer_is_answered(caller: Caller, name: str) -> None:
     answer = call.wait_answered().body
     assert len(ports(answer)) == offer.count("m="), "one line for each (RFC 3264 section 6)"
     assert [port > 0 for port in ports(answer)] == [True, *[False] * (len(ports(answer)) - 1)]
+    assert has_formats(answer) == has_formats(offer), "a refused line keeps its formats (RFC 3264 section 6)"
     assert payload_types(answer)[0] == DYNAMIC_PCMU.get(name, 0)
     if name not in DYNAMIC_PCMU:
         since_s = time.monotonic()

@@ -70,6 +70,8 @@ static void formats(pj_pool_t *pool)
     EXPECT(pj_strcmp2(&sdp->media[0]->desc.fmt[0], "0") == 0);
     EXPECT(pj_strcmp2(&sdp->media[0]->desc.fmt[1], "101") == 0);
     EXPECT(sdp->media[1]->desc.port == 0); /* refused alone, not with the whole offer */
+    EXPECT(sdp->media[1]->desc.fmt_count == 1); /* and the line that refuses it has a format */
+    EXPECT(pj_strcmp2(&sdp->media[1]->desc.fmt[0], "111") == 0);
     EXPECT(sdp->media[2]->desc.port == 4004);
 }
 
