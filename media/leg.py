@@ -144,7 +144,7 @@ class Counters:
     frames_filled: int = 0
     """Of those in: silence, where nothing came."""
     frames_overrun: int = 0
-    """Dropped: more came than could be taken."""
+    """Dropped: asyncio had not taken them within 150 ms."""
     jitter_ms: float = 0.0
     """Of what came (RFC 3550 section 6.4.1)."""
     peer_loss_pct: float = 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from time import monotonic_ns
 from typing import TYPE_CHECKING
 
 import structlog
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger("media")
 
+_STALE_NS = 150_000_000
+"""A frame that waited for asyncio for longer is dropped: whatever is delivered late stays late for the rest of a call."""
 _COUNTED = tuple(field.name for field in dataclasses.fields(Counters))
 
 
@@ -25,11 +28,13 @@ class EngineLeg(OwnedLeg):
     It can play once its first stream is attached, which the SIP side tells.
     """
 
-    __slots__ = ("_plane", "listener", "on_failure", "on_heard", "on_silent", "slot", "taps")
+    __slots__ = ("_plane", "frames_stale", "listener", "on_failure", "on_heard", "on_silent", "slot", "taps")
 
     def __init__(self, plane: MediaPlane, slot: _engine.Slot) -> None:
         self._plane = plane
         self.slot = slot
+        self.frames_stale = 0
+        """Dropped, since they came too late to the listener."""
         self.listener: LegListener | None = None
         self.taps: tuple[LegTap, ...] = ()
         """Replaced whole, so that one can be added or removed while all are told."""
@@ -74,7 +79,11 @@ class EngineLeg(OwnedLeg):
 
     def counters(self) -> Counters:
         counted = self.slot.counters()
-        return Counters(**{name: getattr(counted, name) for name in _COUNTED})
+        counters = Counters(**{name: getattr(counted, name) for name in _COUNTED})
+        stale = self.frames_stale
+        return dataclasses.replace(
+            counters, frames_in=counters.frames_in - stale, frames_overrun=counters.frames_overrun + stale
+        )
 
     def close(self) -> None:
         # The stream, if one is attached, is the SIP side's to detach.
@@ -116,6 +125,7 @@ class MediaPlane:
         records, pcm = self.engine.read()
         legs = self._legs
         frame = _engine.FRAME
+        stale_ns = monotonic_ns() - _STALE_NS
         for slot_id, kind, begin, end, time_ns in records:
             leg = legs.get(slot_id)
             if leg is None:
@@ -126,6 +136,8 @@ class MediaPlane:
             try:
                 if kind != frame:
                     _tell(leg, kind, begin, end)
+                elif time_ns < stale_ns:
+                    leg.frames_stale += 1
                 elif listener is not None:
                     listener.on_frame(pcm[begin:end])
             except Exception as error:  # noqa: BLE001 - one call's fault must not silence the calls behind it in the batch

@@ -9,7 +9,7 @@ struct Counters {
     std::uint64_t frames_in = 0;         // delivered to asyncio, concealed and filled ones included
     std::uint64_t frames_concealed = 0;  // stood in for packets that were lost or came too late
     std::uint64_t frames_filled = 0;     // stood in while the peer sent nothing
-    std::uint64_t frames_overrun = 0;    // dropped: asyncio had not read for about two seconds
+    std::uint64_t frames_overrun = 0;    // dropped: asyncio had not read for two seconds
     std::uint64_t frames_out = 0;        // encoded and handed to the socket, silence included
     std::uint64_t taps_missed = 0;       // of those out, as a tap should have had them: nobody had read for two seconds
     std::uint64_t send_errors = 0;

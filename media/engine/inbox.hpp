@@ -50,7 +50,7 @@ public:
     Inbox& operator=(const Inbox&) = delete;
 
     // What the peer causes: false, and nothing put, when the slot has kBacklogLimit records unread, that is
-    // when the reader has stood still for about two seconds.
+    // when the reader has stood still for about two seconds. It bounds memory; the reader drops what is too old.
     bool put_frame(SlotId slot, Backlog& backlog, const std::int16_t* pcm, std::size_t samples);
     bool put_dtmf(SlotId slot, Backlog& backlog, char digit, unsigned duration_ms);
 

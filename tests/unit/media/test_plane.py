@@ -13,7 +13,7 @@ import pytest
 import structlog
 
 from media import _engine, plane
-from media.leg import LegTap, Pcm, PlayoutFullError, Position
+from media.leg import Counters, LegTap, Pcm, PlayoutFullError, Position
 
 RECORDS = list[tuple[int, int, int, int, int]]
 
@@ -29,6 +29,7 @@ class FakeSlot:
     full: bool = False
     played: list[tuple[list[int], int | None]] = field(default_factory=list)
     tapped: bool = False
+    frames_in: int = 0
 
     def tap_sent(self, tapped: bool) -> None:
         self.tapped = tapped
@@ -36,6 +37,9 @@ class FakeSlot:
     def play(self, samples: Pcm, mark: int | None = None) -> bool:
         self.played.append((samples.tolist(), mark))
         return not self.full
+
+    def counters(self) -> Counters:
+        return Counters(frames_in=self.frames_in)
 
     def position(self) -> Position:
         return Position(80, 4000, 500.0)
@@ -114,6 +118,7 @@ class Diary:
 @pytest.fixture
 def media(monkeypatch: pytest.MonkeyPatch) -> plane.MediaPlane:
     monkeypatch.setattr(_engine, "Engine", FakeEngine)
+    monkeypatch.setattr(plane, "monotonic_ns", lambda: 0)
     return plane.MediaPlane(_engine.Tuning(), clock_threads=1)
 
 
@@ -153,6 +158,25 @@ def test_one_wakeup_tells_every_leg_its_own_in_order(
     assert engine.reads == 1
     assert first.listener.entries == [("frame", [1, 2]), ("mark", 7), ("drained",), ("frame", [4])]
     assert second.listener.entries == [("frame", [3]), ("dtmf", "#", 120), ("silent", 5000)]
+
+
+def test_frames_that_waited_too_long_are_dropped_and_counted_but_not_for_taps(
+    media: plane.MediaPlane, engine: FakeEngine, deliver: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leg, diary, tap = media.open(), Diary(), Overheard()
+    leg.listener = diary
+    leg.add_tap(tap)
+    slot = leg.slot
+    assert isinstance(slot, FakeSlot)
+    slot.frames_in = 3
+    for sample in (1, 2, 3):
+        engine.frame(1, sample)  # at 10, 12 and 14 ns
+        engine.event(1, _engine.MARK, sample)
+    monkeypatch.setattr(plane, "monotonic_ns", lambda: 14 + 150_000_000)
+    deliver()
+    assert diary.entries == [("mark", 1), ("mark", 2), ("frame", [3]), ("mark", 3)]
+    assert tap.news == [("heard", [1], 10), ("heard", [2], 12), ("heard", [3], 14)]
+    assert leg.counters() == Counters(frames_in=1, frames_overrun=2)
 
 
 def test_a_leg_that_closed_is_told_nothing_more(
