@@ -182,7 +182,8 @@ unsigned Slot::on_clock(std::int64_t now_ns, unsigned attachment) {
     {
         std::lock_guard lock(transmit_);
         if (stream_ == nullptr || attachment != attachment_) return 0;
-        again_ms = wait_for_agent(now_ns) ? 1 : transmit(now_ns);
+        again_ms = wait_for_agent(now_ns);
+        if (again_ms == 0) again_ms = transmit(now_ns);
         due_ns_ = now_ns + again_ms * kMillisecond_ns;
     }
     std::lock_guard lock(receive_);
@@ -192,17 +193,21 @@ unsigned Slot::on_clock(std::int64_t now_ns, unsigned attachment) {
 
 // An agent that speaks in real time is sometimes a few ms late. To wait for it costs the listener nothing; silence in
 // its place would be a glitch, and would leave its voice one frame behind for the rest of the call. The frame's phase
-// follows the agent's: it is kept when the wait was worth it.
-bool Slot::wait_for_agent(std::int64_t now_ns) {
-    if (paused_ || !speaking_ || playout_.queued_samples() >= tx_frame_.size()) return false;
+// follows the agent's: it is kept when the wait was worth it. Returns how many ms to wait, more each time: if all agents
+// are late, it is because there is no time, and to look after a thousand of them every ms would take more of it.
+unsigned Slot::wait_for_agent(std::int64_t now_ns) {
+    if (paused_ || !speaking_ || playout_.queued_samples() >= tx_frame_.size()) return 0;
     if (waited_ms_ == 0) waiting_since_ns_ = now_ns;
     const std::int64_t waited_ns = now_ns - waiting_since_ns_;
     // When the machine stood still, the clock makes up for its ticks at once, and the agent needs time for its frames.
     const bool catching_up = waited_ms_ * kMillisecond_ns > waited_ns + 2 * kMillisecond_ns;
     const std::int64_t patience_ms = catching_up ? 2 * period_ms_ : period_ms_ / 2;
-    if (waited_ns >= patience_ms * kMillisecond_ns) return false;
-    ++waited_ms_;
-    return true;
+    const std::int64_t left_ns = patience_ms * kMillisecond_ns - waited_ns;
+    if (left_ns <= 0) return 0;
+    const auto left_ms = static_cast<unsigned>((left_ns + kMillisecond_ns - 1) / kMillisecond_ns);
+    const unsigned wait_ms = std::min({std::max(2 * waited_ms_, 1U), 4U, left_ms});
+    waited_ms_ += wait_ms;
+    return wait_ms;
 }
 
 // In how many ms the next frame is due. A frame that was a little late for the agent's sake sets a new phase; what the

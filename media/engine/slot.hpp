@@ -86,7 +86,7 @@ private:
     void watch_source(const Address& signalled);
     bool may_send();
     unsigned transmit(std::int64_t now_ns);
-    bool wait_for_agent(std::int64_t now_ns);
+    unsigned wait_for_agent(std::int64_t now_ns);
     unsigned next_due_ms(bool spoken);
     void add_stream_counters(Counters& counters) const;
 
