@@ -15,6 +15,7 @@ SEED ?=
 SANITIZE ?=
 UNCHECKED ?=
 EXTRAS ?=
+BASE ?= HEAD
 
 BASE_PACKAGES := python3 python3-venv python3-dev g++ pkg-config libsystemd-dev
 ENGINE_SOURCES := $(wildcard media/engine/*.cpp media/engine/*.hpp) media/engine/CMakeLists.txt
@@ -175,6 +176,14 @@ bench-setup: bench-ready ## Calls set up per second, with 300 live
 .PHONY: bench-bargein
 bench-bargein: bench-ready ## From the caller's first word to the agent's silence (CALLS=300)
 	$(BIN)/python -m bench.bargein $(if $(CALLS),--calls $(CALLS))
+
+.PHONY: bench-overload
+bench-overload: bench-ready ## Echo calls beside a busy program, and more calls than there is room for (CALLS=1000 SECONDS=15)
+	$(BIN)/python -m bench.overload $(if $(CALLS),--calls $(CALLS)) $(if $(SECONDS),--seconds $(SECONDS))
+
+.PHONY: bench-compare
+bench-compare: bench-ready ## This tree beside another commit: medians and ratios (BASE=commit; 15 minutes)
+	$(BIN)/python -m bench.compare $(BASE)
 
 .PHONY: bench-pipeline
 bench-pipeline: $(VENV)/installed ## Cost of a frame and of a stage, beside pipecat

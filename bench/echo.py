@@ -13,7 +13,7 @@ from bench.errors import MeasurementFailedError
 from bench.gateway_process import AgentConfig, Gateway, running_gateway
 from bench.generator import build_generator, count, run_generator, warm_up
 from bench.histogram import MEMORY, DurationFile, Percentiles, percentiles
-from bench.provenance import report
+from bench.provenance import autogroup, report
 from bench.usage import Usage, Window, read_usage
 
 if TYPE_CHECKING:
@@ -45,13 +45,13 @@ class Load:
 
     calls: int
     seconds: float
-    rate: float
+    rate: float = 50.0
     """Calls started per second."""
-    phases: str
+    phases: str = "random"
     """`random` or `uniform`: how the calls are spread over the 20 ms."""
-    parrot: bool
+    parrot: bool = False
     """Whether the README's Parrot answers, in a thread for each call, and not an agent on the gateway's loop."""
-    realtime: str
+    realtime: str = "yes"
     """`yes` or `no`: whether the generator goes before the gateway's ordinary threads."""
 
 
@@ -74,9 +74,11 @@ def measure(load: Load) -> dict[str, Json]:
                 bins[name] = durations.snapshot()
 
             generated = _generate(gateway, load, on_event)
+            realtime = gateway.has_realtime()
             left = gateway.live_calls()
     ingest = percentiles(bins["measured"] - bins["measuring"])
-    return {**_result(load, generated, window, idle, ingest), "live_after": left}
+    result = _result(load, generated, window, idle, ingest)
+    return {**result, "beside": _beside(generated, window, realtime=realtime), "live_after": left}
 
 
 def _generate(gateway: Gateway, load: Load, on_event: Callable[[str], None]) -> Mapping[str, Json]:
@@ -115,6 +117,16 @@ def _result(
         "rss_kb_loaded": window.end.rss_kb,
         "threads": window.end.threads,
         **{key: generated[key] for key in SIDE_FINDINGS},
+    }
+
+
+def _beside(generated: Mapping[str, Json], window: Window, *, realtime: bool) -> dict[str, Json]:
+    """What else the machine did meanwhile, and whether the gateway went before it."""
+    return {
+        "others_core_pct": round(window.rest_core_pct - _generator_core_pct(generated), 2),
+        "stolen_ms": round(window.stolen_ms),
+        "realtime": realtime,
+        "autogroup": autogroup(),
     }
 
 

@@ -151,7 +151,16 @@ def _figure(result: dict[str, Json], name: str, digits: int) -> str:
 
 
 def _span(result: dict[str, Json], name: str) -> str:
-    return f"{_figure(result, f'{name}.p50', 1)} / {_figure(result, f'{name}.p99', 1)}"
+    return f"{_figure(result, f'{name}.p50', 1)} / {_capped(result, name)}{_figure(result, f'{name}.p99', 1)}"
+
+
+def _capped(result: dict[str, Json], name: str) -> str:
+    """`≥ ` where the p99 is the longest duration that is told apart."""
+    found = _object(result, name)
+    p99, capped_at = found.get("p99"), found.get("capped_at")
+    if isinstance(p99, int | float) and isinstance(capped_at, int | float) and p99 > 0.999 * capped_at:
+        return "≥ "
+    return ""
 
 
 def _after_speech_ms(result: dict[str, Json], percentile: str) -> str:

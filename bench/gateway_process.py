@@ -76,6 +76,11 @@ class Gateway:
             raise MeasurementFailedError(message)
         return live
 
+    def has_realtime(self) -> bool:
+        """Whether the threads that calls wait for go before other programs."""
+        process = self.status().get("process")
+        return isinstance(process, dict) and process.get("realtime") is True
+
 
 @contextlib.contextmanager
 def running_gateway(agent: AgentConfig, *, calls: int) -> Iterator[Gateway]:

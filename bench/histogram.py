@@ -70,6 +70,8 @@ class Percentiles:
     p99: float | None
     max: float | None
     samples: int
+    capped_at: float | None = None
+    """Longer durations were counted as this one; None when there were none."""
 
 
 def percentiles(bins: npt.NDArray[np.uint64]) -> Percentiles:
@@ -84,4 +86,5 @@ def percentiles(bins: npt.NDArray[np.uint64]) -> Percentiles:
         index = int(np.searchsorted(seen, rank))
         return round((index + 0.5) * BIN_US / 1_000, 3)
 
-    return Percentiles(at(50), at(99), at(100), total)
+    capped_at = BINS * BIN_US / 1_000 if bins[-1] else None
+    return Percentiles(at(50), at(99), at(100), total, capped_at)

@@ -47,6 +47,14 @@ def report(name: str, result: Mapping[str, Json], *, directory: Path = LAST_RUNS
     print(json.dumps(whole), flush=True)
 
 
+def autogroup() -> bool | None:
+    """Whether the kernel shares the cores among sessions (sched(7)); None where it does not say."""
+    try:
+        return Path("/proc/sys/kernel/sched_autogroup_enabled").read_text(encoding="ascii").strip() == "1"
+    except OSError:
+        return None
+
+
 def _machine() -> dict[str, Json]:
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {

@@ -23,6 +23,8 @@ class Histogram {
   }
 
   std::uint64_t count() const { return count_; }
+  // Whether a percentile may be longer than it says.
+  bool capped() const { return bins_.back() > 0; }
   Nanos max() const { return max_; }
 
   // Nearest rank, to the middle of its bin; 0 when nothing was recorded.

@@ -56,6 +56,7 @@ inline JsonObject percentiles_ms(const Histogram& histogram) {
       .number("p99", to_ms(histogram.percentile(99)))
       .number("p99_9", to_ms(histogram.percentile(99.9)))
       .number("max", to_ms(histogram.max()));
+  if (histogram.capped()) object.number("capped_at", to_ms(Histogram::kBin * static_cast<Nanos>(Histogram::kBins)));
   return object;
 }
 

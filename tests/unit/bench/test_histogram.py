@@ -29,6 +29,7 @@ def test_the_first_and_the_last_bin_take_what_is_beyond(tmp_path: Path) -> None:
     durations.record(10**9)
     bins = durations.snapshot()
     assert (bins[0], bins[BINS - 1], bins.sum()) == (1, 1, 2)
+    assert percentiles(bins).capped_at == BINS * BIN_US / 1_000
 
 
 def test_nothing_counted_is_none(tmp_path: Path) -> None:
