@@ -80,7 +80,7 @@ def _other_lines() -> Iterator[str]:
 def _pipeline_lines() -> Iterator[str]:
     for path in sorted(RESULTS.glob("pipeline*.json")):
         result = _read(path.stem)
-        pipecat = f"{result['pipecat_frame_us']:.0f}"
+        pipecat = _figure(result, "pipecat_frame_us", 0)
         yield "| a frame of 20 ms through five stages that hand it on, CPU | Offhook µs | pipecat µs | times |"
         yield "| --- | ---: | ---: | ---: |"
         rows = (
@@ -89,7 +89,7 @@ def _pipeline_lines() -> Iterator[str]:
             ("to an agent that waits for each frame in a task of its own", "frame_hear_us", "ratio_hear"),
         )
         for what, key, ratio in rows:
-            yield f"| {what} | {result[key]:.2f} | {pipecat} | {result[ratio]:.0f} |"
+            yield f"| {what} | {_figure(result, key, 2)} | {pipecat} | {_figure(result, ratio, 0)} |"
 
 
 def _detector_lines(result: dict[str, Json]) -> Iterator[str]:
@@ -135,8 +135,8 @@ def _int(result: dict[str, Json], key: str) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _figure(result: dict[str, Json], name: str, digits: int) -> str:
-    """A number, and how it was spread over the runs."""
+def _figure(result: dict[str, Json], name: str, digits: int, *, plus: int = 0) -> str:
+    """A number, and how it was spread over the runs; `plus` is added to each."""
     value: Json = result
     for key in name.split("."):
         value = value[key] if isinstance(value, dict) else None
@@ -144,10 +144,11 @@ def _figure(result: dict[str, Json], name: str, digits: int) -> str:
         return "-"
     spreads = result.get("spread")
     ends = spreads.get(name) if isinstance(spreads, dict) else None
+    middle = f"{value + plus:.{digits}f}"
     if not isinstance(ends, list):
-        return f"{value:.{digits}f}"
-    least, most = (f"{end:.{digits}f}" for end in ends)
-    return f"{value:.{digits}f} ({least} to {most})" if least != most else f"{value:.{digits}f}"
+        return middle
+    least, most = (f"{end + plus:.{digits}f}" for end in ends if isinstance(end, int | float))
+    return f"{middle} ({least} to {most})" if least != most else middle
 
 
 def _span(result: dict[str, Json], name: str) -> str:
@@ -165,11 +166,8 @@ def _capped(result: dict[str, Json], name: str) -> str:
 
 def _after_speech_ms(result: dict[str, Json], percentile: str) -> str:
     """From the beginning of speech; the measurement leaves `min_speech` out."""
-    stop, speech = result["stop_ms"], result["min_speech_ms"]
-    if not isinstance(stop, dict) or not isinstance(speech, int):
-        return "-"
-    value = stop[percentile]
-    return f"{value + speech:.0f}" if isinstance(value, int | float) else "-"
+    speech = result["min_speech_ms"]
+    return _figure(result, f"stop_ms.{percentile}", 0, plus=speech) if isinstance(speech, int) else "-"
 
 
 if __name__ == "__main__":
