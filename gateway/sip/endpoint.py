@@ -44,7 +44,8 @@ _POLL_MS = 1000
 """How long the thread waits in PJSIP at most, in ms; commands and packets wake it earlier."""
 _INTERNAL_ERROR, _UNAVAILABLE = 500, 503
 _CONNECTIONS, _CONNECTIONS_PER_SOURCE = 768, 64
-"""Accepted at once over TCP. PJSIP has place for 1,024 sockets, and those of the trunks must always find one."""
+"""Accepted at once over TCP. PJSIP has place for more sockets (PJSIP_MAX_TRANSPORTS): those of the trunks must always
+find one."""
 
 
 class _Endpoint(pj.Endpoint):  # type: ignore[misc]  # pjsua2 has no type stubs

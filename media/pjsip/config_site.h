@@ -31,8 +31,9 @@
 
 /* Signalling */
 
-/* SIP sockets of all kinds; a TCP or TLS connection takes one. */
-#define PJSIP_MAX_TRANSPORTS 1024
+/* SIP sockets of all kinds; a TCP or TLS connection takes one, and keeps it for half a second after its end. Connections
+ * that live are fewer (gateway/sip/endpoint.py); the rest is for those that strangers make and we close, 6,000 a second. */
+#define PJSIP_MAX_TRANSPORTS 4096
 
 /* Sizes of hash tables, not limits, 2^n - 1: one dialog per call, another while it is transferred, */
 #define PJSIP_MAX_DIALOG_COUNT 8191

@@ -95,3 +95,22 @@ def test_a_trunks_connection_is_made_all_the_same() -> None:
         gateway.wait_trunk("registered")
         (caller,) = connect(stack, gateway, "127.0.0.9", 1)
         assert asked(caller, 1) == 200
+
+
+def test_a_flood_of_connections_leaves_room_for_a_trunks() -> None:
+    """PJSIP keeps the place of a connection for half a second after its end."""
+    registrar = Registrar("tcp", 300)
+    trunk: dict[str, Json] = {
+        "registrar": registrar.address,
+        "user": "gateway",
+        "transport": "tcp",
+        "retry": {"first": "500ms", "max": "1s"},
+    }
+    with GatewayProcess(Setup(trunks={"carrier": trunk})) as gateway:
+        gateway.wait_trunk("failed")
+        for n in range(20):
+            with ExitStack() as stack:
+                connect(stack, gateway, f"127.0.1.{n + 1}", 100)
+        with registrar:
+            gateway.wait_trunk("registered")
+        assert not gateway.events("pjsip.said")
