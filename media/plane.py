@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger("media")
 
 _STALE_NS = 150_000_000
-"""A frame that waited for asyncio for longer is dropped: whatever is delivered late stays late for the rest of a call."""
+"""A frame that waited for asyncio for longer is dropped: what is delivered late stays late for the rest of a call."""
 _COUNTED = tuple(field.name for field in dataclasses.fields(Counters))
 
 

@@ -53,7 +53,7 @@ class Resampler:
         return _HALF_WIDTH / min(self.from_hz, self.to_hz)
 
     def process(self, pcm: Pcm) -> Pcm:
-        """The next samples at the other rate: of all that went in, all that belongs to it came out.
+        """Convert the next samples; all that can be computed from what went in so far comes out.
 
         Args:
             pcm: int16, shape (samples,), at `from_hz`; any length, also 0.

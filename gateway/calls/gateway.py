@@ -82,7 +82,7 @@ class Gateway(Reception):
 
     @property
     def state(self) -> Literal["starting", "ready", "draining"]:
-        """What it does with a call that comes now: it cannot come yet, is taken, is refused."""
+        """What happens to a call that arrives now: it cannot arrive yet, is accepted, is refused."""
         if self.draining:
             return "draining"
         return "ready" if self.started else "starting"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Over:
-    """A party is gone."""
+    """How a party went."""
 
     cause: EndCause | None
     """Why; None when it was asked to go, by `refuse` or `hang_up`."""
@@ -111,7 +111,7 @@ class Reception(Protocol):
         """Take or refuse a party; returns whether it was taken. Never raises."""
 
     def on_lost(self, party: Party, error: Exception, *, call_id: str, source: str, trunk: str | None) -> None:
-        """A party came of whom too little could be learnt, by a fault of our own: it gets an answer and a record."""
+        """A party came whose request we failed to read, by a fault of our own: it gets an answer and a record."""
 
     def on_refused(self, why: str, *, call_id: str, source: str) -> None:
         """A call was refused before it could become a party."""

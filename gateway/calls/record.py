@@ -59,7 +59,7 @@ class CallRecord:
     unheard_ms: int = 0
     """What agents said into interruptions, and nobody heard."""
     stale_ms: int = 0
-    """What agents said after an interruption that belonged to before it: it was refused."""
+    """What agents said after an interruption although it belonged to before it: it was refused."""
     agent_frames_dropped: int = 0
     """Frames of the caller that an agent was too slow to take."""
     agent_events_dropped: int = 0

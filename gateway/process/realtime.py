@@ -44,7 +44,7 @@ class RealTimeThreads:
     def saturated(self) -> bool:
         """Whether a thread that live calls need has no time left: receiving or asyncio.
 
-        SIP's is none of them: strangers could saturate it, and must not keep a carrier's calls out by that.
+        SIP's does not count: strangers could saturate it, and so keep a carrier's calls out.
         """
         return any(self._realtime.is_demoted(thread) for thread in self._of_live_calls)
 

@@ -1,4 +1,4 @@
-"""To which epoch belongs what an agent says: what was meant for before an interruption must not be heard after it."""
+"""Which epoch an agent's speech belongs to: what was meant for before an interruption must not be heard after it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Belonging:
 
     def __init__(self) -> None:
         self._heard: weakref.WeakKeyDictionary[AnyTask, int] = weakref.WeakKeyDictionary()
-        """Of those for whom another task took something, as `asyncio.wait_for` makes one."""
+        """Of tasks for which another task took something, such as the one that `asyncio.wait_for` makes."""
         self._answered: weakref.WeakKeyDictionary[AnyTask, int] = weakref.WeakKeyDictionary()
         """When those that do not listen began the answer that they say in pieces."""
         self._answered_by_callbacks: int | None = None
@@ -48,7 +48,7 @@ class Belonging:
                 self.has_heard(heard, None)
 
     def of_answer(self, now: int) -> int:
-        """To which epoch an answer belongs that the current task begins; `now` is the epoch that lasts."""
+        """The epoch of an answer that the current task begins; `now` is the current epoch."""
         task = current_task()
         heard = self._heard_by(task)
         if heard is not None:
@@ -57,7 +57,7 @@ class Belonging:
         return now
 
     def of_piece(self, now: int) -> int:
-        """To which epoch a piece of an answer belongs that the current task says."""
+        """The epoch of a piece of an answer that the current task says."""
         task = current_task()
         heard = self._heard_by(task)
         if heard is not None:
@@ -69,7 +69,7 @@ class Belonging:
         return answered
 
     def has_stopped(self, now: int) -> None:
-        """The current task has ended an epoch itself, and `now` lasts: if it knew of that one, it knows of this."""
+        """The current task has ended an epoch; `now` is the new one. If it knew the old one, it knows this one."""
         task = current_task()
         heard = self._heard_by(task)
         if heard is None:

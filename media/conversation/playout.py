@@ -45,7 +45,7 @@ class Epoch:
 
 
 _OVER = Epoch(-1, 0)
-"""To which belongs what was too late when it was begun."""
+"""The epoch of what was too late from the start."""
 
 
 class Stretch:
@@ -66,7 +66,7 @@ class Stretch:
 
 
 Answer = Stretch | int
-"""To what audio belongs that an agent says: an utterance, or what is said without one in the epoch of this number."""
+"""What a piece of the agent's audio belongs to: an utterance, or the epoch of this number if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Cut:
     """Heard of the stretch that was playing."""
     unheard_ms: int
     newly_reached: tuple[str, ...]
-    """Marks heard whose event had not come yet; to be told before anything else."""
+    """Marks that were heard, and whose event is still to come: before any other event."""
     reached: tuple[str, ...]
     dropped: tuple[str, ...]
 

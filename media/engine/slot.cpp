@@ -193,8 +193,8 @@ unsigned Slot::on_clock(std::int64_t now_ns, unsigned attachment) {
 
 // An agent that speaks in real time is sometimes a few ms late. To wait for it costs the listener nothing; silence in
 // its place would be a glitch, and would leave its voice one frame behind for the rest of the call. The frame's phase
-// follows the agent's: it is kept when the wait was worth it. Returns how many ms to wait, more each time: if all agents
-// are late, it is because there is no time, and to look after a thousand of them every ms would take more of it.
+// follows the agent's: it is kept when the wait was worth it. Returns how many ms to wait, more each time: if all
+// agents are late, it is because there is no time, and to look after a thousand of them every ms would take more of it.
 unsigned Slot::wait_for_agent(std::int64_t now_ns) {
     if (paused_ || !speaking_ || playout_.queued_samples() >= tx_frame_.size()) return 0;
     if (waited_ms_ == 0) waiting_since_ns_ = now_ns;

@@ -1,4 +1,4 @@
-"""Is what the caller's line brings our own voice, come back? The line's hybrid and a loudspeaker do that."""
+"""Whether the caller's line brings back our own voice, as the line's hybrid or a loudspeaker does."""
 
 from __future__ import annotations
 

@@ -262,7 +262,7 @@ class SileroBatch:
         self.submit_due()
 
     def submit_due(self) -> None:
-        """Have one window of each call that has one judged, unless a batch is under way; done at every tick."""
+        """Submit one window of each call that has one, unless a batch is in progress; called at every tick."""
         due = tuple(member for member in self._members.values() if member.waiting)
         if self._in_flight or not due or self._worker is None:
             return

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING
 
 from tests.e2e.gateway_process import GatewayProcess, Setup
+from tests.e2e.own_network import loopback
 from tests.e2e.peers.process import wait_until
 from tests.e2e.peers.registrar import Registrar
 
@@ -14,11 +14,6 @@ if TYPE_CHECKING:
 
 NOTICED_WITHIN_S = 75.0
 """A keep-alive every 30 s, and 30 s in which it stays unacknowledged; the rest is for the machine."""
-
-
-def loopback(state: str) -> None:
-    """Let packets through, or lose each one: no answer comes then, no reset, nothing."""
-    subprocess.run(["ip", "link", "set", "lo", state], check=True)
 
 
 def main() -> None:

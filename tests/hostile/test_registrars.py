@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
-import threading
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.e2e.gateway_process import ROUTES, GatewayProcess, Json, Object, Setup
-from tests.e2e.peers.process import LOOPBACK
 from tests.hostile.budget import SECONDS, dice
 from tests.hostile.conftest import sanitized
 from tests.hostile.mutation import Mutator
+from tests.udp_server import UdpServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
 
     from tests.hostile.canary import Canary
 
@@ -39,32 +35,25 @@ ANSWERS = (
 )
 
 
-class BrokenRegistrar:
+class BrokenRegistrar(UdpServer):
     """Answers every REGISTER on one UDP port with a damaged answer, and with a good one once it is told to."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.good = False
         self.asked = 0
         self._choices = dice("registrar")
         self._mutator = Mutator(self._choices)
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind((LOOPBACK, 0))
-        self._socket.settimeout(0.1)
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
 
     @property
     def address(self) -> str:
-        host, port = self._socket.getsockname()
+        host, port = self.bound
         return f"{host}:{port}"
 
-    def _serve(self) -> None:
-        while not self._stopped.is_set():
-            with contextlib.suppress(TimeoutError):
-                data, source = self._socket.recvfrom(65_536)
-                if data.startswith(b"REGISTER"):
-                    self.asked += 1
-                    self._socket.sendto(self._answer(data.decode(errors="replace")), source)
+    def answers(self, data: bytes) -> Iterator[bytes]:
+        if data.startswith(b"REGISTER"):
+            self.asked += 1
+            yield self._answer(data.decode(errors="replace"))
 
     def _answer(self, request: str) -> bytes:
         lines = request.split("\r\n")
@@ -76,17 +65,6 @@ class BrokenRegistrar:
         head = [f"SIP/2.0 {code} {reason}", *copied, extra.format(contact=contact, random=self._choices.random())]
         answer = "\r\n".join([*head, "Content-Length: 0", "", ""]).encode()
         return answer if self.good or self._choices.random() < 0.3 else self._mutator.mutate(answer)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stopped.set()
-        self._thread.join()
-        self._socket.close()
 
 
 @pytest.fixture
