@@ -136,7 +136,7 @@ test-cold: $(VENV)/dev-installed ## The first commands of a newcomer, in a fresh
 	$(SUDO) env "PATH=$$PATH" $(BIN)/pytest -q -s tests/cold
 
 .PHONY: wheels
-wheels: $(VENV)/installed ## Offhook and all that it needs as wheels, in build/wheels (EXTRAS=silero)
+wheels: $(VENV)/installed ## Offhook and all that it needs as wheels, in build/wheels (EXTRAS=network,silero)
 	@pjsip=$$($(PYTHON) media/pjsip/build.py) && rm -rf build/wheels && mkdir -p build/wheels && \
 	cp "$$pjsip"/wheel/pjsua2-*.whl build/wheels && \
 	PATH="$(CURDIR)/$(BIN):$$PATH" PKG_CONFIG_PATH="$$pjsip/lib/pkgconfig" \
@@ -144,7 +144,7 @@ wheels: $(VENV)/installed ## Offhook and all that it needs as wheels, in build/w
 
 # Under sudo the wheels are still built as the user, whose the tree and the cache of PJSIP are.
 .PHONY: install
-install: ## Install or upgrade the systemd service (as root; EXTRAS=silero; UNCHECKED=1 despite faults in its configuration)
+install: ## Install or upgrade the systemd service (as root; EXTRAS=network,silero; UNCHECKED=1 despite faults in its configuration)
 	@$(PACKAGES) $(BASE_PACKAGES) media/pjsip/packages.txt systemd/packages.txt
 	@$(if $(SUDO_USER),sudo -u $(SUDO_USER) -H) $(MAKE) -s wheels EXTRAS=$(EXTRAS)
 	$(SUDO) systemd/install.sh build/wheels $(if $(UNCHECKED),--unchecked)
@@ -180,6 +180,10 @@ bench-bargein: bench-ready ## From the caller's first word to the agent's silenc
 .PHONY: bench-overload
 bench-overload: bench-ready ## Echo calls beside a busy program, and more calls than there is room for (CALLS=1000 SECONDS=15)
 	$(BIN)/python -m bench.overload $(if $(CALLS),--calls $(CALLS)) $(if $(SECONDS),--seconds $(SECONDS))
+
+.PHONY: bench-agents
+bench-agents: $(VENV)/dev-installed bench-ready ## Calls with a bot behind a WebSocket, beside an echo's (CALLS=200 SECONDS=20)
+	$(BIN)/python -m bench.network $(if $(CALLS),--calls $(CALLS)) $(if $(SECONDS),--seconds $(SECONDS))
 
 .PHONY: bench-compare
 bench-compare: bench-ready ## This tree beside another commit: medians and ratios (BASE=commit; 15 minutes)

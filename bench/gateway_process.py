@@ -45,6 +45,17 @@ class AgentConfig:
     isolation: str = "none"
     """`none` is the gateway's own loop, `thread` one of its own for each call."""
 
+    def written(self, directory: Path) -> dict[str, Json]:
+        """As `gateway.yaml` has it."""
+        return {
+            "kind": "python",
+            "class": self.entry,
+            "directory": str(directory),
+            "options": self.options,
+            "isolation": self.isolation,
+            "barge_in": self.barge_in,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
@@ -83,8 +94,10 @@ class Gateway:
 
 
 @contextlib.contextmanager
-def running_gateway(agent: AgentConfig, *, calls: int) -> Iterator[Gateway]:
+def running_gateway(agent: AgentConfig | dict[str, Json], *, calls: int) -> Iterator[Gateway]:
     """Start a gateway whose dialplan gives every call to the agent, wait until it is ready; stop it at the end.
+
+    An agent that is no class is given as `gateway.yaml` has it.
 
     Raises:
         MeasurementFailedError: it does not become ready.
@@ -92,7 +105,8 @@ def running_gateway(agent: AgentConfig, *, calls: int) -> Iterator[Gateway]:
     with tempfile.TemporaryDirectory(prefix="offhook-bench-") as name:
         place = Path(name)
         port = _free_port()
-        config = write_config(place, agent, port, calls)
+        settings = agent.written(place) if isinstance(agent, AgentConfig) else agent
+        config = write_config(place, settings, port, calls)
         # Nothing but bench comes from the source tree: what is measured is the gateway that is installed.
         (place / "bench").symlink_to(ROOT / "bench")
         command = [str(OFFHOOK), "run", "--config", str(config)]
@@ -108,7 +122,7 @@ def running_gateway(agent: AgentConfig, *, calls: int) -> Iterator[Gateway]:
             _stop(process)
 
 
-def write_config(place: Path, agent: AgentConfig, port: int, calls: int) -> Path:
+def write_config(place: Path, agent: dict[str, Json], port: int, calls: int) -> Path:
     """JSON is YAML, and needs no library to write."""
     dialplan: dict[str, Json] = {
         "version": 1,
@@ -118,16 +132,7 @@ def write_config(place: Path, agent: AgentConfig, port: int, calls: int) -> Path
         "sip": {"listen": [f"udp:{HOST}:{port}"], "codecs": ["PCMU"]},
         "media": {"rtp_ports": RTP_PORTS},
         "limits": {"calls": min(calls + 200, 4000), "drain_timeout": "1s"},
-        "agents": {
-            "probe": {
-                "kind": "python",
-                "class": agent.entry,
-                "directory": str(place),
-                "options": agent.options,
-                "isolation": agent.isolation,
-                "barge_in": agent.barge_in,
-            }
-        },
+        "agents": {"probe": agent},
         "dialplans": ["dialplan.yaml"],
         "control": {"socket": str(place / "control.sock")},
         "log": {"level": "warning", "format": "json"},

@@ -1,8 +1,8 @@
 """Audio at another rate, frame by frame: for agents and engines that want another one than the line's.
 
-A polyphase FIR filter: each frame that goes in comes out at once, at the other rate, 3 ms later at 8 kHz and without a
-lump. soxr, which decodes our sound files, works in blocks: as a stream it keeps back 40 to 175 ms, or 10 to 30 with its
-variable rate, which a caller would hear as a slow answer.
+A polyphase FIR filter: each frame that goes in comes out at once, at the other rate, 3 ms later at 8 kHz. soxr, which
+decodes our sound files, works in blocks: as a stream it keeps several frames back, which a caller would hear as a slow
+answer.
 """
 
 from __future__ import annotations

@@ -68,9 +68,10 @@ install_program() {
     say "$program"
     /usr/bin/python3 -m venv --prompt offhook "$new" || fail "/usr/bin/python3 could not make a virtual environment in $new"
     extras=
-    ! ls "$1"/onnxruntime-*.whl >/dev/null 2>&1 || extras='[silero]'
+    ! ls "$1"/onnxruntime-*.whl >/dev/null 2>&1 || extras=silero
+    ! ls "$1"/picows-*.whl >/dev/null 2>&1 || extras=${extras:+$extras,}network
     "$new/bin/python" -m pip install --quiet --no-index --find-links "$1" --disable-pip-version-check \
-        --no-warn-script-location "offhook$extras" ||
+        --no-warn-script-location "offhook${extras:+[$extras]}" ||
         fail "could not install from $1: 'make wheels' must have succeeded with $(/usr/bin/python3 --version)"
     mkdir -p "$new/share/offhook"
     cp -R "$source_dir/dialplans" "$new/share/offhook/"

@@ -92,8 +92,11 @@ class Call(Protocol):
         The last second is kept for an agent that is slow. One task of the agent listens, by this or by `events`.
         """
 
-    def events(self) -> AsyncIterator[Event]:
+    def events(self, *, speech: bool = True) -> AsyncIterator[Event]:
         """Everything that happens, urgent events before any audio; `Hangup` is the last one.
+
+        With `speech=False` the agent does not want to know when the caller speaks; where barge-in does not need it
+        either, voice detection is left out, most of what a frame costs.
 
         What happens while the agent does something else, as in `speak`, waits and comes in order: a `SpeechEnded` may
         be the end of a cough, long before the `Interrupted` behind it.
@@ -191,6 +194,14 @@ class Agent(Protocol):
 
         What it returns says how the dialplan goes on: None and `Done` with its next step, `GoTo` with another route.
         """
+
+
+@runtime_checkable
+class CanBeDiscarded(Protocol):
+    """An agent that has prepared itself, and holds something that it must let go of if it does not get the call."""
+
+    def discard(self) -> None:
+        """The call went elsewhere while it prepared itself: `run` will not be called. Must return at once."""
 
 
 @runtime_checkable

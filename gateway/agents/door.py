@@ -67,7 +67,7 @@ class Door:
                 self._utterances[utterance].count_keyed(change)
             case messages.Said() | messages.UntilCut() | messages.UntilOver():
                 return self._wait(command)
-            case messages.TakeEvents():
+            case messages.DetectSpeech():
                 self._call.listen()
             case _:
                 return self._control(command)

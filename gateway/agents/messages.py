@@ -81,8 +81,8 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
-class TakeEvents:
-    """The agent takes events from now on."""
+class DetectSpeech:
+    """Have the caller's speech detected from now on: the agent wants its events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ AgentCommand: TypeAlias = (
     | UntilOver
     | CountKeyed
     | Fact
-    | TakeEvents
+    | DetectSpeech
     | Stop
     | Confirm
     | Reject

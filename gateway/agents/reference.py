@@ -15,9 +15,9 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from gateway.agents.agent import Agent, Call, PreparesItself, Speech
+from gateway.agents.agent import Agent, Call, CanBeDiscarded, PreparesItself, Speech
 from gateway.agents.errors import AgentUnavailableError
-from gateway.agents.kinds import AgentSettings, AnyAgent, BargeInOptions, SpeakingSettings
+from gateway.agents.kinds import AgentSettings, AnyAgent, BargeInOptions, NetworkSettings, SpeakingSettings
 from gateway.agents.outcome import Done, GoTo, TransferTo
 from media.conversation.events import CallEndedError, CallInfo, Event
 from media.conversation.utterance import Spoken
@@ -40,7 +40,10 @@ def renewed(text: str) -> str:
 def reference() -> str:
     """All that an agent has, as Markdown."""
     sections = [
-        ("An agent", [*_methods(Agent, "agent"), *_methods(PreparesItself, "agent")]),
+        (
+            "An agent",
+            [*_methods(Agent, "agent"), *_methods(PreparesItself, "agent"), *_methods(CanBeDiscarded, "agent")],
+        ),
         ("Outcomes", [_data(one) for one in (Done, GoTo, TransferTo)]),
         ("The call", [*_properties(Call, "call"), *_methods(Call, "call")]),
         ("An utterance", [_doc(Speech), *_properties(Speech, "utterance"), *_methods(Speech, "utterance")]),
@@ -91,6 +94,7 @@ def _options() -> Iterator[str]:
     yield _section("**Every kind**", "", AgentSettings)
     yield _section("**Every kind but `echo`**", "", SpeakingSettings)
     yield _section("**`barge_in`**", _doc(BargeInOptions), BargeInOptions)
+    yield _section("**Kinds over the network**", _doc(NetworkSettings), NetworkSettings)
     for kind in kinds:
         yield _section(f"**`kind: {kind.model_fields['kind'].default}`**", _doc(kind), kind)
 
@@ -110,10 +114,12 @@ def _default(name: str, field: FieldInfo) -> str:
     match value:
         case _ if field.is_required():
             return " (must be there)"
-        case None | {} | BaseModel():
+        case _ if value is None or value == {} or isinstance(value, BaseModel):
             return ""
         case enum.Enum():
             return f" ({value.value})"
+        case str() | dict():
+            return f" ({value})".replace("'", "")
         case _:
             if name.endswith("_ms"):
                 return f" ({value}ms)" if value % 1000 else f" ({value // 1000}s)"

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from gateway.agents.agent import Agent
+from gateway.agents.agent import Agent, CanBeDiscarded
 from gateway.agents.errors import AgentBusyError, AgentError, AgentFailedError, FailureReason, is_retryable
 from gateway.agents.isolation import Isolation
 from gateway.agents.outcome import DONE, Outcome, outcome_of
@@ -125,12 +125,15 @@ class _RunHere:
     async def talk(self, call: Conversation) -> Outcome:
         """As `AgentRun.talk`."""
         with _contained():
-            agent = self._agent or self._spec.make()
+            agent, self._agent = self._agent or self._spec.make(), None
             return outcome_of(await agent.run(call))
 
     def discard(self) -> None:
         """As `AgentRun.discard`."""
-        self._agent = None
+        agent, self._agent = self._agent, None
+        if isinstance(agent, CanBeDiscarded):
+            with _contained():
+                agent.discard()
 
 
 @contextmanager

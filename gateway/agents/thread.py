@@ -11,6 +11,7 @@ from typing import ParamSpec, TypeVar
 
 import uvloop
 
+from gateway.agents.agent import Agent, CanBeDiscarded
 from gateway.agents.outcome import DONE, Outcome, outcome_of
 from gateway.agents.ready import ready
 from gateway.agents.registry import AgentSpec
@@ -140,9 +141,17 @@ class _AgentThread:
             await ready(agent)
             self._tell(self._on_prepared)
         if self._call is None:
-            await given.wait()
+            await self._until_given(agent, given)
         assert self._call is not None  # noqa: S101 - whoever set the event gave it
         return outcome_of(await agent.run(self._call))
+
+    async def _until_given(self, agent: Agent, given: asyncio.Event) -> None:
+        try:
+            await given.wait()
+        except asyncio.CancelledError:
+            if isinstance(agent, CanBeDiscarded):
+                agent.discard()
+            raise
 
     def _tell(self, function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
         with contextlib.suppress(RuntimeError):  # the gateway's loop has closed: nobody waits any more

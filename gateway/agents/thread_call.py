@@ -12,6 +12,7 @@ from gateway.agents.messages import (
     Begin,
     Confirm,
     CountKeyed,
+    DetectSpeech,
     Fact,
     FactName,
     Fail,
@@ -22,7 +23,6 @@ from gateway.agents.messages import (
     Said,
     Say,
     Stop,
-    TakeEvents,
     UntilCut,
     UntilOver,
 )
@@ -207,13 +207,14 @@ class ThreadUtterance(_Voice):
 class ThreadCall(_Voice):
     """A `Conversation` from another thread; plain calls block until the gateway has answered."""
 
-    __slots__ = ("_belonging", "_lanes", "_utterances", "info", "rate_hz")
+    __slots__ = ("_belonging", "_lanes", "_utterances", "_wants_speech", "info", "rate_hz")
 
     def __init__(self, call: Conversation, lanes: ThreadLanes, gateway: asyncio.AbstractEventLoop) -> None:
         super().__init__(call, port := MessagePort(call, gateway))
         self._lanes = lanes
         self._belonging = Belonging()
         self._utterances = itertools.count(1)
+        self._wants_speech = False
         self.rate_hz: int = call.rate_hz
         self.info: CallInfo = call.info
         lanes.consumer_failed = lambda error: port.tell(Fail(error))
@@ -266,10 +267,11 @@ class ThreadCall(_Voice):
         """As `Conversation.hear`."""
         return Stream(self._lanes.get_audio, self._lanes, self._belonging)
 
-    def events(self) -> Stream[Event]:
+    def events(self, *, speech: bool = True) -> Stream[Event]:
         """As `Conversation.events`."""
-        if not self._lanes.listening:
-            self._port.tell(TakeEvents())
+        if speech and not self._wants_speech:
+            self._wants_speech = True
+            self._port.tell(DetectSpeech())
         return Stream(self._lanes.get, self._lanes, self._belonging)
 
     def next_event(

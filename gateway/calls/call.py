@@ -234,6 +234,7 @@ class Call(CallControl, PartyListener):
             to=self.invite.to,
             from_=self.invite.from_,
             trunk=self.invite.trunk or "",
+            route=self.record.route or "",
             headers=self.invite.headers,
             codec=self.record.codec or "",
             results=self.record.results,

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from gateway.settings.context import AnyPath, FileContext, context_of
+from gateway.settings.secret import from_credential, from_environment, from_file
 from gateway.settings.validation import fault
 from gateway.settings.values import Domain, Model, Peer, PositiveSeconds, Source, Text, Transport, User
-
-MAX_SECRET_BYTES = 4096
-CREDENTIALS = "CREDENTIALS_DIRECTORY"
-"""The directory of what `LoadCredential=` names (systemd.exec(5))."""
 
 
 class Retry(Model):
@@ -98,45 +94,9 @@ def _secret(trunk: Trunk, context: FileContext) -> SecretStr | None:
     if trunk.password is not None:
         return trunk.password
     if trunk.password_file is not None:
-        return _from_file(trunk.password_file, "password_file")
+        return from_file(trunk.password_file, "password_file")
     if trunk.password_env is not None:
-        return _from_environment(trunk.password_env, context)
+        return from_environment(trunk.password_env, "password_env", context)
     if trunk.password_credential is not None:
-        return _from_credential(trunk.password_credential, context)
+        return from_credential(trunk.password_credential, "password_credential", context)
     return None
-
-
-def _from_file(path: Path, field: str) -> SecretStr:
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_SECRET_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        fix = "create it with the password in it, readable for the gateway's user only"
-        raise fault(f"{field}: cannot read {path}: {reason}", fix) from None
-    try:
-        text = raw.decode().strip("\r\n")
-    except UnicodeDecodeError:
-        raise fault(f"{field}: {path} is not text", "write the password as UTF-8 text") from None
-    if not text or len(raw) > MAX_SECRET_BYTES or not text.isprintable():
-        raise fault(f"{field}: {path} does not hold one line of text", "write the password on one line")
-    return SecretStr(text)
-
-
-def _from_environment(name: str, context: FileContext) -> SecretStr | None:
-    value = context.environment.get(name)
-    if value:
-        return SecretStr(value)
-    if context.offline:
-        return None
-    raise fault(f"password_env: {name} is not set", f"set {name} for the gateway, as with EnvironmentFile= in its unit")
-
-
-def _from_credential(name: str, context: FileContext) -> SecretStr | None:
-    directory = context.environment.get(CREDENTIALS)
-    if directory:
-        return _from_file(Path(directory) / Path(name).name, "password_credential")
-    if context.offline:
-        return None
-    fix = f"add LoadCredential={name}:/path/of/the/secret to the unit"
-    raise fault("password_credential: systemd gave the gateway no credentials", fix)

@@ -142,13 +142,16 @@ class Conversation:
         """The caller's voice, frame by frame, until the caller hangs up; other events are passed over."""
         return Stream(self._lanes.get_audio, self._lanes, self._belonging)
 
-    def events(self) -> Stream[Event]:
+    def events(self, *, speech: bool = True) -> Stream[Event]:
         """Everything that happens, urgent events before any audio; the last one is `Hangup`.
+
+        Without `speech` the caller's speech is detected only where barge-in needs it.
 
         What happens while the agent does something else, as in `speak`, waits and comes in order: a `SpeechEnded` may
         be the end of a cough, long before the `Interrupted` behind it.
         """
-        self.listen()
+        if speech:
+            self.listen()
         return Stream(self._lanes.get, self._lanes, self._belonging)
 
     def next_event(

@@ -38,6 +38,8 @@ class CallInfo:
     """The caller's number or name; empty when it has none, `anonymous` when it is withheld."""
     trunk: str = ""
     """The trunk it came over; empty when it came over none."""
+    route: str = ""
+    """The dialplan's route that took it."""
     headers: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     """Every header: values in order of appearance, by the name in lower case, short names written out."""
     codec: str = ""

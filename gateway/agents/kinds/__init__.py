@@ -8,13 +8,16 @@ from typing import Annotated, TypeAlias
 from pydantic import Field
 
 from gateway.agents.kinds.echo import EchoSettings
+from gateway.agents.kinds.media_streams import MediaStreamsSettings
+from gateway.agents.kinds.network import NetworkSettings
 from gateway.agents.kinds.python import PythonSettings
 from gateway.agents.kinds.settings import AgentSettings, BargeInOptions, SpeakingSettings
 from gateway.agents.kinds.speaker import OnInterrupt, SpeakerSettings
 from gateway.agents.kinds.tone import ToneSettings
 
 AnyAgent: TypeAlias = Annotated[
-    EchoSettings | ToneSettings | SpeakerSettings | PythonSettings, Field(discriminator="kind")
+    EchoSettings | ToneSettings | SpeakerSettings | PythonSettings | MediaStreamsSettings,
+    Field(discriminator="kind"),
 ]
 """An entry below `agents:`."""
 
@@ -23,6 +26,8 @@ __all__ = [
     "AnyAgent",
     "BargeInOptions",
     "EchoSettings",
+    "MediaStreamsSettings",
+    "NetworkSettings",
     "OnInterrupt",
     "PythonSettings",
     "SpeakerSettings",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def test_the_written_configuration_is_valid(tmp_path: Path) -> None:
     agent = AgentConfig("bench.agents:ProbeEcho", {"durations": "/nowhere", "every": 8}, {"mode": "off"})
-    loaded = load_settings(write_config(tmp_path, agent, 5060, 500))
+    loaded = load_settings(write_config(tmp_path, agent.written(tmp_path), 5060, 500))
     assert loaded.warnings == ()
     agents, faults = agent_settings(loaded.settings.agents, loaded.document, loaded.context)
     assert faults == []

@@ -87,7 +87,7 @@ agents:
 """
     assert faults(text) == [
         'g.yaml:2:6: agents.x: there is no such kind as "ecko"; did you mean "echo"?',
-        'g.yaml:3:6: agents.y: the key "kind" is missing; add kind: with one of echo, tone, speaker, python',
+        'g.yaml:3:6: agents.y: the key "kind" is missing; add kind: with one of echo, tone, speaker, python, media-streams',
         "g.yaml:4:29: agents.z.files: it is empty, got an empty list; write at least one",
         'g.yaml:4:41: agents.z.repeat: less than 0, got "-1"; write 0 or more',
         'g.yaml:5:36: agents.w.barge_in.mode: not one of the words allowed here, got "paus"; did you mean "pause"? use one of cut, pause, off',
@@ -138,8 +138,9 @@ class TestSample:
             "  beep: {kind: tone}\n"
             f"  announcement: {{kind: speaker, files: ['{WAV}']}}\n"
             "  receptionist: {kind: python, class: mycompany.agents:Receptionist}\n"
+            "  bot: {kind: media-streams, url: 'wss://bot.example.com/stream'}\n"
         )
-        shown = {"max_calls", "directory", "options"}
+        shown = {"max_calls", "directory", "options", "auth_token", "ca"}
         for name, agent in bare.items():
             assert agents[name].model_dump(exclude=shown) == agent.model_dump(exclude=shown)
 

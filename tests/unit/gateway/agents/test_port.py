@@ -111,7 +111,7 @@ def test_a_burst_wakes_the_gateway_rarely() -> None:
         port._gateway.call_soon_threadsafe(hold.wait, 5)
         woken = loop.woken
         for _ in range(100):
-            port.tell(messages.TakeEvents())
+            port.tell(messages.DetectSpeech())
         waiting = [asyncio.create_task(port.wait(Fact("speaking"))) for _ in range(100)]
         await asyncio.sleep(0)
         assert loop.woken - woken <= 1

@@ -246,7 +246,7 @@ class TestSecrets:
                 "password_file: gone",
                 (
                     "password_file: cannot read /nonexistent/gone: No such file or directory; "
-                    "create it with the password in it, readable for the gateway's user only"
+                    "create it with the secret in it, readable for the gateway's user only"
                 ),
             ),
         ],

@@ -1,0 +1,1 @@
+"""Agents elsewhere: what the kinds share that reach their backend over the network."""

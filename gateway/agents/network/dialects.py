@@ -1,0 +1,257 @@
+"""Near copies of Twilio's protocol: Telnyx, Plivo and Exotel. No I/O.
+
+Sources: the providers' documentation of their media streaming over WebSocket, and the serializers of pipecat.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import ClassVar, TypeAlias
+
+import msgspec
+
+from gateway.agents.network.twilio import (
+    BadMessageError,
+    BotAudio,
+    BotCommand,
+    Clear,
+    Coding,
+    Dialect,
+    Mark,
+    StreamFacts,
+    Twilio,
+    command_of,
+    quoted,
+)
+
+
+class _SnakeCase:
+    """What Telnyx and Exotel have in common: Twilio's messages with other names, beside each the stream's id."""
+
+    _stream_key: ClassVar[str]
+
+    def __init__(self, facts: StreamFacts, stream: str) -> None:
+        self._facts = facts
+        self._stream = stream
+        self._numbered = 0
+        self._chunks = 0
+        self._time_ms = 0
+        key, value = (quoted(one).replace(b"%", b"%%") for one in (self._stream_key, stream))
+        self._media = (
+            b'{"event":"media","sequence_number":"%d","media":{"track":"inbound","chunk":"%d","timestamp":"%d",'
+            b'"payload":"%s"},' + key + b":" + value + b"}"
+        )
+
+    def media(self, payload: bytes, length_ms: int) -> bytes:
+        """As `Dialect.media`."""
+        self._numbered += 1
+        self._chunks += 1
+        started_ms = self._time_ms
+        self._time_ms += length_ms
+        return self._media % (self._numbered, self._chunks, started_ms, payload)
+
+    def mark(self, name: str) -> bytes:
+        """As `Dialect.mark`."""
+        return self._message("mark", {"name": name})
+
+    def cleared(self) -> bytes | None:
+        """As `Dialect.cleared`: the marks come back, and nothing else."""
+        return None
+
+    def command(self, text: bytes) -> BotCommand | None:
+        """As `Dialect.command`."""
+        return command_of(text)
+
+    def _message(self, event: str, about: Mapping[str, object], **more: str) -> bytes:
+        self._numbered += 1
+        message = {
+            "event": event,
+            "sequence_number": str(self._numbered),
+            event: about,
+            self._stream_key: self._stream,
+            **more,
+        }
+        return msgspec.json.encode(message)
+
+
+class Telnyx(_SnakeCase):
+    """Telnyx: mu-law, custom parameters beside the call's own facts."""
+
+    coding: ClassVar[Coding] = "mulaw"
+    _stream_key = "stream_id"
+
+    def __init__(self, facts: StreamFacts) -> None:
+        super().__init__(facts, facts.id)
+        self._about = {"user_id": facts.account, "call_control_id": f"v3:{facts.id}"}
+
+    def opening(self) -> list[bytes]:
+        """As `Dialect.opening`."""
+        start = {
+            **self._about,
+            "call_session_id": self._facts.id,
+            "from": self._facts.from_,
+            "to": self._facts.to,
+            "tags": [],
+            "client_state": "",
+            "custom_parameters": dict(self._facts.parameters),
+            "media_format": {"encoding": "PCMU", "sample_rate": 8000, "channels": 1},
+        }
+        return [msgspec.json.encode({"event": "connected", "version": "1.0.0"}), self._message("start", start)]
+
+    def dtmf(self, digit: str, duration_ms: int) -> bytes:  # noqa: ARG002 - Telnyx does not tell
+        """As `Dialect.dtmf`."""
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        return self._message("dtmf", {"digit": digit}, occurred_at=now)
+
+    def stop(self) -> bytes:
+        """As `Dialect.stop`."""
+        return self._message("stop", self._about)
+
+
+class Exotel(_SnakeCase):
+    """Exotel: 16-bit samples, not mu-law."""
+
+    coding: ClassVar[Coding] = "l16"
+    _stream_key = "stream_sid"
+
+    def __init__(self, facts: StreamFacts) -> None:
+        super().__init__(facts, facts.id)
+        self._about = {"call_sid": facts.id, "account_sid": facts.account}
+
+    def opening(self) -> list[bytes]:
+        """As `Dialect.opening`."""
+        start = {
+            "stream_sid": self._stream,
+            **self._about,
+            "from": self._facts.from_,
+            "to": self._facts.to,
+            "custom_parameters": dict(self._facts.parameters),
+            "media_format": {"encoding": "base64", "sample_rate": "8000", "bit_rate": "128kbps"},
+        }
+        return [msgspec.json.encode({"event": "connected"}), self._message("start", start)]
+
+    def dtmf(self, digit: str, duration_ms: int) -> bytes:
+        """As `Dialect.dtmf`."""
+        return self._message("dtmf", {"digit": digit, "duration": str(duration_ms)})
+
+    def stop(self) -> bytes:
+        """As `Dialect.stop`."""
+        return self._message("stop", {**self._about, "reason": "callended"})
+
+
+class _PlivoMedia(msgspec.Struct):
+    payload: bytes | None = None  # msgspec decodes base64
+    content_type: str = msgspec.field(default="audio/x-mulaw", name="contentType")
+    rate_hz: int = msgspec.field(default=8000, name="sampleRate")
+
+
+class _PlivoMessage(msgspec.Struct):
+    event: str
+    media: _PlivoMedia | None = None
+    name: str | None = None
+
+
+_plivo_decoder = msgspec.json.Decoder(_PlivoMessage, strict=False)  # some libraries write the rate as text
+
+
+class Plivo:
+    """Plivo: other names of the bot's messages, numbers as numbers, an answer to each `clearAudio`."""
+
+    coding: ClassVar[Coding] = "mulaw"
+
+    def __init__(self, facts: StreamFacts) -> None:
+        self._facts = facts
+        self._numbered = 0
+        self._chunks = 0
+        self._time_ms = 0
+        self._extra = ",".join(f"{name}={value}" for name, value in facts.parameters.items())
+        stream, extra = (quoted(one).replace(b"%", b"%%") for one in (facts.id, self._extra))
+        self._media = (
+            b'{"sequenceNumber":%d,"streamId":' + stream + b',"event":"media","media":{"track":"inbound",'
+            b'"timestamp":"%d","chunk":%d,"payload":"%s"},"extra_headers":' + extra + b"}"
+        )
+
+    def opening(self) -> list[bytes]:
+        """As `Dialect.opening`."""
+        start = {
+            "callId": self._facts.id,
+            "streamId": self._facts.id,
+            "accountId": self._facts.account,
+            "from": self._facts.from_,
+            "to": self._facts.to,
+            "tracks": ["inbound"],
+            "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000},
+        }
+        return [msgspec.json.encode({"sequenceNumber": 0, "event": "start", "start": start, **self._headers()})]
+
+    def media(self, payload: bytes, length_ms: int) -> bytes:
+        """As `Dialect.media`."""
+        self._numbered += 1
+        self._chunks += 1
+        started_ms = self._time_ms
+        self._time_ms += length_ms
+        return self._media % (self._numbered, started_ms, self._chunks, payload)
+
+    def dtmf(self, digit: str, duration_ms: int) -> bytes:  # noqa: ARG002 - Plivo does not tell
+        """As `Dialect.dtmf`."""
+        about = {"track": "inbound", "digit": digit, "timestamp": str(self._time_ms)}
+        return self._message("dtmf", {"dtmf": about, **self._headers()})
+
+    def mark(self, name: str) -> bytes:
+        """As `Dialect.mark`: a checkpoint."""
+        return self._message("playedStream", {"name": name})
+
+    def cleared(self) -> bytes | None:
+        """As `Dialect.cleared`."""
+        return self._message("clearedAudio", {})
+
+    def stop(self) -> bytes:
+        """As `Dialect.stop`."""
+        return self._message("stop", {"stop": {"callId": self._facts.id, "accountId": self._facts.account}})
+
+    def command(self, text: bytes) -> BotCommand | None:
+        """As `Dialect.command`."""
+        try:
+            message = _plivo_decoder.decode(text)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise BadMessageError(str(error)) from error
+        match message.event:
+            case "playAudio":
+                return _plivo_media(message.media)
+            case "checkpoint":
+                if message.name is None:
+                    raise BadMessageError("checkpoint without a name")
+                return Mark(message.name)
+            case "clearAudio":
+                return Clear()
+            case _:
+                return None
+
+    def _headers(self) -> dict[str, str]:
+        return {"extra_headers": self._extra}
+
+    def _message(self, event: str, about: Mapping[str, object]) -> bytes:
+        self._numbered += 1
+        numbered = {"event": event, "sequenceNumber": self._numbered, "streamId": self._facts.id}
+        return msgspec.json.encode({**numbered, **about})
+
+
+def _plivo_media(media: _PlivoMedia | None) -> BotAudio:
+    if media is None or media.payload is None:
+        raise BadMessageError("playAudio without a payload")
+    if (media.content_type, media.rate_hz) != ("audio/x-mulaw", 8000):
+        raise BadMessageError(f"{media.content_type} at {media.rate_hz} Hz: send audio/x-mulaw at 8000 Hz")
+    return BotAudio(media.payload)
+
+
+MakeDialect: TypeAlias = Callable[[StreamFacts], Dialect]
+
+DIALECTS: Mapping[str, MakeDialect] = {
+    "twilio": Twilio,
+    "signalwire": Twilio,
+    "telnyx": Telnyx,
+    "plivo": Plivo,
+    "exotel": Exotel,
+}
+"""By the word of `gateway.yaml`."""

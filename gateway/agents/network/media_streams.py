@@ -1,0 +1,220 @@
+"""One call of a bot that was written for a provider's media streams: the gateway is to it what the provider is."""
+
+from __future__ import annotations
+
+import asyncio
+import binascii
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import structlog
+
+from gateway.agents.agent import Call
+from gateway.agents.errors import AgentUnavailableError
+from gateway.agents.network.dialects import MakeDialect
+from gateway.agents.network.parameters import filled
+from gateway.agents.network.twilio import BadMessageError, BotAudio, Clear, Coding, Dialect, Mark, StreamFacts
+from gateway.agents.network.voice import Voice
+from gateway.agents.network.websocket import Endpoint, WebSocket, connect
+from media.conversation.events import Dtmf, Interrupted, MarkReached, SpeechEnded
+from media.g711 import RATE_HZ, mulaw_decoded, mulaw_encoded
+from media.leg import Pcm
+from media.resample import Resampler
+
+FRAME_MS = 20
+_FRAME_BYTES: Mapping[Coding, int] = {"mulaw": 160, "l16": 320}
+
+_log = structlog.get_logger("agents")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOptions:
+    """What the streams of one agent have in common."""
+
+    endpoint: Endpoint
+    make_dialect: MakeDialect
+    account: str
+    parameters: Mapping[str, str]
+    """Templates, as `gateway.agents.network.parameters` fills them."""
+    connect_timeout_s: float
+    buffer_ms: int
+
+
+class MediaStreamsAgent:
+    """Connects while it rings, and carries sound, keys and marks between the call and the bot.
+
+    The bot ends its part by closing the connection, what it has sent is heard to the end then. A connection that is
+    lost is a failure of the agent.
+    """
+
+    def __init__(self, options: StreamOptions) -> None:
+        self._options = options
+        self._voice = Voice(RATE_HZ, options.buffer_ms)
+        self._socket: WebSocket | None = None
+        self._stream: Dialect | None = None
+        self._encode: Callable[[Pcm], bytes] = mulaw_encoded
+        self._decode: Callable[[bytes], Pcm] = mulaw_decoded
+        self._frame_bytes = _FRAME_BYTES["mulaw"]
+        self._rest = b""
+        self._early: list[bytes] = []
+        """Messages that came before the call."""
+        self._resampler: Resampler | None = None
+        self._ignored = 0
+        self._malformed = 0
+
+    async def prepare(self) -> None:
+        """Connect.
+
+        Raises:
+            BackendError: the bot cannot be reached.
+        """
+        self._socket = await connect(self._options.endpoint, self, self._options.connect_timeout_s)
+
+    def discard(self) -> None:
+        """Let go of a connection that no call will have."""
+        if self._socket is not None:
+            self._socket.abort()
+
+    async def run(self, call: Call) -> None:
+        """Carry sound both ways until the caller hangs up, or the bot closes the connection.
+
+        Raises:
+            BackendError: the connection was lost.
+        """
+        socket = self._socket
+        if socket is None:
+            raise AgentUnavailableError("not connected: prepare() comes first")
+        stream = self._begin(call)
+        for message in stream.opening():
+            socket.send_text(message)
+        for early in self._early:
+            self.on_text(early)
+        call.on_audio(self._on_frame)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                listening = tasks.create_task(self._listen(call, socket, stream), name="media-streams:events")
+                pumping = tasks.create_task(self._voice.pump(), name="media-streams:voice")
+                error = await socket.over
+                if error is None and not call.over:
+                    await self._voice.until_empty()
+                listening.cancel()
+                pumping.cancel()
+        finally:
+            call.on_audio(None)
+            socket.abort()
+            self._report(call, socket)
+        if error is not None:
+            raise error
+
+    def _begin(self, call: Call) -> Dialect:
+        info, options = call.info, self._options
+        parameters = {name: filled(text, info) for name, text in options.parameters.items()}
+        facts = StreamFacts(info.id.replace("-", ""), options.account, info.from_, info.to, parameters)
+        self._stream = stream = options.make_dialect(facts)
+        if stream.coding == "l16":
+            self._encode, self._decode = _l16_encoded, _l16_decoded
+            self._frame_bytes = _FRAME_BYTES["l16"]
+        if call.rate_hz != RATE_HZ:
+            self._resampler = Resampler(call.rate_hz, RATE_HZ)
+        self._voice.begin(call)
+        return stream
+
+    # -- the caller is heard ------------------------------------------------------------------------------------------
+
+    def _on_frame(self, pcm: Pcm) -> None:
+        if self._resampler is not None:
+            pcm = self._resampler.process(pcm)
+        data = self._encode(pcm)
+        if self._rest or len(data) != self._frame_bytes:  # providers send 20 ms, whatever the line does
+            data = self._rest + data
+            while len(data) >= self._frame_bytes:
+                self._send_frame(data[: self._frame_bytes])
+                data = data[self._frame_bytes :]
+            self._rest = data
+        else:
+            self._send_frame(data)
+
+    def _send_frame(self, data: bytes) -> None:
+        if self._socket is not None and self._stream is not None:
+            payload = binascii.b2a_base64(data, newline=False)
+            self._socket.send_text(self._stream.media(payload, FRAME_MS))
+
+    async def _listen(self, call: Call, socket: WebSocket, stream: Dialect) -> None:
+        async for event in call.events(speech=False):
+            match event:
+                case Dtmf():
+                    socket.send_text(stream.dtmf(event.digit, event.duration_ms))
+                case MarkReached():
+                    name = self._voice.reached(event.name)
+                    if name is not None:
+                        socket.send_text(stream.mark(name))
+                case Interrupted():
+                    self._send_marks(self._voice.interrupted())
+                case SpeechEnded():
+                    self._voice.reopen()  # the caller has finished, whether the bot has noticed or not
+                case _:
+                    pass
+        socket.send_text(stream.stop())
+        await socket.close()
+
+    # -- the bot is heard ---------------------------------------------------------------------------------------------
+
+    def on_text(self, text: bytes) -> None:
+        """A message of the bot; what is no message of the protocol is counted, and does no harm."""
+        if self._stream is None:
+            if len(self._early) < _EARLY_MAX:
+                self._early.append(text)
+            else:
+                self._ignored += 1
+            return
+        try:
+            self._obey(self._stream, text)
+        except BadMessageError:
+            self._malformed += 1
+
+    def on_binary(self, data: bytes) -> None:  # noqa: ARG002 - the protocol has none
+        """Not of this protocol."""
+        self._malformed += 1
+
+    def _obey(self, stream: Dialect, text: bytes) -> None:
+        match stream.command(text):
+            case BotAudio(audio):
+                self._voice.play(self._decode(audio))
+            case Mark(name):
+                self._send_marks(self._voice.mark(name))
+            case Clear():
+                dropped = self._voice.clear()
+                answer = stream.cleared()
+                if answer is not None and self._socket is not None:
+                    self._socket.send_text(answer)
+                self._send_marks(dropped)
+            case None:
+                self._ignored += 1
+
+    def _send_marks(self, names: list[str]) -> None:
+        if self._socket is not None and self._stream is not None:
+            for name in names:
+                self._socket.send_text(self._stream.mark(name))
+
+    def _report(self, call: Call, socket: WebSocket) -> None:
+        lost = {
+            "messages_ignored": self._ignored,
+            "messages_malformed": self._malformed,
+            "messages_not_sent": socket.dropped,
+            "bot_dropped_ms": self._voice.dropped_ms,
+        }
+        if any(lost.values()):
+            _log.warning("agent.stream_impaired", call_id=call.info.call_id, **lost)
+
+
+_EARLY_MAX = 1_000
+"""Messages kept of a bot that speaks before its stream has begun."""
+
+
+def _l16_encoded(pcm: Pcm) -> bytes:
+    return pcm.astype("<i2", copy=False).tobytes()
+
+
+def _l16_decoded(data: bytes) -> Pcm:
+    return np.frombuffer(data[: len(data) & ~1], "<i2").astype(np.int16, copy=False)

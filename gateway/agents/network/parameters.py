@@ -1,0 +1,49 @@
+"""Facts of a call in what a backend is told: `{from}`, `{header:X-Tier}` and so on in texts of the settings."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, TypeAlias
+
+from pydantic import AfterValidator
+
+from gateway.header_names import header_key
+from gateway.settings.validation import fault
+from gateway.settings.values import Text
+from media.conversation.events import CallInfo
+
+_FACTS = ("from", "to", "route", "trunk", "id", "call_id", "codec")
+_NAMED = ("header", "result")
+_PLACE = re.compile(r"\{([^{}:]*)(?::([^{}]*))?\}")
+
+
+def _template(text: str) -> str:
+    for place in _PLACE.finditer(text):
+        fact, name = place[1], place[2]
+        if fact in _NAMED and not name:
+            raise fault(f"{place[0]} names no {fact}", f"write {{{fact}:name}}")
+        if (fact not in _FACTS or name is not None) and fact not in _NAMED:
+            known = ", ".join([*(f"{{{one}}}" for one in _FACTS), *(f"{{{one}:name}}" for one in _NAMED)])
+            raise fault(f"no fact of a call is called {place[0]}", f"use {known}")
+    return text
+
+
+Template: TypeAlias = Annotated[Text, AfterValidator(_template)]
+"""Text with facts of the call in braces."""
+
+
+def filled(template: str, info: CallInfo) -> str:
+    """The text for one call; what the call does not have is empty. Of a header with several values, the first."""
+
+    def fact(place: re.Match[str]) -> str:
+        match place[1]:
+            case "header":
+                return next(iter(info.headers.get(header_key(place[2]), ())), "")
+            case "result":
+                return info.results.get(place[2], "")
+            case "from":
+                return info.from_
+            case name:
+                return str(getattr(info, name))
+
+    return _PLACE.sub(fact, template)

@@ -1,0 +1,200 @@
+"""Twilio Media Streams, the messages of a bidirectional stream: what a bot is sent, and what it sends. No I/O.
+
+SignalWire speaks the same; `gateway.agents.network.dialects` has the near copies.
+Source: Twilio's documentation of "BotAudio Streams - WebSocket Messages".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, Protocol, TypeAlias
+
+import msgspec
+
+Coding: TypeAlias = Literal["mulaw", "l16"]
+"""Of the audio, always 8 kHz and mono: G.711 mu-law, or 16-bit little-endian samples."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFacts:
+    """What a bot is told of a call when its stream begins."""
+
+    id: str
+    """The call's own id, 32 hexadecimal digits."""
+    account: str
+    from_: str
+    to: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BotAudio:
+    """The bot says something."""
+
+    audio: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The bot wants to know when all that it said before was heard."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """The bot wants to be silent at once."""
+
+
+BotCommand: TypeAlias = BotAudio | Mark | Clear
+
+
+class BadMessageError(ValueError):
+    """A message of the bot is not what the protocol says."""
+
+
+class Dialect(Protocol):
+    """One stream as a provider speaks it. Each method gives the next message to send; the numbers go on."""
+
+    coding: ClassVar[Coding]
+
+    def opening(self) -> list[bytes]:
+        """What comes before everything else."""
+
+    def media(self, payload: bytes, length_ms: int) -> bytes:
+        """The caller's voice, in base64."""
+
+    def dtmf(self, digit: str, duration_ms: int) -> bytes:
+        """A key."""
+
+    def mark(self, name: str) -> bytes:
+        """What was said before this mark was heard, or dropped."""
+
+    def cleared(self) -> bytes | None:
+        """The answer to `Clear`, before the marks that it drops."""
+
+    def stop(self) -> bytes:
+        """The end of the stream."""
+
+    def command(self, text: bytes) -> BotCommand | None:
+        """What the bot wants; None for a message that this protocol does not know.
+
+        Raises:
+            BadMessageError: it is no JSON, or lacks what it must have.
+        """
+
+
+class _Payload(msgspec.Struct):
+    payload: bytes | None = None  # msgspec decodes base64
+
+
+class _Name(msgspec.Struct):
+    name: str | None = None
+
+
+class _Message(msgspec.Struct):
+    event: str
+    media: _Payload | None = None
+    mark: _Name | None = None
+
+
+_decoder = msgspec.json.Decoder(_Message)
+
+
+def command_of(text: bytes) -> BotCommand | None:
+    """As `Dialect.command`, for all that write it as Twilio does."""
+    try:
+        message = _decoder.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadMessageError(str(error)) from error
+    match message.event:
+        case "media":
+            if message.media is None or message.media.payload is None:
+                raise BadMessageError("media without a payload")
+            return BotAudio(message.media.payload)
+        case "mark":
+            if message.mark is None or message.mark.name is None:
+                raise BadMessageError("mark without a name")
+            return Mark(message.mark.name)
+        case "clear":
+            return Clear()
+        case _:
+            return None
+
+
+def quoted(text: str) -> bytes:
+    """A string as JSON."""
+    return msgspec.json.encode(text)
+
+
+class Twilio:
+    """As Twilio itself, and as SignalWire."""
+
+    coding: ClassVar[Coding] = "mulaw"
+
+    def __init__(self, facts: StreamFacts) -> None:
+        self._facts = facts
+        self._account, self._call, self._stream = facts.account, f"CA{facts.id}", f"MZ{facts.id}"
+        self._numbered = 0
+        self._chunks = 0
+        self._time_ms = 0
+        stream = quoted(self._stream).replace(b"%", b"%%")
+        self._media = (
+            b'{"event":"media","sequenceNumber":"%d","media":{"track":"inbound","chunk":"%d","timestamp":"%d",'
+            b'"payload":"%s"},"streamSid":' + stream + b"}"
+        )
+
+    def _next(self) -> str:
+        self._numbered += 1
+        return str(self._numbered)
+
+    def opening(self) -> list[bytes]:
+        """As `Dialect.opening`."""
+        start = {
+            "event": "start",
+            "sequenceNumber": self._next(),
+            "start": {
+                "accountSid": self._account,
+                "streamSid": self._stream,
+                "callSid": self._call,
+                "tracks": ["inbound"],
+                "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+                "customParameters": dict(self._facts.parameters),
+            },
+            "streamSid": self._stream,
+        }
+        connected = {"event": "connected", "protocol": "Call", "version": "1.0.0"}
+        return [msgspec.json.encode(connected), msgspec.json.encode(start)]
+
+    def media(self, payload: bytes, length_ms: int) -> bytes:
+        """As `Dialect.media`."""
+        self._numbered += 1
+        self._chunks += 1
+        started_ms = self._time_ms
+        self._time_ms += length_ms
+        return self._media % (self._numbered, self._chunks, started_ms, payload)
+
+    def dtmf(self, digit: str, duration_ms: int) -> bytes:  # noqa: ARG002 - Twilio does not tell
+        """As `Dialect.dtmf`."""
+        return self._message("dtmf", {"track": "inbound_track", "digit": digit})
+
+    def mark(self, name: str) -> bytes:
+        """As `Dialect.mark`."""
+        return self._message("mark", {"name": name})
+
+    def cleared(self) -> bytes | None:
+        """As `Dialect.cleared`: the marks come back, and nothing else."""
+        return None
+
+    def stop(self) -> bytes:
+        """As `Dialect.stop`."""
+        return self._message("stop", {"accountSid": self._account, "callSid": self._call})
+
+    def _message(self, event: str, about: Mapping[str, str]) -> bytes:
+        message = {"event": event, "sequenceNumber": self._next(), event: about, "streamSid": self._stream}
+        return msgspec.json.encode(message)
+
+    def command(self, text: bytes) -> BotCommand | None:
+        """As `Dialect.command`."""
+        return command_of(text)

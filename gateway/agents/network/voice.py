@@ -1,0 +1,162 @@
+"""What a backend says, on its way to the caller: in order, in bounded memory, with marks that come back."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import deque
+
+import numpy as np
+
+from gateway.agents.agent import Call, Speech
+from media.conversation.events import CallEndedError
+from media.leg import Pcm, PlayoutFullError
+from media.resample import Resampler
+
+AHEAD_MS = 10_000
+"""So much is handed to the call at once; what a backend sends further ahead waits here."""
+PIECES_MAX = 6_000
+"""So many pieces of audio, and marks, may wait, however short."""
+_NOTHING = np.zeros(0, np.int16)
+
+
+class Voice:
+    """The voice of one backend in one call.
+
+    Audio that comes before `begin` is kept, so that no first words are lost. What exceeds `limit_ms` of waiting audio
+    is dropped and counted. After an interruption by the gateway what comes is refused until `reopen` or `clear`.
+    """
+
+    def __init__(self, rate_hz: int, limit_ms: int) -> None:
+        self.dropped_ms = 0
+        """Audio for which there was no room."""
+        self._rate_hz = rate_hz
+        self._limit_samples = rate_hz * limit_ms // 1_000
+        self._waiting: deque[tuple[Pcm, str | None]] = deque()
+        self._waiting_samples = 0
+        self._more = asyncio.Event()
+        self._emptied = asyncio.Event()
+        self._emptied.set()
+        self._call: Call | None = None
+        self._speech: Speech | None = None
+        self._resampler: Resampler | None = None
+        self._numbers = itertools.count(1)
+        self._marks: dict[str, str] = {}
+        """Marks on their way, theirs by ours: they may give two the same name."""
+
+    def begin(self, call: Call) -> None:
+        """The call is there: what waits is said."""
+        self._call = call
+        self._speech = call.utterance(call.epoch)
+        if call.rate_hz != self._rate_hz:
+            self._resampler = Resampler(self._rate_hz, call.rate_hz)
+        self._more.set()
+
+    async def pump(self) -> None:
+        """Say what waits, as there is room; for a task that lasts as long as the call."""
+        while True:
+            await self._more.wait()
+            self._more.clear()
+            while self._waiting and self._speech is not None:
+                pcm, mark = self._waiting.popleft()
+                self._waiting_samples -= len(pcm)
+                try:
+                    await self._speech.say(self._at_line(pcm), mark)
+                except CallEndedError:
+                    self._drop_waiting()
+            self._emptied.set()
+
+    async def until_empty(self) -> None:
+        """Wait until nothing waits here any more: all was handed to the call."""
+        await self._emptied.wait()
+
+    def play(self, pcm: Pcm) -> None:
+        """Say this behind all else.
+
+        Args:
+            pcm: int16 at the backend's rate, shape (samples,), of any length.
+        """
+        if self._waits():
+            self._wait(pcm, None)
+            return
+        call, speech = self._call, self._speech
+        assert call is not None  # noqa: S101 - or it would wait
+        assert speech is not None  # noqa: S101
+        if call.queued_ms + len(pcm) * 1_000 // self._rate_hz > AHEAD_MS:
+            self._wait(pcm, None)
+            return
+        try:
+            speech.play(self._at_line(pcm))
+        except PlayoutFullError:
+            self._drop(len(pcm))
+        except CallEndedError:
+            pass
+
+    def mark(self, name: str) -> list[str]:
+        """Remember the end of what was said so far; returns marks that are told at once: it, if it was interrupted."""
+        number = str(next(self._numbers))
+        self._marks[number] = name
+        if self._waits():
+            accepted = self._wait(_NOTHING, number)
+        else:
+            assert self._speech is not None  # noqa: S101 - or it would wait
+            try:
+                accepted = self._speech.play(_NOTHING, number)
+            except PlayoutFullError:
+                accepted = self._wait(_NOTHING, number)
+            except CallEndedError:
+                accepted = False
+        return [] if accepted else [self._marks.pop(number)]
+
+    def reached(self, number: str) -> str | None:
+        """The name of a mark that the call has reported; None if it was told before."""
+        return self._marks.pop(number, None)
+
+    def clear(self) -> list[str]:
+        """Be silent, at once; what comes next is heard. Returns the marks that were dropped, in order."""
+        if self._call is not None:
+            self._call.stop()
+        self.reopen()
+        return self.interrupted()
+
+    def interrupted(self) -> list[str]:
+        """The gateway has silenced it. Returns the marks that were dropped, in order."""
+        self._drop_waiting()
+        names = list(self._marks.values())
+        self._marks.clear()
+        return names
+
+    def reopen(self) -> None:
+        """What comes from now on is heard."""
+        if self._call is not None:
+            self._speech = self._call.utterance(self._call.epoch)
+
+    def _waits(self) -> bool:
+        """Whether something that came before must be said first, or there is no call yet."""
+        return not self._emptied.is_set() or self._speech is None
+
+    def _wait(self, pcm: Pcm, mark: str | None) -> bool:
+        """Keep it, or as much of it as there is room for; False if it had to be dropped."""
+        room = self._limit_samples - self._waiting_samples if len(self._waiting) < PIECES_MAX else 0
+        if len(pcm) > room:
+            self._drop(len(pcm) - room)
+            pcm = pcm[:room]
+        if len(pcm) == 0 and (mark is None or len(self._waiting) >= PIECES_MAX):
+            return False
+        for start in range(0, max(len(pcm), 1), self._rate_hz):  # a second at a time, so that the count stays true
+            self._waiting.append((pcm[start : start + self._rate_hz], mark))
+        self._waiting_samples += len(pcm)
+        self._emptied.clear()
+        if self._speech is not None:
+            self._more.set()
+        return True
+
+    def _drop(self, samples: int) -> None:
+        self.dropped_ms += samples * 1_000 // self._rate_hz
+
+    def _drop_waiting(self) -> None:
+        self._waiting.clear()
+        self._waiting_samples = 0
+
+    def _at_line(self, pcm: Pcm) -> Pcm:
+        return self._resampler.process(pcm) if self._resampler is not None else pcm

@@ -1,0 +1,99 @@
+"""Secrets: from a file, the environment or a systemd credential, and never shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+from pydantic import BeforeValidator, SecretStr, ValidationInfo
+
+from gateway.settings.context import FileContext, context_of
+from gateway.settings.validation import fault
+
+MAX_SECRET_BYTES = 4096
+CREDENTIALS = "CREDENTIALS_DIRECTORY"
+"""The directory of what `LoadCredential=` names (systemd.exec(5))."""
+
+PLACES = ("file", "env", "credential")
+
+
+def secret_of(value: object, info: ValidationInfo) -> object:
+    """The secret at the place that a mapping names, as a `SecretStr`.
+
+    Raises:
+        PydanticCustomError: it names none, or nothing is there.
+    """
+    if isinstance(value, SecretStr):
+        return value
+    fix = f"write where it is, as {{file: name}}; one of {', '.join(PLACES)}"
+    if not isinstance(value, dict):
+        raise fault("a secret is not written here", fix)
+    if len(value) != 1 or next(iter(value)) not in PLACES:
+        raise fault("not one place of a secret", fix)
+    ((place, written),) = value.items()
+    if not isinstance(written, str) or not written.strip():
+        raise fault(f"{place} is empty", fix)
+    context = context_of(info)
+    match place:
+        case "file":
+            found: SecretStr | None = from_file(context.path(written), "file")
+        case "env":
+            found = from_environment(written.strip(), "env", context)
+        case _:
+            found = from_credential(written.strip(), "credential", context)
+    return found if found is not None else SecretStr("")
+
+
+Secret: TypeAlias = Annotated[SecretStr, BeforeValidator(secret_of)]
+"""`{file: path}`, `{env: NAME}` or `{credential: name}`; empty if a check outside the service cannot see it."""
+
+
+def from_file(path: Path, field: str) -> SecretStr:
+    """The one line that a file holds.
+
+    Raises:
+        PydanticCustomError: it cannot be read, or holds something else; `field` names the option.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_SECRET_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        fix = "create it with the secret in it, readable for the gateway's user only"
+        raise fault(f"{field}: cannot read {path}: {reason}", fix) from None
+    try:
+        text = raw.decode().strip("\r\n")
+    except UnicodeDecodeError:
+        raise fault(f"{field}: {path} is not text", "write the secret as UTF-8 text") from None
+    if not text or len(raw) > MAX_SECRET_BYTES or not text.isprintable():
+        raise fault(f"{field}: {path} does not hold one line of text", "write the secret on one line")
+    return SecretStr(text)
+
+
+def from_environment(name: str, field: str, context: FileContext) -> SecretStr | None:
+    """A variable of the environment; None if it is not set and the check is not the service's own.
+
+    Raises:
+        PydanticCustomError: it is not set.
+    """
+    value = context.environment.get(name)
+    if value:
+        return SecretStr(value)
+    if context.offline:
+        return None
+    raise fault(f"{field}: {name} is not set", f"set {name} for the gateway, as with EnvironmentFile= in its unit")
+
+
+def from_credential(name: str, field: str, context: FileContext) -> SecretStr | None:
+    """What systemd hands to the service by `LoadCredential=`; None if the check is not the service's own.
+
+    Raises:
+        PydanticCustomError: there is none of this name.
+    """
+    directory = context.environment.get(CREDENTIALS)
+    if directory:
+        return from_file(Path(directory) / Path(name).name, field)
+    if context.offline:
+        return None
+    fix = f"add LoadCredential={name}:/path/of/the/secret to the unit"
+    raise fault(f"{field}: systemd gave the gateway no credentials", fix)
