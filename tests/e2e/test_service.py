@@ -136,7 +136,12 @@ def test_ends_the_calls_that_outlast_the_drain() -> None:
 def test_a_terminal_that_is_closed_ends_what_runs_on_it(unstarted: GatewayProcess) -> None:
     terminal, its_end = os.openpty()
     command = [OFFHOOK, "run", "--config", str(unstarted.config_path)]
-    with subprocess.Popen(command, preexec_fn=lambda: os.login_tty(its_end)) as process:  # noqa: PLW1509 - one thread
+
+    def begin() -> None:
+        os.login_tty(its_end)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run under nohup
+
+    with subprocess.Popen(command, preexec_fn=begin) as process:  # noqa: PLW1509 - one thread
         try:
             os.close(its_end)
             wait_until(lambda: answers(unstarted), "the gateway is ready", 20)
