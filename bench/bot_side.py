@@ -38,40 +38,71 @@ class _Message(msgspec.Struct):
     media: _Media | None = None
 
 
+class _Event(msgspec.Struct):
+    type: str = ""
+    audio: bytes = b""
+
+
 _decoder = msgspec.json.Decoder(_Message)
+_realtime_decoder = msgspec.json.Decoder(_Event)
 
 
-class MediaStreamsBot(WSListener):
-    """As a bot for Twilio's media streams."""
-
+class _Bot(WSListener):
     def __init__(self, durations: DurationFile) -> None:
         self._durations = durations
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """Measure, and say it."""
+        """Answer what comes."""
         if frame.msg_type == WSMsgType.CLOSE:
             transport.send_close(frame.get_close_code())
             transport.disconnect()
-            return
-        if frame.msg_type != WSMsgType.TEXT:
-            return
-        message = _decoder.decode(frame.get_payload_as_bytes())
-        if message.media is not None:
-            payload = binascii.b2a_base64(restamped(message.media.payload, self._durations), newline=False)
-            transport.send(WSMsgType.TEXT, b'{"event":"media","media":{"payload":"%s"}}' % payload)
+        elif frame.msg_type == WSMsgType.TEXT:
+            answer = self.answer(frame.get_payload_as_bytes())
+            if answer is not None:
+                transport.send(WSMsgType.TEXT, answer)
+
+    def answer(self, text: bytes) -> bytes | None:
+        """What is said to a message."""
+        raise NotImplementedError
+
+    def restamped(self, audio: bytes) -> bytes:
+        """A frame of mu-law with the time of now, as base64; as it is if it has no stamp."""
+        now_ns = time.monotonic_ns()
+        stamp = read_stamp(mulaw_decoded(audio))
+        if stamp is not None:
+            self._durations.record(age_us(stamp, now_ns))
+            audio = mulaw_encoded(write_stamp(Stamp(stamp.flow, stamp.sequence, now_ns // 1_000 % WRAP_US)))
+        return binascii.b2a_base64(audio, newline=False)
 
 
-def restamped(audio: bytes, durations: DurationFile) -> bytes:
-    """A frame of mu-law with the time of now; as it is if it has no stamp."""
-    now_ns = time.monotonic_ns()
-    stamp = read_stamp(mulaw_decoded(audio))
-    if stamp is None:
-        return audio
-    durations.record(age_us(stamp, now_ns))
-    return mulaw_encoded(write_stamp(Stamp(stamp.flow, stamp.sequence, now_ns // 1_000 % WRAP_US)))
+class MediaStreamsBot(_Bot):
+    """As a bot for Twilio's media streams."""
+
+    def answer(self, text: bytes) -> bytes | None:
+        """Each frame again."""
+        message = _decoder.decode(text)
+        if message.media is None:
+            return None
+        return b'{"event":"media","media":{"payload":"%s"}}' % self.restamped(message.media.payload)
 
 
-KINDS = {"media-streams": MediaStreamsBot}
+class RealtimeBot(_Bot):
+    """As a server of OpenAI's Realtime API, one response without end."""
+
+    def answer(self, text: bytes) -> bytes | None:
+        """Each frame again, once the session is accepted."""
+        event = _realtime_decoder.decode(text)
+        match event.type:
+            case "session.update":
+                return b'{"type":"session.updated","session":{}}'
+            case "input_audio_buffer.append":
+                delta = self.restamped(event.audio)
+                return b'{"type":"response.output_audio.delta","item_id":"a","response_id":"r","delta":"%s"}' % delta
+            case _:
+                return None
+
+
+KINDS = {"media-streams": MediaStreamsBot, "openai-realtime": RealtimeBot}
 
 
 async def serve(kind: str, durations: DurationFile) -> None:

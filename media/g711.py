@@ -1,7 +1,7 @@
-"""G.711 mu-law as bytes, for agents that want the line's own coding. Both ways by a table.
+"""G.711 as bytes, for agents that want the line's own coding. Both ways by a table.
 
-A line that speaks PCMU loses nothing: what was decoded is encoded to the same bytes again, but for the second zero of
-mu-law (0x7F), which becomes the first (0xFF) and sounds the same.
+A line that speaks PCMU or PCMA loses nothing: what was decoded is encoded to the same bytes again, but for the second
+zero of mu-law (0x7F), which becomes the first (0xFF) and sounds the same.
 """
 
 from __future__ import annotations
@@ -13,19 +13,37 @@ from media.leg import Pcm
 
 RATE_HZ = 8_000
 
+# `take` with a wrap reads a negative sample's code from the end of a table, where its bit pattern points.
+_Codes = npt.NDArray[np.uint8]
+
 
 def mulaw_encoded(pcm: Pcm) -> bytes:
-    """Mu-law (ITU-T G.711) of int16 samples, shape (samples,): one byte each."""
-    return _ENCODED[pcm.view(np.uint16)].tobytes()
+    """Mu-law of int16 samples, shape (samples,): one byte each."""
+    return _MULAW_OF.take(pcm, mode="wrap").tobytes()
 
 
 def mulaw_decoded(data: bytes) -> Pcm:
-    """Int16 samples of mu-law bytes, shape (bytes,)."""
-    pcm: Pcm = _DECODED[np.frombuffer(data, np.uint8)]
-    return pcm
+    """Int16 samples of mu-law, shape (bytes,)."""
+    return _OF_MULAW.take(np.frombuffer(data, np.uint8))
 
 
-def _decoding() -> Pcm:
+def alaw_encoded(pcm: Pcm) -> bytes:
+    """A-law of int16 samples, shape (samples,): one byte each."""
+    return _ALAW_OF.take(pcm, mode="wrap").tobytes()
+
+
+def alaw_decoded(data: bytes) -> Pcm:
+    """Int16 samples of A-law, shape (bytes,)."""
+    return _OF_ALAW.take(np.frombuffer(data, np.uint8))
+
+
+def _samples() -> npt.NDArray[np.int32]:
+    """Each bit pattern of a sample, as a number."""
+    return np.arange(65_536, dtype=np.uint16).view(np.int16).astype(np.int32)
+
+
+def _of_mulaw() -> Pcm:
+    """G.711 table 2b, with the usual bias of 132."""
     code = ~np.arange(256, dtype=np.uint8)
     exponent, mantissa = (code >> 4) & 7, code & 15
     magnitude = (((mantissa.astype(np.int32) << 3) + 0x84) << exponent) - 0x84
@@ -33,16 +51,36 @@ def _decoding() -> Pcm:
     return pcm
 
 
-def _encoding() -> npt.NDArray[np.uint8]:
-    """For each bit pattern of a sample, its code: G.711 table 2a, with the usual bias of 132."""
-    sample = np.arange(65_536, dtype=np.uint16).view(np.int16).astype(np.int32)
+def _mulaw_of() -> _Codes:
+    """G.711 table 2a."""
+    sample = _samples()
     magnitude = np.minimum(np.abs(sample), 32_635) + 0x84
     exponent = np.floor(np.log2(magnitude)).astype(np.int32) - 7
     code = np.where(sample < 0, 0x80, 0) | (exponent << 4) | ((magnitude >> (exponent + 3)) & 15)
-    codes: npt.NDArray[np.uint8] = (~code).astype(np.uint8)
+    codes: _Codes = (~code).astype(np.uint8)
     return codes
 
 
-_DECODED = _decoding()
-_DECODED.flags.writeable = False
-_ENCODED = _encoding()
+def _of_alaw() -> Pcm:
+    """G.711 table 1b; every other bit is inverted on the wire."""
+    code = np.arange(256, dtype=np.uint8) ^ 0x55
+    exponent, mantissa = (code >> 4) & 7, (code & 15).astype(np.int32) << 4
+    magnitude = np.where(exponent > 0, (mantissa + 0x108) << np.maximum(exponent.astype(np.int32) - 1, 0), mantissa + 8)
+    pcm: Pcm = np.where(code & 0x80, magnitude, -magnitude).astype(np.int16)
+    return pcm
+
+
+def _alaw_of() -> _Codes:
+    """G.711 table 1a."""
+    sample = _samples()
+    magnitude = np.where(sample < 0, ~sample, sample)
+    exponent = np.maximum(np.floor(np.log2(np.maximum(magnitude, 1))).astype(np.int32) - 7, 0)
+    code = np.where(sample < 0, 0, 0x80) | (exponent << 4) | ((magnitude >> (np.maximum(exponent, 1) + 3)) & 15)
+    codes: _Codes = (code ^ 0x55).astype(np.uint8)
+    return codes
+
+
+_OF_MULAW, _MULAW_OF = _of_mulaw(), _mulaw_of()
+_OF_ALAW, _ALAW_OF = _of_alaw(), _alaw_of()
+for _table in (_OF_MULAW, _MULAW_OF, _OF_ALAW, _ALAW_OF):
+    _table.flags.writeable = False

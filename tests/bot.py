@@ -45,6 +45,9 @@ class Stream:
         """Send a message; text and bytes as they are."""
         await self.connection.send(json.dumps(message) if isinstance(message, dict) else message)
 
+    async def greet(self) -> None:
+        """What the server says before anything else."""
+
     async def say(self, pcm: Pcm) -> None:
         """Say this in one message, as with Twilio."""
         payload = base64.b64encode(mulaw_encoded(pcm)).decode()
@@ -108,8 +111,10 @@ class Bot:
         refuse: tuple[HTTPStatus, Mapping[str, str]] | None = None,
         tls: ssl.SSLContext | None = None,
         reads: bool = True,
+        stream: type[Stream] = Stream,
     ) -> None:
         self.streams: list[Stream] = []
+        self._make_stream = stream
         self.port = 0
         self._behave = behave
         self._refuse = refuse
@@ -127,9 +132,8 @@ class Bot:
 
     @property
     def stream(self) -> Stream:
-        """The only connection."""
-        (stream,) = self.streams
-        return stream
+        """The newest connection."""
+        return self.streams[-1]
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -144,7 +148,7 @@ class Bot:
         self._loop.close()
 
     def do(self, work: Callable[[Stream], Awaitable[None]]) -> None:
-        """Have the bot do something on its only connection; returns when it has."""
+        """Have the bot do something on its newest connection; returns when it has."""
 
         async def now() -> None:
             await work(self.stream)
@@ -182,12 +186,13 @@ class Bot:
 
     async def _take(self, connection: ServerConnection) -> None:
         assert connection.request is not None
-        stream = Stream(connection, dict(connection.request.headers.raw_items()))
+        stream = self._make_stream(connection, dict(connection.request.headers.raw_items()))
         self.streams.append(stream)
         if not self._reads:
             connection.transport.pause_reading()
             await self._stop.wait()
         try:
+            await stream.greet()
             async for text in connection:
                 message = json.loads(text)
                 stream.received.append(message)

@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 
 from gateway.agents.agent import Agent, Call, CanBeDiscarded, PreparesItself, Speech
 from gateway.agents.errors import AgentUnavailableError
-from gateway.agents.kinds import AgentSettings, AnyAgent, BargeInOptions, NetworkSettings, SpeakingSettings
+from gateway.agents.kinds import AgentSettings, AnyAgent, BargeInOptions, NetworkSettings, SpeakingSettings, ToolOptions
 from gateway.agents.outcome import Done, GoTo, TransferTo
 from media.conversation.events import CallEndedError, CallInfo, Event
 from media.conversation.utterance import Spoken
@@ -97,6 +97,7 @@ def _options() -> Iterator[str]:
     yield _section("**Kinds over the network**", _doc(NetworkSettings), NetworkSettings)
     for kind in kinds:
         yield _section(f"**`kind: {kind.model_fields['kind'].default}`**", _doc(kind), kind)
+    yield _section("**`tools`**", _doc(ToolOptions), ToolOptions)
 
 
 def _section(title: str, about: str, of: type[BaseModel]) -> str:
@@ -119,11 +120,15 @@ def _default(name: str, field: FieldInfo) -> str:
         case enum.Enum():
             return f" ({value.value})"
         case str() | dict():
-            return f" ({value})".replace("'", "")
+            return f" ({_plain(value)})"
         case _:
             if name.endswith("_ms"):
                 return f" ({value}ms)" if value % 1000 else f" ({value // 1000}s)"
             return f" ({value:g}s)" if name.endswith("_s") else f" ({value:g})"
+
+
+def _plain(value: str | dict[str, str]) -> str:
+    return value if isinstance(value, str) else ", ".join(f"{name}: {one}" for name, one in value.items())
 
 
 def _fields(of: type) -> Iterator[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -14,6 +16,7 @@ import pytest
 import structlog
 
 from gateway.agents import (
+    Agent,
     AgentBusyError,
     AgentError,
     AgentFailedError,
@@ -58,10 +61,11 @@ def tone(length_ms: int, hz: float = 440.0, rate_hz: int = 8_000) -> Pcm:
 
 @asynccontextmanager
 async def in_call(
-    bot: Bot, rate_hz: int = 8_000, **written: object
+    bot: Bot, rate_hz: int = 8_000, *, made: Callable[[AgentSpec], None] = lambda _: None, **written: object
 ) -> AsyncIterator[tuple[FakeLeg, Conversation, asyncio.Task[object]]]:
     """A call with the bot, whose stream has begun; at the end the caller hangs up, if nobody has."""
     spec = AgentSpec("bot", settings(bot.url, **written))
+    made(spec)
     leg = FakeLeg(rate_hz)
     call = Conversation(leg, INFO, spec.settings.effective_barge_in)
     talking = asyncio.create_task(let_talk(spec, call))
@@ -474,3 +478,31 @@ def test_the_request_is_signed_and_has_the_headers(tmp_path: Any) -> None:
         check=True,
     )
     assert told["X-Twilio-Signature"] == base64.b64encode(made.stdout).decode()
+
+
+def test_nothing_is_left_of_a_call_without_a_garbage_collection() -> None:
+    """Full collections are rare where calls are up."""
+    made: list[weakref.ref[Agent]] = []
+
+    async def talked(bot: Bot) -> None:
+        async with in_call(bot, made=keep) as (leg, _, _):
+            await caller_sends(leg, voice(8_000, 200))
+
+    def keep(spec: AgentSpec) -> None:
+        make = spec.make
+
+        def kept() -> Agent:
+            agent = make()
+            made.append(weakref.ref(agent))
+            return agent
+
+        spec.make = kept
+
+    gc.collect()
+    gc.disable()
+    try:
+        with Bot(parrots) as bot:
+            run(talked(bot))
+        assert [one() for one in made] == [None]
+    finally:
+        gc.enable()

@@ -51,3 +51,15 @@ def test_barge_in() -> None:
     result = last_object("bench.bargein", "--calls", "2", "--rounds", "1")
     assert result["calls"] == 2
     assert keys(result["stop_ms"]) >= PERCENTILES
+
+
+@pytest.mark.slow
+def test_network_agents() -> None:
+    result = last_object("bench.network", "--calls", "2", "--seconds", "1")
+    kinds = result["kinds"]
+    assert isinstance(kinds, list)
+    assert [one["kind"] for one in kinds] == ["media-streams", "openai-realtime"]
+    for one in (*kinds, result):
+        assert keys(one["up_ms"]) >= {"p50", "p99"}
+        assert keys(one["down_ms"]) >= {"p50", "p99"}
+        assert one.keys() >= {"calls", "cpu_core_pct_per_call", "dropped"}

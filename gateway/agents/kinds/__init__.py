@@ -10,13 +10,14 @@ from pydantic import Field
 from gateway.agents.kinds.echo import EchoSettings
 from gateway.agents.kinds.media_streams import MediaStreamsSettings
 from gateway.agents.kinds.network import NetworkSettings
+from gateway.agents.kinds.openai_realtime import OpenAIRealtimeSettings, ToolOptions
 from gateway.agents.kinds.python import PythonSettings
 from gateway.agents.kinds.settings import AgentSettings, BargeInOptions, SpeakingSettings
 from gateway.agents.kinds.speaker import OnInterrupt, SpeakerSettings
 from gateway.agents.kinds.tone import ToneSettings
 
 AnyAgent: TypeAlias = Annotated[
-    EchoSettings | ToneSettings | SpeakerSettings | PythonSettings | MediaStreamsSettings,
+    EchoSettings | ToneSettings | SpeakerSettings | PythonSettings | MediaStreamsSettings | OpenAIRealtimeSettings,
     Field(discriminator="kind"),
 ]
 """An entry below `agents:`."""
@@ -29,8 +30,10 @@ __all__ = [
     "MediaStreamsSettings",
     "NetworkSettings",
     "OnInterrupt",
+    "OpenAIRealtimeSettings",
     "PythonSettings",
     "SpeakerSettings",
     "SpeakingSettings",
     "ToneSettings",
+    "ToolOptions",
 ]

@@ -6,8 +6,6 @@ import base64
 import enum
 import hashlib
 import hmac
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -77,8 +75,3 @@ class MediaStreamsSettings(NetworkSettings):
             return {}
         digest = hmac.new(self.auth_token.get_secret_value().encode(), self.url.encode(), hashlib.sha1).digest()
         return {"X-Twilio-Signature": base64.b64encode(digest).decode()}
-
-    def named_files(self) -> Iterator[tuple[tuple[str, ...], Path]]:
-        """The certificates."""
-        if self.ca is not None:
-            yield ("ca",), self.ca

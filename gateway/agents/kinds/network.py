@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib.util
 import ssl
 from abc import ABC
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 from urllib.parse import urlsplit
 
@@ -86,8 +87,8 @@ class NetworkSettings(SpeakingSettings, ABC):
             fix = "pip install 'offhook[network]', or make install EXTRAS=network"
             raise AgentSetupError(name, "kind", f"needs {' and '.join(missing)}: {fix}")
 
-    def endpoint(self, name: str, headers: Mapping[str, str]) -> Endpoint:
-        """Where to connect, with these headers besides the written ones.
+    def endpoint(self, name: str, headers: Mapping[str, str], url: str | None = None) -> Endpoint:
+        """Where to connect, with these headers besides the written ones; the url may have been completed.
 
         Raises:
             AgentSetupError: `ca` holds no certificates.
@@ -99,7 +100,12 @@ class NetworkSettings(SpeakingSettings, ABC):
             tls = None if self.ca is None else ssl.create_default_context(cafile=self.ca)
         except (ssl.SSLError, OSError) as error:
             raise AgentSetupError(name, "ca", f"{self.ca} holds no certificates: {error}") from error
-        return Endpoint(self.url, {**headers, **written}, tls)
+        return Endpoint(url or self.url, {**headers, **written}, tls)
+
+    def named_files(self) -> Iterator[tuple[tuple[str, ...], Path]]:
+        """The certificates."""
+        if self.ca is not None:
+            yield ("ca",), self.ca
 
     def made(self, make: Callable[[], Agent]) -> Maker:
         """What makes an agent that connects in its `prepare`."""

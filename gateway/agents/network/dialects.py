@@ -21,65 +21,16 @@ from gateway.agents.network.twilio import (
     Mark,
     StreamFacts,
     Twilio,
-    command_of,
+    TwilioLike,
     quoted,
 )
 
 
-class _SnakeCase:
-    """What Telnyx and Exotel have in common: Twilio's messages with other names, beside each the stream's id."""
+class Telnyx(TwilioLike):
+    """Telnyx: custom parameters beside the call's own facts."""
 
-    _stream_key: ClassVar[str]
-
-    def __init__(self, facts: StreamFacts, stream: str) -> None:
-        self._facts = facts
-        self._stream = stream
-        self._numbered = 0
-        self._chunks = 0
-        self._time_ms = 0
-        key, value = (quoted(one).replace(b"%", b"%%") for one in (self._stream_key, stream))
-        self._media = (
-            b'{"event":"media","sequence_number":"%d","media":{"track":"inbound","chunk":"%d","timestamp":"%d",'
-            b'"payload":"%s"},' + key + b":" + value + b"}"
-        )
-
-    def media(self, payload: bytes, length_ms: int) -> bytes:
-        """As `Dialect.media`."""
-        self._numbered += 1
-        self._chunks += 1
-        started_ms = self._time_ms
-        self._time_ms += length_ms
-        return self._media % (self._numbered, self._chunks, started_ms, payload)
-
-    def mark(self, name: str) -> bytes:
-        """As `Dialect.mark`."""
-        return self._message("mark", {"name": name})
-
-    def cleared(self) -> bytes | None:
-        """As `Dialect.cleared`: the marks come back, and nothing else."""
-        return None
-
-    def command(self, text: bytes) -> BotCommand | None:
-        """As `Dialect.command`."""
-        return command_of(text)
-
-    def _message(self, event: str, about: Mapping[str, object], **more: str) -> bytes:
-        self._numbered += 1
-        message = {
-            "event": event,
-            "sequence_number": str(self._numbered),
-            event: about,
-            self._stream_key: self._stream,
-            **more,
-        }
-        return msgspec.json.encode(message)
-
-
-class Telnyx(_SnakeCase):
-    """Telnyx: mu-law, custom parameters beside the call's own facts."""
-
-    coding: ClassVar[Coding] = "mulaw"
     _stream_key = "stream_id"
+    _sequence_key = "sequence_number"
 
     def __init__(self, facts: StreamFacts) -> None:
         super().__init__(facts, facts.id)
@@ -109,11 +60,12 @@ class Telnyx(_SnakeCase):
         return self._message("stop", self._about)
 
 
-class Exotel(_SnakeCase):
+class Exotel(TwilioLike):
     """Exotel: 16-bit samples, not mu-law."""
 
     coding: ClassVar[Coding] = "l16"
     _stream_key = "stream_sid"
+    _sequence_key = "sequence_number"
 
     def __init__(self, facts: StreamFacts) -> None:
         super().__init__(facts, facts.id)

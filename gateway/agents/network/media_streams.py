@@ -7,7 +7,6 @@ import binascii
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import structlog
 
 from gateway.agents.agent import Call
@@ -20,6 +19,7 @@ from gateway.agents.network.websocket import Endpoint, WebSocket, connect
 from media.conversation.events import Dtmf, Interrupted, MarkReached, SpeechEnded
 from media.g711 import RATE_HZ, mulaw_decoded, mulaw_encoded
 from media.leg import Pcm
+from media.pcm_bytes import pcm16_decoded, pcm16_encoded
 from media.resample import Resampler
 
 FRAME_MS = 20
@@ -113,7 +113,7 @@ class MediaStreamsAgent:
         facts = StreamFacts(info.id.replace("-", ""), options.account, info.from_, info.to, parameters)
         self._stream = stream = options.make_dialect(facts)
         if stream.coding == "l16":
-            self._encode, self._decode = _l16_encoded, _l16_decoded
+            self._encode, self._decode = pcm16_encoded, pcm16_decoded
             self._frame_bytes = _FRAME_BYTES["l16"]
         if call.rate_hz != RATE_HZ:
             self._resampler = Resampler(call.rate_hz, RATE_HZ)
@@ -210,11 +210,3 @@ class MediaStreamsAgent:
 
 _EARLY_MAX = 1_000
 """Messages kept of a bot that speaks before its stream has begun."""
-
-
-def _l16_encoded(pcm: Pcm) -> bytes:
-    return pcm.astype("<i2", copy=False).tobytes()
-
-
-def _l16_decoded(data: bytes) -> Pcm:
-    return np.frombuffer(data[: len(data) & ~1], "<i2").astype(np.int16, copy=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, TypeAlias
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 
 from gateway.header_names import header_key
 from gateway.settings.validation import fault
@@ -14,7 +14,7 @@ from media.conversation.events import CallInfo
 
 _FACTS = ("from", "to", "route", "trunk", "id", "call_id", "codec")
 _NAMED = ("header", "result")
-_PLACE = re.compile(r"\{([^{}:]*)(?::([^{}]*))?\}")
+_PLACE = re.compile(r"\{([a-z_]+)(?::([^{}\s]+)|:)?\}")
 
 
 def _template(text: str) -> str:
@@ -29,7 +29,23 @@ def _template(text: str) -> str:
 
 
 Template: TypeAlias = Annotated[Text, AfterValidator(_template)]
-"""Text with facts of the call in braces."""
+"""Text with facts of the call in braces; other braces are text."""
+
+MAX_PROSE = 32_000
+
+
+def _prose(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if not value.strip():
+        raise fault("it is empty", "write something, or remove the key")
+    if len(value) > MAX_PROSE:
+        raise fault(f"longer than {MAX_PROSE} characters", "shorten it")
+    return str(value).strip()
+
+
+Prose: TypeAlias = Annotated[str, BeforeValidator(_prose), AfterValidator(_template)]
+"""As `Template`, of any number of lines, for a model."""
 
 
 def filled(template: str, info: CallInfo) -> str:

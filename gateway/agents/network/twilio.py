@@ -6,6 +6,7 @@ Source: Twilio's documentation of "BotAudio Streams - WebSocket Messages".
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Protocol, TypeAlias
@@ -128,44 +129,37 @@ def quoted(text: str) -> bytes:
     return msgspec.json.encode(text)
 
 
-class Twilio:
-    """As Twilio itself, and as SignalWire."""
+class TwilioLike(ABC):
+    """What Twilio and its near copies have in common: the same messages, with names in their own spelling."""
 
     coding: ClassVar[Coding] = "mulaw"
+    _stream_key: ClassVar[str] = "streamSid"
+    _sequence_key: ClassVar[str] = "sequenceNumber"
 
-    def __init__(self, facts: StreamFacts) -> None:
+    def __init__(self, facts: StreamFacts, stream: str) -> None:
         self._facts = facts
-        self._account, self._call, self._stream = facts.account, f"CA{facts.id}", f"MZ{facts.id}"
+        self._stream = stream
         self._numbered = 0
         self._chunks = 0
         self._time_ms = 0
-        stream = quoted(self._stream).replace(b"%", b"%%")
-        self._media = (
-            b'{"event":"media","sequenceNumber":"%d","media":{"track":"inbound","chunk":"%d","timestamp":"%d",'
-            b'"payload":"%s"},"streamSid":' + stream + b"}"
-        )
+        names = (self._sequence_key, self._stream_key, stream)
+        sequence_key, key, value = (quoted(one).replace(b"%", b"%%") for one in names)
+        self._media = b"".join((
+            b'{"event":"media",', sequence_key, b':"%d","media":{"track":"inbound","chunk":"%d","timestamp":"%d",',
+            b'"payload":"%s"},', key, b":", value, b"}",
+        ))  # fmt: skip
 
-    def _next(self) -> str:
-        self._numbered += 1
-        return str(self._numbered)
-
+    @abstractmethod
     def opening(self) -> list[bytes]:
         """As `Dialect.opening`."""
-        start = {
-            "event": "start",
-            "sequenceNumber": self._next(),
-            "start": {
-                "accountSid": self._account,
-                "streamSid": self._stream,
-                "callSid": self._call,
-                "tracks": ["inbound"],
-                "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
-                "customParameters": dict(self._facts.parameters),
-            },
-            "streamSid": self._stream,
-        }
-        connected = {"event": "connected", "protocol": "Call", "version": "1.0.0"}
-        return [msgspec.json.encode(connected), msgspec.json.encode(start)]
+
+    @abstractmethod
+    def dtmf(self, digit: str, duration_ms: int) -> bytes:
+        """As `Dialect.dtmf`."""
+
+    @abstractmethod
+    def stop(self) -> bytes:
+        """As `Dialect.stop`."""
 
     def media(self, payload: bytes, length_ms: int) -> bytes:
         """As `Dialect.media`."""
@@ -175,10 +169,6 @@ class Twilio:
         self._time_ms += length_ms
         return self._media % (self._numbered, self._chunks, started_ms, payload)
 
-    def dtmf(self, digit: str, duration_ms: int) -> bytes:  # noqa: ARG002 - Twilio does not tell
-        """As `Dialect.dtmf`."""
-        return self._message("dtmf", {"track": "inbound_track", "digit": digit})
-
     def mark(self, name: str) -> bytes:
         """As `Dialect.mark`."""
         return self._message("mark", {"name": name})
@@ -187,14 +177,45 @@ class Twilio:
         """As `Dialect.cleared`: the marks come back, and nothing else."""
         return None
 
-    def stop(self) -> bytes:
-        """As `Dialect.stop`."""
-        return self._message("stop", {"accountSid": self._account, "callSid": self._call})
-
-    def _message(self, event: str, about: Mapping[str, str]) -> bytes:
-        message = {"event": event, "sequenceNumber": self._next(), event: about, "streamSid": self._stream}
-        return msgspec.json.encode(message)
-
     def command(self, text: bytes) -> BotCommand | None:
         """As `Dialect.command`."""
         return command_of(text)
+
+    def _message(self, event: str, about: Mapping[str, object], **more: str) -> bytes:
+        self._numbered += 1
+        message = {
+            "event": event,
+            self._sequence_key: str(self._numbered),
+            event: about,
+            self._stream_key: self._stream,
+            **more,
+        }
+        return msgspec.json.encode(message)
+
+
+class Twilio(TwilioLike):
+    """As Twilio itself, and as SignalWire."""
+
+    def __init__(self, facts: StreamFacts) -> None:
+        super().__init__(facts, f"MZ{facts.id}")
+        self._about = {"accountSid": facts.account, "callSid": f"CA{facts.id}"}
+
+    def opening(self) -> list[bytes]:
+        """As `Dialect.opening`."""
+        start = {
+            **self._about,
+            "streamSid": self._stream,
+            "tracks": ["inbound"],
+            "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+            "customParameters": dict(self._facts.parameters),
+        }
+        connected = {"event": "connected", "protocol": "Call", "version": "1.0.0"}
+        return [msgspec.json.encode(connected), self._message("start", start)]
+
+    def dtmf(self, digit: str, duration_ms: int) -> bytes:  # noqa: ARG002 - Twilio does not tell
+        """As `Dialect.dtmf`."""
+        return self._message("dtmf", {"track": "inbound_track", "digit": digit})
+
+    def stop(self) -> bytes:
+        """As `Dialect.stop`."""
+        return self._message("stop", self._about)

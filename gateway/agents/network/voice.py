@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,6 +21,14 @@ PIECES_MAX = 6_000
 _NOTHING = np.zeros(0, np.int16)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Piece:
+    pcm: Pcm
+    mark: str | None
+    answer: Speech | None
+    """What it belongs to; None for the first answer, before there was a call."""
+
+
 class Voice:
     """The voice of one backend in one call.
 
@@ -32,13 +41,15 @@ class Voice:
         """Audio for which there was no room."""
         self._rate_hz = rate_hz
         self._limit_samples = rate_hz * limit_ms // 1_000
-        self._waiting: deque[tuple[Pcm, str | None]] = deque()
+        self._waiting: deque[_Piece] = deque()
         self._waiting_samples = 0
         self._more = asyncio.Event()
         self._emptied = asyncio.Event()
         self._emptied.set()
+        self._unchecked = 0
+        """Samples that were handed to the call since it was asked how much it has."""
         self._call: Call | None = None
-        self._speech: Speech | None = None
+        self._answer: Speech | None = None
         self._resampler: Resampler | None = None
         self._numbers = itertools.count(1)
         self._marks: dict[str, str] = {}
@@ -47,21 +58,27 @@ class Voice:
     def begin(self, call: Call) -> None:
         """The call is there: what waits is said."""
         self._call = call
-        self._speech = call.utterance(call.epoch)
-        if call.rate_hz != self._rate_hz:
-            self._resampler = Resampler(self._rate_hz, call.rate_hz)
+        self._answer = call.utterance(call.epoch)
+        self.use_rate(self._rate_hz)
         self._more.set()
+
+    def use_rate(self, rate_hz: int) -> None:
+        """The rate of what comes from now on, before anything has come."""
+        self._rate_hz = rate_hz
+        if self._call is not None:
+            line_hz = self._call.rate_hz
+            self._resampler = Resampler(rate_hz, line_hz) if line_hz != rate_hz else None
 
     async def pump(self) -> None:
         """Say what waits, as there is room; for a task that lasts as long as the call."""
         while True:
             await self._more.wait()
             self._more.clear()
-            while self._waiting and self._speech is not None:
-                pcm, mark = self._waiting.popleft()
-                self._waiting_samples -= len(pcm)
+            while self._waiting and self._answer is not None:
+                piece = self._waiting.popleft()
+                self._waiting_samples -= len(piece.pcm)
                 try:
-                    await self._speech.say(self._at_line(pcm), mark)
+                    await (piece.answer or self._answer).say(self._at_line(piece.pcm), piece.mark)
                 except CallEndedError:
                     self._drop_waiting()
             self._emptied.set()
@@ -70,23 +87,25 @@ class Voice:
         """Wait until nothing waits here any more: all was handed to the call."""
         await self._emptied.wait()
 
-    def play(self, pcm: Pcm) -> None:
-        """Say this behind all else.
+    def play(self, pcm: Pcm, answer: Speech | None = None) -> None:
+        """Say this behind all else, as a part of the newest answer unless it is one of another.
 
         Args:
             pcm: int16 at the backend's rate, shape (samples,), of any length.
+            answer: what `new_answer` gave.
         """
-        if self._waits():
-            self._wait(pcm, None)
+        call, answer = self._call, answer or self._answer
+        if call is None or answer is None or not self._emptied.is_set():
+            self._wait(pcm, None, answer)
             return
-        call, speech = self._call, self._speech
-        assert call is not None  # noqa: S101 - or it would wait
-        assert speech is not None  # noqa: S101
-        if call.queued_ms + len(pcm) * 1_000 // self._rate_hz > AHEAD_MS:
-            self._wait(pcm, None)
-            return
+        self._unchecked += len(pcm)
+        if self._unchecked > self._rate_hz:  # a second has come: is it too much? To ask for each frame would cost more
+            self._unchecked = 0
+            if call.queued_ms + len(pcm) * 1_000 // self._rate_hz > AHEAD_MS:
+                self._wait(pcm, None, answer)
+                return
         try:
-            speech.play(self._at_line(pcm))
+            answer.play(self._at_line(pcm))
         except PlayoutFullError:
             self._drop(len(pcm))
         except CallEndedError:
@@ -96,14 +115,13 @@ class Voice:
         """Remember the end of what was said so far; returns marks that are told at once: it, if it was interrupted."""
         number = str(next(self._numbers))
         self._marks[number] = name
-        if self._waits():
-            accepted = self._wait(_NOTHING, number)
+        if self._answer is None or not self._emptied.is_set():
+            accepted = self._wait(_NOTHING, number, self._answer)
         else:
-            assert self._speech is not None  # noqa: S101 - or it would wait
             try:
-                accepted = self._speech.play(_NOTHING, number)
+                accepted = self._answer.play(_NOTHING, number)
             except PlayoutFullError:
-                accepted = self._wait(_NOTHING, number)
+                accepted = self._wait(_NOTHING, number, self._answer)
             except CallEndedError:
                 accepted = False
         return [] if accepted else [self._marks.pop(number)]
@@ -116,7 +134,7 @@ class Voice:
         """Be silent, at once; what comes next is heard. Returns the marks that were dropped, in order."""
         if self._call is not None:
             self._call.stop()
-        self.reopen()
+            self.new_answer()
         return self.interrupted()
 
     def interrupted(self) -> list[str]:
@@ -126,16 +144,19 @@ class Voice:
         self._marks.clear()
         return names
 
+    def new_answer(self) -> Speech:
+        """What comes from now on is one answer, and heard; only once the call has begun."""
+        if self._call is None:
+            raise RuntimeError("there is no call yet: begin() comes first")
+        self._answer = self._call.utterance(self._call.epoch)
+        return self._answer
+
     def reopen(self) -> None:
-        """What comes from now on is heard."""
-        if self._call is not None:
-            self._speech = self._call.utterance(self._call.epoch)
+        """What comes from now on is heard, if an interruption has silenced it."""
+        if self._answer is not None and self._answer.interrupted:
+            self.new_answer()
 
-    def _waits(self) -> bool:
-        """Whether something that came before must be said first, or there is no call yet."""
-        return not self._emptied.is_set() or self._speech is None
-
-    def _wait(self, pcm: Pcm, mark: str | None) -> bool:
+    def _wait(self, pcm: Pcm, mark: str | None, answer: Speech | None) -> bool:
         """Keep it, or as much of it as there is room for; False if it had to be dropped."""
         room = self._limit_samples - self._waiting_samples if len(self._waiting) < PIECES_MAX else 0
         if len(pcm) > room:
@@ -144,10 +165,10 @@ class Voice:
         if len(pcm) == 0 and (mark is None or len(self._waiting) >= PIECES_MAX):
             return False
         for start in range(0, max(len(pcm), 1), self._rate_hz):  # a second at a time, so that the count stays true
-            self._waiting.append((pcm[start : start + self._rate_hz], mark))
+            self._waiting.append(_Piece(pcm[start : start + self._rate_hz], mark, answer))
         self._waiting_samples += len(pcm)
         self._emptied.clear()
-        if self._speech is not None:
+        if self._call is not None:
             self._more.set()
         return True
 

@@ -68,6 +68,16 @@ class Receiver(Protocol):
         """A binary message."""
 
 
+class _Nobody:
+    """The receiver of a connection that has ended."""
+
+    def on_text(self, text: bytes) -> None:
+        """Nothing comes any more."""
+
+    def on_binary(self, data: bytes) -> None:
+        """Nothing comes any more."""
+
+
 async def connect(endpoint: Endpoint, receiver: Receiver, deadline_s: float) -> WebSocket:
     """Open a connection; by a proxy if the environment names one (`https_proxy`, `http_proxy`, `no_proxy`).
 
@@ -135,7 +145,6 @@ class WebSocket(WSListener):
 
     def __init__(self, receiver: Receiver, shown: str) -> None:
         self.receiver = receiver
-        """May be replaced at any time."""
         self.over: asyncio.Future[BackendError | None] = asyncio.get_running_loop().create_future()
         """Done when the connection has ended: None if the backend closed it as it should, or we did."""
         self.dropped = 0
@@ -144,6 +153,9 @@ class WebSocket(WSListener):
         self._loop = asyncio.get_running_loop()
         self._transport: WSTransport | None = None
         self._closing = False
+        """Whether we have ended the connection."""
+        self._ended = False
+        """Whether anybody has: nothing more is read."""
         self._clogged: asyncio.TimerHandle | None = None
         self._error: BackendError | None = None
         self._parts: list[bytes] = []
@@ -180,7 +192,7 @@ class WebSocket(WSListener):
 
     def abort(self) -> None:
         """End the connection without a word. Idempotent."""
-        self._closing = True
+        self._closing = self._ended = True
         if self._transport is not None:
             self._transport.disconnect(graceful=False)
 
@@ -194,10 +206,11 @@ class WebSocket(WSListener):
         """Hand on a whole message; answer the end."""
         kind = frame.msg_type
         if kind == WSMsgType.CLOSE:
+            self._ended = True
             transport.send_close(frame.get_close_code())
             transport.disconnect()
             return
-        if self._closing or kind in (WSMsgType.PING, WSMsgType.PONG):
+        if self._ended or kind in (WSMsgType.PING, WSMsgType.PONG):
             return
         data = frame.get_payload_as_bytes()
         self._brake(transport, len(data))
@@ -240,7 +253,7 @@ class WebSocket(WSListener):
 
     def _release(self) -> None:
         self._braking = False
-        if self._transport is not None and not self.over.done():
+        if self._transport is not None and not self._ended:
             self._transport.underlying_transport.resume_reading()
 
     def pause_writing(self) -> None:
@@ -264,7 +277,9 @@ class WebSocket(WSListener):
         self.resume_writing()
         if not self.over.done():
             self.over.set_result(self._ending(transport))
+        self._ended = True
         self._transport = None
+        self.receiver = _Nobody()  # it knows us: a cycle that only a rare full collection would find
 
     def _ending(self, transport: WSTransport) -> BackendError | None:
         if self._error is not None or self._closing:

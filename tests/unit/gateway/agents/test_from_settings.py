@@ -11,7 +11,7 @@ import pytest
 
 from gateway.agents import AgentSettings, EchoSettings, Isolation, OnInterrupt, PythonSettings, SpeakerSettings
 from gateway.agents.from_settings import agent_settings
-from gateway.agents.kinds import AnyAgent, BargeInOptions, ToneSettings
+from gateway.agents.kinds import AnyAgent, BargeInOptions, ToneSettings, ToolOptions
 from gateway.settings.context import FileContext
 from gateway.settings.load import load_text
 from gateway.settings.shipped import DIALPLANS
@@ -87,7 +87,7 @@ agents:
 """
     assert faults(text) == [
         'g.yaml:2:6: agents.x: there is no such kind as "ecko"; did you mean "echo"?',
-        'g.yaml:3:6: agents.y: the key "kind" is missing; add kind: with one of echo, tone, speaker, python, media-streams',
+        'g.yaml:3:6: agents.y: the key "kind" is missing; add kind: with one of echo, tone, speaker, python, media-streams, openai-realtime',
         "g.yaml:4:29: agents.z.files: it is empty, got an empty list; write at least one",
         'g.yaml:4:41: agents.z.repeat: less than 0, got "-1"; write 0 or more',
         'g.yaml:5:36: agents.w.barge_in.mode: not one of the words allowed here, got "paus"; did you mean "pause"? use one of cut, pause, off',
@@ -139,12 +139,13 @@ class TestSample:
             f"  announcement: {{kind: speaker, files: ['{WAV}']}}\n"
             "  receptionist: {kind: python, class: mycompany.agents:Receptionist}\n"
             "  bot: {kind: media-streams, url: 'wss://bot.example.com/stream'}\n"
+            "  assistant: {kind: openai-realtime}\n"
         )
-        shown = {"max_calls", "directory", "options", "auth_token", "ca"}
+        shown = {"max_calls", "directory", "options", "auth_token", "ca", "api_key", "voice"}
         for name, agent in bare.items():
             assert agents[name].model_dump(exclude=shown) == agent.model_dump(exclude=shown)
 
     def test_it_has_every_option(self) -> None:
-        models = [*get_args(get_args(AnyAgent)[0]), BargeInOptions]
+        models = [*get_args(get_args(AnyAgent)[0]), BargeInOptions, ToolOptions]
         options = {field.alias or name for model in models for name, field in model.model_fields.items()}
         assert [key for key in sorted(options) if not re.search(rf" {key}:\s", self.text())] == []

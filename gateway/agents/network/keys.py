@@ -1,0 +1,42 @@
+"""Keys as a number: what a caller types in one go is told in one go."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+PAUSE_S = 1.5
+"""After it, or after #, a number is complete."""
+
+
+class Keypad:
+    """Collects the keys of one call, inside a running loop."""
+
+    def __init__(self, on_number: Callable[[str], object]) -> None:
+        """`on_number` gets what was typed, with its # if it ends with one."""
+        self._on_number = on_number
+        self._typed = ""
+        self._timer: asyncio.TimerHandle | None = None
+
+    def press(self, digit: str) -> None:
+        """A key was pressed."""
+        self._stop()
+        self._typed += digit
+        self._timer = asyncio.get_running_loop().call_later(0.0 if digit == "#" else PAUSE_S, self._complete)
+
+    def _complete(self) -> None:
+        typed, self._typed = self._typed, ""
+        self._on_number(typed)
+
+    def close(self) -> None:
+        """Nothing is told any more."""
+        self._stop()
+        self._on_number = _ignore
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+def _ignore(_number: str) -> None:
+    """Of a call that is over."""

@@ -1,0 +1,66 @@
+"""Whatever a backend sends, it is a message, no concern of ours, or bad: no other error comes out."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.agents.network.dialects import DIALECTS
+from gateway.agents.network.realtime import BadEventError, event_of
+from gateway.agents.network.tools import ToolSet, ToolUse
+from gateway.agents.network.twilio import BadMessageError, StreamFacts
+
+FACTS = StreamFacts("0123abcd", "ac1", "+4930", "600")
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
+KEYS = st.sampled_from([
+    "event", "media", "mark", "payload", "name", "type", "session", "audio", "format", "input", "output", "response",
+    "delta", "item", "item_id", "call_id", "arguments", "transcript", "error", "status_details", "contentType",
+    "sampleRate",
+])  # fmt: skip
+WORDS = st.sampled_from([
+    "media", "mark", "clear", "playAudio", "checkpoint", "clearAudio", "error", "session.updated", "response.done",
+    "response.created", "response.output_audio.delta", "response.output_item.done", "function_call",
+    "response.output_audio_transcript.done", "conversation.item.input_audio_transcription.completed",
+])  # fmt: skip
+VALUES = st.recursive(
+    SCALARS | WORDS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=5), max_leaves=12
+)
+MESSAGES = st.dictionaries(KEYS, VALUES, max_size=6) | VALUES
+
+
+def written(message: Any, word: str) -> bytes:
+    """As JSON; an object gets a kind that may be known."""
+    if isinstance(message, dict):
+        message = {"event": word, "type": word, **message}
+    return json.dumps(message).encode()
+
+
+@pytest.mark.parametrize("name", sorted(DIALECTS))
+@settings(max_examples=150)
+@given(message=MESSAGES, word=WORDS, junk=st.binary(max_size=40))
+def test_dialects(name: str, message: Any, word: str, junk: bytes) -> None:
+    stream = DIALECTS[name](FACTS)
+    for text in (written(message, word), junk):
+        with contextlib.suppress(BadMessageError):
+            stream.command(text)
+
+
+@settings(max_examples=400)
+@given(message=MESSAGES, word=WORDS, junk=st.binary(max_size=40))
+def test_realtime_events(message: Any, word: str, junk: bytes) -> None:
+    for text in (written(message, word), junk):
+        with contextlib.suppress(BadEventError):
+            event_of(text)
+
+
+@settings(max_examples=200)
+@given(name=st.sampled_from(["hang_up", "go_to", "note", "dance"]), message=MESSAGES, junk=st.text(max_size=20))
+def test_tools(name: str, message: Any, junk: str) -> None:
+    use = ToolUse(ToolSet(go_to={"sales": "buys"}, notes={"name": "their name"}))
+    for arguments in (json.dumps(message), junk):
+        assert use.use(name, arguments)
