@@ -13,7 +13,7 @@ from gateway.dialplan.load import load_plan
 from gateway.dialplan.store import PlanStore
 from gateway.settings.load import load_settings
 from gateway.settings.partial import SettingsError
-from gateway.settings.problem import ConfigurationError, DialplanError, Place, Problem
+from gateway.settings.problem import ConfigurationError, DialplanError, Place, Problem, choice
 from gateway.settings.service import is_system, service_account, unseen
 from gateway.settings.shipped import DIALPLANS
 
@@ -63,13 +63,24 @@ def prepare(path: Path | None, *, offline: bool = False) -> Prepared:
         plans = PlanStore(settings.dialplans, agents=settings.agents, trunks=settings.trunks)
     except DialplanError as error:
         problems += error.problems
-    if agents is None or plans is None:
+    if agents is not None and plans is not None:
+        problems += _missing_routes(agents, plans.plan, loaded.document)
+    if agents is None or plans is None or problems:
         raise ConfigurationError(problems)
     warnings = [*loaded.warnings, *plans.warnings]
     if offline and loaded.source is not None and is_system(loaded.source):
         warnings += unseen_files({spec.name: spec.settings for spec in agents}, loaded.document)
         warnings += _unseen_sounds(plans.plan)
     return Prepared(settings, loaded.source, loaded.document, agents, plans, tuple(warnings))
+
+
+def _missing_routes(agents: AgentRegistry, plan: Plan, document: Document) -> Iterator[Problem]:
+    """Routes that agents may hand callers to, and that no dialplan has."""
+    for spec in agents:
+        for at, route in spec.settings.named_routes():
+            if route not in plan.by_name:
+                fix = choice(plan.by_name, route)
+                yield document.problem(("agents", spec.name, *at), f"there is no route {route}", fix)
 
 
 def _unseen_sounds(plan: Plan) -> Iterator[Problem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import quote
 
@@ -102,6 +103,11 @@ class OpenAIRealtimeSettings(NetworkSettings):
             connect_timeout_s=self.connect_timeout_s,
         )
         return self.made(lambda: RealtimeAgent(options))
+
+    def named_routes(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Those that the model may hand the caller to."""
+        for route in self.tools.go_to:
+            yield ("tools", "go_to", route), route
 
     def _whole_url(self) -> str:
         model = _unless_none(self.model)

@@ -103,6 +103,10 @@ class AgentSettings(Model, ABC):
             gateway.agents.AgentSetupError: names the field, the value and the fix.
         """
 
+    def named_routes(self) -> Iterator[tuple[tuple[PathStep, ...], str]]:
+        """Every route of the dialplan that the options name, and where they name it."""
+        yield from ()
+
     def named_files(self) -> Iterator[tuple[tuple[PathStep, ...], Path]]:
         """Every file that the options name, and where they name it; for warnings of what the service cannot read."""
         yield from ()

@@ -142,6 +142,17 @@ class TestCheck:
             "d.yaml:1:54: routes[0].steps[0].agent.name",
         ]
 
+    def test_a_route_that_a_model_may_go_to_must_be_there(self, tmp_path: Path, capsys: Output) -> None:
+        (tmp_path / "d.yaml").write_text("routes: [{name: sales, match: {any: true}, steps: [agent: a]}]")
+        (tmp_path / "g.yaml").write_text(
+            "dialplans: [d.yaml]\n"
+            "agents:\n"
+            "  a: {kind: openai-realtime, tools: {go_to: {sales: wants to buy, support: has trouble}}}\n"
+        )
+        assert main(["check", "--config", str(tmp_path / "g.yaml")]) == 1
+        err = capsys.readouterr().err
+        assert "g.yaml:3:76: agents.a.tools.go_to.support: there is no route support; use one of sales" in err
+
     @pytest.fixture
     def told(self, tmp_path: Path, capsys: Output) -> Callable[[str, str], list[str]]:
         """Checks settings and a dialplan `d.yaml`; returns file, place and field of every fault."""
