@@ -14,6 +14,7 @@ from gateway.agents.errors import (
 from gateway.agents.isolation import Isolation
 from gateway.agents.kinds import (
     AgentSettings,
+    AudioSocketSettings,
     BargeInOptions,
     EchoSettings,
     MediaStreamsSettings,
@@ -54,6 +55,7 @@ __all__ = [
     "AgentSpec",
     "AgentUnavailableError",
     "Audio",
+    "AudioSocketSettings",
     "BargeInOptions",
     "Call",
     "CallEndedError",

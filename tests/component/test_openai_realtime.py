@@ -112,6 +112,7 @@ async def echoes(stream: Stream, message: Message) -> None:
         await stream.event("response.output_audio.delta", delta=message["audio"], **at)
 
 
+@pytest.mark.slow  # in real time: there is a network
 @pytest.mark.parametrize("check", AGENT_CHECKS, ids=lambda check: check.__name__)
 def test_it_keeps_the_contract_of_an_agent(check: Callable[[AgentCase], Awaitable[None]]) -> None:
     with server(echoes) as bot:

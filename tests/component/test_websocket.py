@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from gateway.agents.network import websocket
-from gateway.agents.network.websocket import BackendError, Endpoint, connect
+from gateway.agents.network.errors import BackendError
+from gateway.agents.network.websocket import Endpoint, connect
 from tests.bot import DEADLINE_S, Bot
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
+from gateway.agents.kinds.audiosocket import AudioSocketSettings
 from gateway.agents.kinds.echo import EchoSettings
 from gateway.agents.kinds.media_streams import MediaStreamsSettings
 from gateway.agents.kinds.network import NetworkSettings
@@ -17,7 +18,13 @@ from gateway.agents.kinds.speaker import OnInterrupt, SpeakerSettings
 from gateway.agents.kinds.tone import ToneSettings
 
 AnyAgent: TypeAlias = Annotated[
-    EchoSettings | ToneSettings | SpeakerSettings | PythonSettings | MediaStreamsSettings | OpenAIRealtimeSettings,
+    EchoSettings
+    | ToneSettings
+    | SpeakerSettings
+    | PythonSettings
+    | MediaStreamsSettings
+    | OpenAIRealtimeSettings
+    | AudioSocketSettings,
     Field(discriminator="kind"),
 ]
 """An entry below `agents:`."""
@@ -25,6 +32,7 @@ AnyAgent: TypeAlias = Annotated[
 __all__ = [
     "AgentSettings",
     "AnyAgent",
+    "AudioSocketSettings",
     "BargeInOptions",
     "EchoSettings",
     "MediaStreamsSettings",

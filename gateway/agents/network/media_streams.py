@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import binascii
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from gateway.agents.errors import AgentUnavailableError
 from gateway.agents.network.dialects import MakeDialect
 from gateway.agents.network.parameters import filled
 from gateway.agents.network.twilio import BadMessageError, BotAudio, Clear, Coding, Dialect, Mark, StreamFacts
-from gateway.agents.network.voice import Voice
+from gateway.agents.network.voice import Voice, carry
 from gateway.agents.network.websocket import Endpoint, WebSocket, connect
 from media.conversation.events import Dtmf, Interrupted, MarkReached, SpeechEnded
 from media.g711 import RATE_HZ, mulaw_decoded, mulaw_encoded
@@ -92,14 +91,7 @@ class MediaStreamsAgent:
             self.on_text(early)
         call.on_audio(self._on_frame)
         try:
-            async with asyncio.TaskGroup() as tasks:
-                listening = tasks.create_task(self._listen(call, socket, stream), name="media-streams:events")
-                pumping = tasks.create_task(self._voice.pump(), name="media-streams:voice")
-                error = await socket.over
-                if error is None and not call.over:
-                    await self._voice.until_empty()
-                listening.cancel()
-                pumping.cancel()
+            error = await carry(call, self._voice, self._listen(call, socket, stream), socket.over)
         finally:
             call.on_audio(None)
             socket.abort()

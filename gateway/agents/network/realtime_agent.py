@@ -14,6 +14,7 @@ from gateway.agents.agent import Call
 from gateway.agents.errors import AgentUnavailableError
 from gateway.agents.network import realtime
 from gateway.agents.network.answers import Answers
+from gateway.agents.network.errors import BackendError
 from gateway.agents.network.history import History
 from gateway.agents.network.keys import Keypad
 from gateway.agents.network.parameters import filled
@@ -35,7 +36,7 @@ from gateway.agents.network.realtime import (
 )
 from gateway.agents.network.tools import ToolSet, ToolUse
 from gateway.agents.network.voice import Voice
-from gateway.agents.network.websocket import BackendError, Endpoint, WebSocket, connect
+from gateway.agents.network.websocket import Endpoint, WebSocket, connect
 from gateway.agents.outcome import Outcome
 from media.conversation.events import Dtmf, Interrupted
 from media.g711 import RATE_HZ as G711_RATE_HZ

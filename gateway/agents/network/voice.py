@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,6 +15,8 @@ from gateway.agents.agent import Call, Speech
 from media.conversation.events import CallEndedError
 from media.leg import Pcm, PlayoutFullError
 from media.resample import Resampler
+
+E = TypeVar("E", bound=Exception)
 
 AHEAD_MS = 10_000
 """So much is handed to the call at once; what a backend sends further ahead waits here."""
@@ -181,3 +185,21 @@ class Voice:
 
     def _at_line(self, pcm: Pcm) -> Pcm:
         return self._resampler.process(pcm) if self._resampler is not None else pcm
+
+
+async def carry(
+    call: Call, voice: Voice, listening: Coroutine[Any, Any, None], over: asyncio.Future[E | None]
+) -> E | None:
+    """Let the backend speak, and listen to the call's events, until the connection is over; returns its error.
+
+    What the backend has sent before it closed the connection is handed to the call first.
+    """
+    async with asyncio.TaskGroup() as tasks:
+        events = tasks.create_task(listening, name="backend:events")
+        speaking = tasks.create_task(voice.pump(), name="backend:voice")
+        error = await over
+        if error is None and not call.over:
+            await voice.until_empty()
+        events.cancel()
+        speaking.cancel()
+    return error

@@ -20,7 +20,7 @@ from picows import (
     ws_connect,
 )
 
-from gateway.agents.errors import AgentUnavailableError
+from gateway.agents.network.errors import BackendError
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 """A minute of speech in one message, several times over."""
@@ -34,10 +34,6 @@ WINDOW_S = 0.1
 WINDOW_MESSAGES = 200
 WINDOW_BYTES = 1024 * 1024
 """What is taken of one backend within `WINDOW_S`; then it must wait, so that a flood costs other calls nothing."""
-
-
-class BackendError(AgentUnavailableError):
-    """A backend cannot be reached, or failed in mid-call."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.agents.network.audiosocket import FrameReader
 from gateway.agents.network.dialects import DIALECTS
 from gateway.agents.network.realtime import BadEventError, event_of
 from gateway.agents.network.tools import ToolSet, ToolUse
@@ -41,7 +42,7 @@ def written(message: Any, word: str) -> bytes:
 
 
 @pytest.mark.parametrize("name", sorted(DIALECTS))
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(message=MESSAGES, word=WORDS, junk=st.binary(max_size=40))
 def test_dialects(name: str, message: Any, word: str, junk: bytes) -> None:
     stream = DIALECTS[name](FACTS)
@@ -50,7 +51,7 @@ def test_dialects(name: str, message: Any, word: str, junk: bytes) -> None:
             stream.command(text)
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(message=MESSAGES, word=WORDS, junk=st.binary(max_size=40))
 def test_realtime_events(message: Any, word: str, junk: bytes) -> None:
     for text in (written(message, word), junk):
@@ -64,3 +65,10 @@ def test_tools(name: str, message: Any, junk: str) -> None:
     use = ToolUse(ToolSet(go_to={"sales": "buys"}, notes={"name": "their name"}))
     for arguments in (json.dumps(message), junk):
         assert use.use(name, arguments)
+
+
+@settings(max_examples=300)
+@given(data=st.binary(max_size=200), cut=st.integers(0, 200))
+def test_audiosocket_frames_do_not_depend_on_how_tcp_cuts_them(data: bytes, cut: int) -> None:
+    whole, parts = FrameReader(), FrameReader()
+    assert list(whole.feed(data)) == [*parts.feed(data[:cut]), *parts.feed(data[cut:])]
