@@ -22,7 +22,7 @@ from gateway.sip.events import (
     SipEvent,
 )
 from gateway.sip.headers import as_text, body, has_description, parse_headers, request_uri
-from gateway.sip.sdp import at_rate, wants_srtp
+from gateway.sip.sdp import at_rate, obstacle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -82,6 +82,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
         self.ref = event.ref
         self.leg = event.leg
         self.sip_call_id = event.invite.sip_call_id
+        self._obstacle = event.invite.obstacle
         self._ended_by_us = False
         self._held = False
         self._codec = ""
@@ -216,7 +217,10 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
             self.leg.slot.confirm()
             self.thread.tell(Confirmed(self.ref))
         elif info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
-            self._tell_end(info.lastStatusCode, as_text(info.lastReason))
+            reason = as_text(info.lastReason)
+            if info.lastStatusCode == _NOT_ACCEPTABLE and not self._ended_by_us:
+                self.thread.tell(MediaFailed(self.ref, self._obstacle or reason))  # PJSIP could not answer the offer
+            self._tell_end(info.lastStatusCode, reason)
 
     @guarded
     def onCallTsxState(self, prm: pj.OnCallTsxStateParam) -> None:
@@ -240,7 +244,8 @@ def incoming(ref: CallRef, leg: EngineLeg, rx: pj.SipRxData, trunk: str | None) 
     """The event for an INVITE as it was received."""
     headers = parse_headers(rx.wholeMsg)
     described = has_description(rx.wholeMsg, headers)
-    invite = ReceivedInvite(_sip_call_id(headers), request_uri(rx.wholeMsg), rx.srcAddress, headers, described)
+    known = obstacle(body(rx.wholeMsg)) if described else ""
+    invite = ReceivedInvite(_sip_call_id(headers), request_uri(rx.wholeMsg), rx.srcAddress, headers, described, known)
     return Incoming(ref, leg, invite, trunk)
 
 
@@ -248,8 +253,9 @@ def refused(prm: pj.OnRejectedIncomingCallParam) -> Refused:
     """The event for an INVITE that PJSIP itself has refused."""
     message = prm.rdata.wholeMsg
     reason = prm.reason
-    if prm.statusCode == _NOT_ACCEPTABLE and wants_srtp(body(message)):
-        reason = f"{reason}: the offer wants SRTP, which is not supported; let the caller offer RTP/AVP"
+    known = obstacle(body(message)) if prm.statusCode == _NOT_ACCEPTABLE else ""
+    if known:
+        reason = f"{reason}: {known}"
     return Refused(_sip_call_id(parse_headers(message)), prm.rdata.srcAddress, prm.statusCode, reason)
 
 

@@ -29,6 +29,8 @@ class ReceivedInvite:
     has_offer: bool = True
     """Whether it came with a session description; without, media can flow only after our 200 (RFC 3261 section 13.2.1).
     """
+    obstacle: str = ""
+    """Why its session description cannot be answered, if that is known from the start."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import re
 _LINES = re.compile(r"^(?=m=)", re.MULTILINE)
 _AUDIO = re.compile(r"^(m=audio \d+(?:/\d+)? \S+)((?: \d+)+)", re.MULTILINE)
 _PROFILE = re.compile(r"^m=audio [1-9]\d*(?:/\d+)? (\S+)", re.MULTILINE)
+_NETWORK = re.compile(r"^c=IN (\S+) ", re.MULTILINE)
 _RTPMAP = re.compile(r"^a=rtpmap:(\d+) ([^/\s]+)/(\d+)", re.MULTILINE)
 _ATTRIBUTE = re.compile(r"^a=(?:rtpmap|fmtp):(\d+) .*\r?\n", re.MULTILINE)
 
@@ -19,10 +20,26 @@ _OWN_HZ = {"g722": 16000, "opus": 16000}
 _ANY_RATE = "telephone-event"
 
 
-def wants_srtp(sdp: str) -> bool:
-    """Whether every audio line of an offer that is in use demands SRTP (RFC 4568, RFC 5764)."""
-    profiles = _PROFILE.findall(sdp)
-    return bool(profiles) and all("SAVP" in profile.upper() for profile in profiles)
+def obstacle(sdp: str) -> str:
+    """Why an offer cannot be answered whatever its codecs are, and the fix; empty if nothing is known.
+
+    Every audio line in use demands SRTP (RFC 4568, RFC 5764), or has an IPv6 address.
+    """
+    head, *lines = _LINES.split(sdp)
+    used = [(line, profile[1]) for line in lines if (profile := _PROFILE.search(line))]
+    if not used:
+        return ""
+    if all("SAVP" in profile.upper() for _, profile in used):
+        return "the offer wants SRTP, which is not supported; let the caller offer RTP/AVP"
+    if all((_network(line) or _network(head)) == "IP6" for line, _ in used):
+        return "the offer's address is IPv6, which is not supported yet; let the caller use IPv4"
+    return ""
+
+
+def _network(part: str) -> str:
+    """The type of the address in a part's `c=` line; empty if it has none."""
+    found = _NETWORK.search(part)
+    return found[1].upper() if found else ""
 
 
 def at_rate(sdp: str, rate_hz: int) -> str:

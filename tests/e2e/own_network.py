@@ -19,7 +19,10 @@ def run_in_own_network(module: str, *arguments: str, limit_s: float = 60) -> Non
 
 
 def loopback(state: str) -> None:
-    """Let packets through, or lose each one: no answer comes then, no reset, nothing."""
+    """Let packets through, or lose each one: no answer comes then, no reset, nothing. It has no IPv6."""
+    ipv6 = Path("/proc/sys/net/ipv6/conf/all/disable_ipv6")
+    if ipv6.exists():
+        ipv6.write_text("1")
     subprocess.run(["ip", "link", "set", "lo", state], check=True)
 
 

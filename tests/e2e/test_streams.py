@@ -128,4 +128,6 @@ def test_a_call_that_begins_on_hold(gateway: GatewayProcess, caller: Caller, sdp
 def test_an_address_that_is_ipv6_is_refused(gateway: GatewayProcess, caller: Caller) -> None:
     call = caller.dial("echo", Manner(sdp=offer(SPOKEN, "c=IN IP6 2001:db8::1")))
     assert call.wait_rejected().status == 488
-    assert gateway.record(call.call_id)["code"] == 488
+    record = gateway.record(call.call_id)
+    assert (record["cause"], record["class"], record["code"]) == ("media-failed", "theirs", 488)
+    assert "IPv6" in str(record["detail"])

@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.sip.sdp import at_rate, wants_srtp
+from gateway.sip.sdp import at_rate, obstacle
 
 HEAD = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
 OFFER = (
@@ -48,4 +48,20 @@ def test_what_would_leave_nothing_is_left_alone() -> None:
     ],
 )
 def test_an_offer_wants_srtp_when_no_line_goes_without(lines: str, *, wanted: bool) -> None:
-    assert wants_srtp(HEAD + lines) is wanted
+    assert ("SRTP" in obstacle(HEAD + lines)) is wanted
+
+
+@pytest.mark.parametrize(
+    ("session", "lines", "is_ipv6"),
+    [
+        ("c=IN IP6 2001:db8::1\r\n", "m=audio 4000 RTP/AVP 0\r\n", True),
+        ("", "m=audio 4000 RTP/AVP 0\r\nc=IN IP6 2001:db8::1\r\n", True),
+        ("c=IN IP6 2001:db8::1\r\n", "m=audio 4000 RTP/AVP 0\r\nc=IN IP4 192.0.2.1\r\n", False),
+        ("c=IN IP4 192.0.2.1\r\n", "m=audio 4000 RTP/AVP 0\r\nc=IN IP6 2001:db8::1\r\n", True),
+        ("c=IN IP4 192.0.2.1\r\n", "m=audio 4000 RTP/AVP 0\r\n", False),
+        ("c=IN IP6 2001:db8::1\r\n", "m=audio 0 RTP/AVP 0\r\n", False),
+        ("", "", False),
+    ],
+)
+def test_an_offer_whose_every_line_is_ipv6(session: str, lines: str, *, is_ipv6: bool) -> None:
+    assert ("IPv6" in obstacle(f"v=0\r\ns=-\r\n{session}t=0 0\r\n{lines}")) is is_ipv6
