@@ -27,6 +27,7 @@ from gateway.agents import (
     prepare,
 )
 from gateway.agents.network import websocket
+from gateway.agents.network.early import EarlyMessages
 from media.conversation.conversation import Conversation
 from media.conversation.events import CallInfo
 from media.conversation.floor import BargeIn
@@ -234,6 +235,20 @@ def test_the_bots_first_words_are_kept_that_come_before_its_call() -> None:
         run(talked(bot))
 
 
+def test_a_bot_that_floods_before_its_call_costs_no_memory() -> None:
+    early = EarlyMessages()
+    for _ in range(5_000):
+        early.keep(b"x" * 1_000)
+    for _ in range(5_000):
+        early.keep(b"")
+    kept = early.take()
+    assert len(kept) == 1_000
+    assert early.lost == 9_000
+    assert early.take() == []
+    early.keep(b"x" * 2_000_000)
+    assert early.take() == []
+
+
 def test_a_connection_that_no_call_gets_is_closed() -> None:
     async def prepared(bot: Bot) -> None:
         run_ = await prepare(AgentSpec("bot", settings(bot.url)), "c1")
@@ -318,6 +333,7 @@ def test_a_bot_that_is_not_there() -> None:
     [
         (b"", "did not answer within 0.3 s"),
         (b"SSH-2.0-OpenSSH_9\r\n\r\n", "did not answer as a WebSocket server"),
+        (b"HTTP/1.1 101 Swi", "closed the connection without an answer"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "answered 200"),
     ],
 )
@@ -325,7 +341,8 @@ def test_a_server_that_is_no_bot(answer: bytes, said: str) -> None:
     async def tried() -> None:
         async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(answer)
-            await over.wait()
+            if not answer.endswith(b"Swi"):
+                await over.wait()
             writer.close()
 
         over = asyncio.Event()

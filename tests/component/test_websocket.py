@@ -122,6 +122,38 @@ def test_the_environment_names_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         asyncio.run(connected(bot))
 
 
+@pytest.mark.parametrize(
+    ("answer", "said", "retryable"),
+    [
+        (b"HTTP/1.1 403 Forbidden\r\n\r\n", r"the proxy does not let ws://bot\.example/ through: .*403", False),
+        (None, r"cannot connect to ws://bot\.example/", True),
+    ],
+)
+def test_a_proxy_that_refuses_or_is_not_there(
+    answer: bytes | None, said: str, retryable: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused() -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(answer or b"")
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        use_proxy(monkeypatch, server.sockets[0].getsockname()[1] if answer else 9)
+        with pytest.raises(BackendError, match=said) as why:
+            await connect(Endpoint("ws://bot.example/"), Inbox(), 2.0)
+        assert why.value.retryable is retryable
+        server.close()
+
+    asyncio.run(refused())
+
+
+def test_a_proxy_of_a_kind_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "socks9://127.0.0.1:9")
+    with pytest.raises(BackendError, match="names no proxy that can be used: Invalid scheme component: socks9"):
+        asyncio.run(connect(Endpoint("ws://bot.example/"), Inbox(), 2.0))
+
+
 def test_a_peer_that_has_vanished_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half-open TCP: the connection stands, and nothing passes any more."""
     monkeypatch.setattr(websocket, "PING_AFTER_S", 0.2)

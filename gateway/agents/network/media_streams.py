@@ -11,6 +11,7 @@ import structlog
 from gateway.agents.agent import Call
 from gateway.agents.errors import AgentUnavailableError
 from gateway.agents.network.dialects import MakeDialect
+from gateway.agents.network.early import EarlyMessages
 from gateway.agents.network.parameters import filled
 from gateway.agents.network.twilio import BadMessageError, BotAudio, Clear, Coding, Dialect, Mark, StreamFacts
 from gateway.agents.network.voice import Voice, carry
@@ -56,8 +57,7 @@ class MediaStreamsAgent:
         self._decode: Callable[[bytes], Pcm] = mulaw_decoded
         self._frame_bytes = _FRAME_BYTES["mulaw"]
         self._rest = b""
-        self._early: list[bytes] = []
-        """Messages that came before the call."""
+        self._early = EarlyMessages()
         self._resampler: Resampler | None = None
         self._ignored = 0
         self._malformed = 0
@@ -87,7 +87,7 @@ class MediaStreamsAgent:
         stream = self._begin(call)
         for message in stream.opening():
             socket.send_text(message)
-        for early in self._early:
+        for early in self._early.take():
             self.on_text(early)
         call.on_audio(self._on_frame)
         try:
@@ -155,10 +155,7 @@ class MediaStreamsAgent:
     def on_text(self, text: bytes) -> None:
         """A message of the bot; what is no message of the protocol is counted, and does no harm."""
         if self._stream is None:
-            if len(self._early) < _EARLY_MAX:
-                self._early.append(text)
-            else:
-                self._ignored += 1
+            self._early.keep(text)
             return
         try:
             self._obey(self._stream, text)
@@ -191,14 +188,10 @@ class MediaStreamsAgent:
 
     def _report(self, call: Call, socket: WebSocket) -> None:
         lost = {
-            "messages_ignored": self._ignored,
+            "messages_ignored": self._ignored + self._early.lost,
             "messages_malformed": self._malformed,
             "messages_not_sent": socket.dropped,
             "bot_dropped_ms": self._voice.dropped_ms,
         }
         if any(lost.values()):
             _log.warning("agent.stream_impaired", call_id=call.info.call_id, **lost)
-
-
-_EARLY_MAX = 1_000
-"""Messages kept of a bot that speaks before its stream has begun."""

@@ -14,6 +14,7 @@ from gateway.agents.agent import Call
 from gateway.agents.errors import AgentUnavailableError
 from gateway.agents.network import realtime
 from gateway.agents.network.answers import Answers
+from gateway.agents.network.early import EarlyMessages
 from gateway.agents.network.errors import BackendError
 from gateway.agents.network.history import History
 from gateway.agents.network.keys import Keypad
@@ -90,8 +91,7 @@ class RealtimeAgent:
     def __init__(self, options: RealtimeOptions) -> None:
         self._options = options
         self._socket: WebSocket | None = None
-        self._early: list[bytes] = []
-        """Messages that came before the call."""
+        self._early = EarlyMessages()
         self._call: Call | None = None
         self._voice = Voice(G711_RATE_HZ, BUFFER_MS)
         self._answers = Answers(self._voice)
@@ -203,8 +203,7 @@ class RealtimeAgent:
             options.tools.declared(),
         )
         socket.send_text(realtime.session_update(facts))
-        early, self._early = self._early, []
-        for text in early:
+        for text in self._early.take():
             self.on_text(text)
         either: set[asyncio.Future[Any]] = {self._session, socket.over}
         await asyncio.wait(either, timeout=SESSION_S, return_when=asyncio.FIRST_COMPLETED)
@@ -238,7 +237,7 @@ class RealtimeAgent:
             if self._response is not None:  # what was cut off is asked for again
                 self._response, self._caller_waits = None, True
             try:
-                self._early.clear()
+                self._early.take()
                 self._socket = await self._connected()
                 await self._open_session(call, greet=False)
             except BackendError as again:
@@ -253,7 +252,7 @@ class RealtimeAgent:
         if self._session is not None and self._session.done() and self._socket is not None:
             self._send_frame(self._socket, pcm)
         else:
-            self._waiting.append(pcm)
+            self._waiting.append(pcm.copy())  # a view would keep the frames of all calls that came with it
 
     def _send_frame(self, socket: WebSocket, pcm: Pcm) -> None:
         if self._to_server is not None:
@@ -292,8 +291,7 @@ class RealtimeAgent:
     def on_text(self, text: bytes) -> None:
         """A message of the server; what is none of the API's is counted, and does no harm."""
         if self._session is None:
-            if len(self._early) < EARLY_FRAMES:
-                self._early.append(text)
+            self._early.keep(text)
             return
         try:
             event = realtime.event_of(text)

@@ -19,6 +19,7 @@ from picows import (
     WSTransport,
     ws_connect,
 )
+from python_socks import ProxyError
 
 from gateway.agents.network.errors import BackendError
 
@@ -105,7 +106,12 @@ async def connect(endpoint: Endpoint, receiver: Receiver, deadline_s: float) -> 
         raise BackendError(why, retryable=False) from error
     except OSError as error:
         raise BackendError(f"cannot connect to {endpoint.shown}: {error.strerror or error}") from error
-    assert isinstance(socket, WebSocket)  # noqa: S101 - what the factory made
+    except ProxyError as error:
+        raise BackendError(f"the proxy does not let {endpoint.shown} through: {error}", retryable=False) from error
+    except ValueError as error:
+        raise BackendError(f"the environment names no proxy that can be used: {error}", retryable=False) from error
+    if not isinstance(socket, WebSocket):  # picows has none to give
+        raise BackendError(f"{endpoint.shown} closed the connection without an answer")
     return socket
 
 
