@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 Pcm = npt.NDArray[np.int16]
-"""Mono linear PCM, shape (samples,), at the leg's rate. Read-only for whoever did not make it."""
+"""Mono linear PCM, shape (samples,), at the leg's rate. Read-only, except for the code that made it."""
 
 
 class PlayoutFullError(Exception):
@@ -154,14 +154,14 @@ class Counters:
 
 
 class OwnedLeg(Leg, Protocol):
-    """A leg as whoever opened it has it."""
+    """A leg, for the code that opened it."""
 
     on_failure: Callable[[Exception], None] | None
     """Called when the listener raised; it is not called again."""
     on_heard: Callable[[], None] | None
     """The first packet of a stream has come from the party: whatever it is sent now reaches it."""
     on_silent: Callable[[int], None] | None
-    """As `LegListener.on_media_silent`, for whoever owns the call; told with or without a listener."""
+    """As `LegListener.on_media_silent`, for the owner of the call; called with or without a listener."""
 
     def counters(self) -> Counters:
         """What the wire and the agent's side saw since the leg was opened."""

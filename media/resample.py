@@ -76,7 +76,7 @@ class Resampler:
         return frame
 
     def flush(self) -> Pcm:
-        """What is still on its way, `delay_s` of it; the next samples begin anew."""
+        """What is still on its way, `delay_s` of it; the next samples start a new stream."""
         rest = self.process(np.zeros(math.ceil(self.delay_s * self.from_hz), np.int16))
         self._past[:] = 0
         self._phase = 0

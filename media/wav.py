@@ -102,7 +102,7 @@ def _open(path: Path) -> soundfile.SoundFile:
 
 def _check(path: Path, sound: soundfile.SoundFile) -> None:
     if sound.frames == 0:
-        raise WavError(f"{path}: holds no sound (0 frames): record it anew")
+        raise WavError(f"{path}: holds no sound (0 frames): record it again")
     if sound.channels > CHANNELS_MAX:
         raise WavError(f"{path}: has {sound.channels} channels: give one, or {CHANNELS_MAX} at most")
     if not 0 < sound.samplerate <= RATE_MAX_HZ:

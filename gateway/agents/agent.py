@@ -198,7 +198,7 @@ class Agent(Protocol):
 
 @runtime_checkable
 class CanBeDiscarded(Protocol):
-    """An agent that has prepared itself, and holds something that it must let go of if it does not get the call."""
+    """An agent that prepares itself, and must release something if it does not get the call."""
 
     def discard(self) -> None:
         """The call went elsewhere while it prepared itself: `run` will not be called. Must return at once."""

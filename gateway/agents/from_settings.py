@@ -35,7 +35,7 @@ def agent_settings(
 
 
 def unseen_files(agents: Mapping[str, AgentSettings], document: Document) -> Iterator[Problem]:
-    """Warn of agents' files that whoever checks them sees, and the service does not. For its own settings only."""
+    """Warn of agents' files that the service cannot read, but the user can. For the service's settings only."""
     account = service_account()
     for name, agent in agents.items():
         for at, file in agent.named_files():

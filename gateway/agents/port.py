@@ -33,15 +33,15 @@ class MessagePort:
         self._takers: dict[int, Callable[[Answer | Refusal], object] | asyncio.Future[object]] = {}
 
     def tell(self, command: AgentCommand) -> None:
-        """Have it done soon."""
+        """Send a command; nobody waits for its answer."""
         self._send(Request(0, command))
 
     def mention(self, command: AgentCommand) -> None:
-        """Have it done when the gateway has something else to do for this agent, if ever."""
+        """Send a command with the next one that wakes the gateway; it may never be sent."""
         self._outbox.append(Request(0, command))
 
     def ask(self, command: AgentCommand) -> object:
-        """Have it done, and block for the answer."""
+        """Send a command and block until the answer comes."""
         request = Request(next(self._numbers), command)
         box: queue.SimpleQueue[Answer | Refusal] = queue.SimpleQueue()
         self._takers[request.number] = box.put
@@ -57,7 +57,7 @@ class MessagePort:
         return answer.value
 
     async def wait(self, command: AgentCommand) -> object:
-        """Have it done, and wait for the answer; cancellation ends what it waits for."""
+        """Send a command and wait for the answer. Cancellation withdraws the command."""
         request = Request(next(self._numbers), command)
         future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         self._takers[request.number] = future
@@ -96,7 +96,7 @@ class MessagePort:
     # -- on the gateway's loop ----------------------------------------------------------------------------------------
 
     def _on_requests(self) -> None:
-        self._waking = False  # first: what is put in from now on wakes anew
+        self._waking = False  # first: what is put in from now on wakes the gateway again
         for _ in range(len(self._outbox)):
             try:
                 request = self._outbox.popleft()

@@ -1,4 +1,4 @@
-"""Agents by name, each made anew for every call and counted while it has one."""
+"""Agents by name. Each call gets a new one; calls are counted while they last."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class AgentSpec:
     def _on_late_end(self, work: asyncio.Future[Any]) -> None:
         self.abandoned -= 1
         if not work.cancelled():
-            work.exception()  # taken note of; its call ended long ago
+            work.exception()  # retrieved, so that asyncio does not log it: its call ended long ago
 
 
 def _check_detector(name: str, settings: AgentSettings) -> None:

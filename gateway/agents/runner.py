@@ -39,7 +39,7 @@ class AgentRun(Protocol):
 async def prepare(spec: AgentSpec, call_id: str) -> AgentRun:
     """Get an agent ready that has a place for the call; at once, if it has nothing to prepare.
 
-    Whoever gets the run gives it to `let_talk`, or discards it.
+    The caller must give the run to `let_talk`, or discard it.
 
     Raises:
         AgentBusyError: it cannot begin a call just now, says its `prepare`, or it took too long.
@@ -207,6 +207,6 @@ async def _end(spec: AgentSpec, call_id: str, work: asyncio.Future[Any]) -> None
         await asyncio.wait({work}, timeout=spec.settings.cancel_deadline_s)
     if work.done():
         if not work.cancelled():
-            work.exception()  # taken note of: what mattered of it was told before
+            work.exception()  # retrieved, so that asyncio does not log it: it was reported before
         return
     spec.abandon(work, call_id)

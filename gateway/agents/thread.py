@@ -106,7 +106,7 @@ class _AgentThread:
             self._deadline = self._gateway.call_later(self._spec.settings.cancel_deadline_s, self._on_deadline)
 
     def cancel(self) -> None:
-        """Cancel the agent; on the gateway's thread. Whoever cancels waits for the end, and counts it if none comes."""
+        """Cancel the agent; on the gateway's thread. The caller waits for the end, and counts it if none comes."""
         self._forget_deadline()
         with self._lock:
             self._cancelled = True
@@ -172,7 +172,7 @@ class _AgentThread:
                 for part in (self.prepared, self.returned):
                     if not part.done():
                         part.set_exception(contained(ending))
-                        part.exception()  # whoever no longer waits for it has heard enough
+                        part.exception()  # retrieved, so that asyncio does not log it if nobody waits
             case _:
                 self.returned.set_result(ending)
         if not self._cancelled:

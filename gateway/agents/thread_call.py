@@ -1,4 +1,4 @@
-"""A call as an agent has it that runs in a thread and event loop of its own."""
+"""The call as seen by an agent that runs in a thread and event loop of its own."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _INTERNAL_ERROR, _SERVICE_UNAVAILABLE = 500, 503
 
 
 class Gateway(Reception):
-    """Everything between the settings and whoever calls. For the asyncio thread only."""
+    """Everything between the settings and the callers. For the asyncio thread only."""
 
     def __init__(  # noqa: PLR0913 - the parts that a gateway is made of
         self,

@@ -24,7 +24,7 @@ class Class(enum.Enum):
     OURS = "ours"
     """The gateway, its configuration, its agents."""
     THEIRS = "theirs"
-    """Whoever called."""
+    """The caller."""
     CARRIER = "carrier"
     """What lies between: the trunk, the network."""
 

@@ -1,4 +1,4 @@
-"""The contract between a call and whoever is at the end of a line, be it SIP's or another's.
+"""The contract between a call and whoever is at the end of a line, whether by SIP or otherwise.
 
 A party is signalling and sound together: `Party.leg` is its sound. Keys come with it (`LegListener.on_dtmf`),
 in order with what was heard, however the line carried them.
@@ -37,7 +37,7 @@ class PartyListener(Protocol):
         """Sound can flow; told again when the codec changes. `codec` is as in SDP: "PCMU/8000"."""
 
     def on_answered(self) -> None:
-        """The call is up: whoever called has acknowledged our answer, whom we called has answered."""
+        """The call is up: the caller has acknowledged our answer, or the party that we called has answered."""
 
     def on_held(self) -> None:
         """The party put us on hold: it hears nothing, and silence is no fault."""
@@ -62,10 +62,10 @@ class Party(Protocol):
         """The party as sound. Its rate is known from the first `on_media` on."""
 
     def ring(self) -> None:
-        """Let whoever calls hear that it rings."""
+        """Let the caller hear ringing."""
 
     async def early_media(self) -> bool:
-        """Let whoever calls hear sound before the answer; returns whether it does, once it can.
+        """Let the caller hear sound before the answer. Returns whether that is possible, once it is known.
 
         It cannot where the caller has made no offer yet: it rings then.
         """

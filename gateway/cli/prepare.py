@@ -84,7 +84,7 @@ def _missing_routes(agents: AgentRegistry, plan: Plan, document: Document) -> It
 
 
 def _unseen_sounds(plan: Plan) -> Iterator[Problem]:
-    """Sounds of dialplans that whoever checks them can read, and the service cannot."""
+    """Sounds of dialplans that the user who checks can read and the service cannot."""
     account = service_account()
     sounds: dict[Path, Route] = {}
     for route in plan.routes:

@@ -58,7 +58,7 @@ class Waits:
 
 
 class SipParty(Party):
-    """Whoever sent us an INVITE."""
+    """The caller of an INVITE."""
 
     def __init__(  # noqa: PLR0913 - the parts that a SIP call is made of
         self,

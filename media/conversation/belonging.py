@@ -17,8 +17,8 @@ class Belonging:
     """Tells for which epoch each task of one call's agent speaks.
 
     An epoch ends with each interruption and each `stop`; they are counted. A task that listens speaks for the epoch of
-    what it has taken last, and so does each task that it starts, for the epoch of then. A task that has to do with no
-    listening begins an answer in the epoch in which it does so, and its pieces belong to that one.
+    what it has taken last, and so does each task that it starts, for the epoch of then. A task that does not
+    listen begins an answer in the epoch in which it does so, and its pieces belong to that one.
 
     For the agent's thread only.
     """

@@ -57,10 +57,10 @@ class Conversation:
     """The pipeline of one call and what its agent gets. It is the leg's listener until it is closed.
 
     A frame passes voice detection, floor control and the inline consumer by plain calls; no task stands in its way.
-    What was meant for before an interruption (or a `stop`) is refused after it, whoever says it. A task that listens
-    speaks for what it has taken last, and so do the tasks that it starts, for what it had taken then. A task that has
-    to do with no listening begins an answer by `speak` or `utterance`; what it says in pieces belongs to the answer
-    that it has begun. Everything else, such as a queue or a socket, carries an utterance, or the number of its epoch.
+    Speech that belongs to before an interruption (or a `stop`) is refused after it, whichever code says it. A task that
+    listens speaks for what it has taken last, and so do the tasks that it starts, for what it had taken then. A task
+    that does not listen begins an answer by `speak` or `utterance`; its pieces belong to that answer. Everything
+    else, such as a queue or a socket, carries an utterance, or the number of its epoch.
 
     For the asyncio thread only.
     """

@@ -15,7 +15,7 @@ NO_FRAME_MS = 200
 
 
 class Ear:
-    """Finds voice in the caller's frames, tells the floor control, and hands on what is to be done.
+    """Finds voice in the caller's frames, reports it to the floor control, and passes on its actions.
 
     For the asyncio thread only.
     """

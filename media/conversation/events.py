@@ -1,4 +1,4 @@
-"""What an agent is told about its call, and the facts of the call that do not change."""
+"""The events of a call that its agent gets, and the facts of the call that do not change."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ UrgentEvent = SpeechStarted | SpeechEnded | Interrupted | Resumed | Dtmf | MarkR
 """Events that overtake all audio."""
 
 INFORMING = frozenset({Drained, MarkReached, MediaSilent, Resumed, SpeechEnded, SpeechStarted})
-"""Those that tell of what has passed: an agent that speaks for an hour without looking may lose the oldest."""
+"""Events that only inform: of these, an agent that takes none for a long time may lose the oldest."""
 
 Event = Audio | UrgentEvent
 """Everything that `Conversation.events` yields."""

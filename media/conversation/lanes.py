@@ -62,7 +62,7 @@ class Lanes:
         self.listening = False
         """Whether the agent has ever asked for an event."""
         self.epoch = 0
-        """How many interruptions and stops there were; whoever puts an `Interrupted`, or stops the agent, counts."""
+        """How many interruptions and stops there were."""
         self.epoch_taken = 0
         """The epoch of what the agent has taken last: all but what waits behind an `Interrupted`."""
         self.keys_awaited = 0
@@ -103,7 +103,7 @@ class Lanes:
                 self._make_room()
             self._urgent.append(event)
             if type(event) is Interrupted:
-                self.epoch = event.epoch  # after it: who reads the new epoch finds the event that tells of it
+                self.epoch = event.epoch  # after it: a reader of the new epoch finds the event that began it
         if self._waiter is not None:
             self._wake()
 

@@ -22,7 +22,7 @@ MARKS_MAX = 1_000
 """Outstanding marks of one leg."""
 
 REFUSED_S = 0.001
-"""How long `say` takes to refuse: whoever goes on saying what is not to be heard must not keep the loop busy."""
+"""How long `say` takes to refuse, so that an agent that goes on talking does not keep the loop busy."""
 
 MARKS_TOLD_MAX = 256
 """How many reached marks an interruption recalls."""

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Stream(AsyncIterator[T]):
-    """What comes, one by one, to the end of the call.
+    """Events or frames, one by one, until the call ends.
 
     A wait that is cancelled loses nothing and ends nothing: after `asyncio.wait_for(anext(stream), 5)` go on as before.
     """
@@ -29,7 +29,7 @@ class Stream(AsyncIterator[T]):
         self._listener: AnyTask | None = None
 
     def for_this_task(self) -> Self:
-        """Have the current task be the one that listens, whoever asks for the next thing."""
+        """Make the current task the listener, even if another task asks for the next item."""
         self._listener = current_task()
         return self
 

@@ -24,9 +24,9 @@ class Spoken:
 
 
 class Utterance:
-    """One answer of the agent. Once interrupted it stays silent for good, whoever still holds audio for it.
+    """One answer of the agent. Once interrupted it stays silent for good, whichever code still has audio for it.
 
-    Hand it to whoever has to say something for it: another task, a queue, the reader of a socket. Gaps in which
+    Give it to the code that says it: another task, a queue, the reader of a socket. Gaps in which
     synthesis is slower than speech do not end it. One utterance is spoken at a time.
     """
 
@@ -149,7 +149,7 @@ async def _say_until_cut(utterance: Speakable, speech: AsyncIterable[Pcm]) -> No
         await asyncio.wait({saying, cut})
     for task in (saying, cut):
         if not task.cancelled() and task is not deciding:
-            task.exception()  # taken note of: the other one came first
+            task.exception()  # retrieved, so that asyncio does not log it: the other one came first
     deciding.result()
 
 

@@ -59,7 +59,7 @@ class Worker(Protocol):
     """Where batches are judged."""
 
     def submit(self, batch: Batch) -> None:
-        """Have it judged; `done` is called on the loop."""
+        """Queue a window; `done` is called on the loop with the result."""
 
     def close(self) -> None:
         """Nothing more is submitted."""
@@ -82,7 +82,7 @@ class SileroThread:
         self._thread.start()
 
     def submit(self, batch: Batch) -> None:
-        """Have it judged; one at a time."""
+        """Queue a window; one at a time."""
         self._batches.put(batch)
 
     def close(self) -> None:

@@ -44,7 +44,7 @@ class MediaStreamsSettings(NetworkSettings):
     """What the bot finds in `customParameters`; a text may hold `{from}`, `{to}`, `{route}`, `{trunk}`, `{id}`,
     `{call_id}`, `{codec}`, `{header:Name}` and `{result:name}`."""
     account: Text = "AC" + 32 * "0"
-    """The account that the bot is told."""
+    """The account that the bot sees in `start`."""
     auth_token: Secret | None = None
     """Of Twilio and SignalWire: the secret that signs the request (`X-Twilio-Signature`)."""
     buffer_ms: Milliseconds = Field(default=60_000, alias="buffer")

@@ -19,7 +19,7 @@ class _ModelAnswer:
     content_index: int
     sent_ms: float = 0.0
     settled: bool = False
-    """Whether the model was told how much of it was heard."""
+    """Whether the model knows how much of it was heard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Answers:
             self._voice.play(pcm, answer.speech)
 
     def interrupted(self) -> list[Unheard]:
-        """Those that the caller has not heard to their end, in order; each is told once."""
+        """Those that the caller has not heard to their end, in order. Each is reported once."""
         found: list[Unheard] = []
         for item, answer in self._answers.items():
             heard_ms = min(answer.speech.heard_ms, int(answer.sent_ms))

@@ -1,4 +1,4 @@
-"""Keys as a number: what a caller types in one go is told in one go."""
+"""Collects keys: a number that the caller types in one go is reported as a whole."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Keypad:
         self._on_number(typed)
 
     def close(self) -> None:
-        """Nothing is told any more."""
+        """Report nothing from now on."""
         self._stop()
         self._on_number = _ignore
 

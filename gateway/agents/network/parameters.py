@@ -1,4 +1,4 @@
-"""Facts of a call in what a backend is told: `{from}`, `{header:X-Tier}` and so on in texts of the settings."""
+"""Facts of a call in texts of the settings that a backend gets: `{from}`, `{header:X-Tier}` and so on."""
 
 from __future__ import annotations
 

@@ -84,8 +84,8 @@ class ModelFailedError(BackendError):
 class RealtimeAgent:
     """Connects while it rings, and lets the model talk; a session that ends in mid-call is followed by another one.
 
-    Whoever notices first that the caller interrupts, the server or the gateway, silences the model, which is told how
-    much of its answer was heard.
+    The server or the gateway notices that the caller interrupts; the first one silences the model. The model then
+    learns how much of its answer was heard.
     """
 
     def __init__(self, options: RealtimeOptions) -> None:

@@ -57,7 +57,7 @@ class ToolUse:
         self._tools = tools
 
     def use(self, name: str, arguments: str) -> str:
-        """Do it; returns what the model is told, in words that help it to do it right."""
+        """Run a tool. Returns the answer for the model; an error says how to call the tool correctly."""
         try:
             given = msgspec.json.decode(arguments or "{}")
         except msgspec.DecodeError as error:

@@ -19,7 +19,7 @@ Coding: TypeAlias = Literal["mulaw", "l16"]
 
 @dataclass(frozen=True, slots=True)
 class StreamFacts:
-    """What a bot is told of a call when its stream begins."""
+    """The facts of a call that a bot gets when its stream begins."""
 
     id: str
     """The call's own id, 32 hexadecimal digits."""

@@ -116,7 +116,7 @@ class Voice:
             pass
 
     def mark(self, name: str) -> list[str]:
-        """Remember the end of what was said so far; returns marks that are told at once: it, if it was interrupted."""
+        """Mark the end of what was said so far. Returns the marks to report at once: this one if interrupted."""
         number = str(next(self._numbers))
         self._marks[number] = name
         if self._answer is None or not self._emptied.is_set():

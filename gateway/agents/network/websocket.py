@@ -39,7 +39,7 @@ WINDOW_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a backend is, and what it is told at once."""
+    """Where a backend is, and the headers of the request."""
 
     url: str
     """With `ws:` or `wss:`; it may contain a secret, so it is shown without user and query."""
