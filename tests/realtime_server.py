@@ -99,9 +99,9 @@ class RealtimeStream(Stream):
         await self.event("response.done", response={**self._response(status), **details})
         self.response = ""
 
-    async def fault(self, code: str, message: str) -> None:
+    async def fault(self, code: str, message: str, kind: str = "invalid_request_error") -> None:
         """Something is wrong."""
-        await self.event("error", error={"type": "invalid_request_error", "code": code, "message": message})
+        await self.event("error", error={"type": kind, "code": code, "message": message})
 
     def _response(self, status: str) -> dict[str, object]:
         return {"object": "realtime.response", "id": self.response, "status": status, "output": []}

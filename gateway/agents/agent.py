@@ -201,7 +201,7 @@ class CanBeDiscarded(Protocol):
     """An agent that prepares itself, and must release something if it does not get the call."""
 
     def discard(self) -> None:
-        """The call went elsewhere while it prepared itself: `run` will not be called. Must return at once."""
+        """`run` will not be called: `prepare` failed, or the call has ended or gone elsewhere. Must return at once."""
 
 
 @runtime_checkable

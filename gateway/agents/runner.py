@@ -46,8 +46,16 @@ async def prepare(spec: AgentSpec, call_id: str) -> AgentRun:
         AgentFailedError: its `prepare` raised something else.
     """
     run: AgentRun = ThreadRun(spec, call_id) if spec.isolation is Isolation.THREAD else _RunHere(spec)
-    if spec.prepare_timeout_s is None:
-        return run
+    if spec.prepare_timeout_s is not None:
+        try:
+            await _prepare(spec, call_id, run)
+        except BaseException:
+            run.discard()
+            raise
+    return run
+
+
+async def _prepare(spec: AgentSpec, call_id: str, run: AgentRun) -> None:
     with structlog.contextvars.bound_contextvars(call_id=call_id, agent=spec.name):
         work = asyncio.create_task(run.prepare(), name=f"prepare:{spec.name}")
     try:
@@ -59,9 +67,7 @@ async def prepare(spec: AgentSpec, call_id: str) -> AgentRun:
         raise _unprepared(spec, call_id, _LateError(f"it was not ready after {spec.prepare_timeout_s:g} s"))
     error = asyncio.CancelledError("the agent cancelled itself") if work.cancelled() else work.exception()
     if error is not None:
-        run.discard()
         raise _unprepared(spec, call_id, error)
-    return run
 
 
 class _LateError(TimeoutError):
@@ -121,6 +127,8 @@ class _RunHere:
         with _contained():
             self._agent = agent = self._spec.make()
             await ready(agent)
+        if self._agent is None:  # discarded meanwhile, by a caller who did not wait for the end of this
+            self._discard(agent)
 
     async def talk(self, call: Conversation) -> Outcome:
         """As `AgentRun.talk`."""
@@ -131,9 +139,16 @@ class _RunHere:
     def discard(self) -> None:
         """As `AgentRun.discard`."""
         agent, self._agent = self._agent, None
-        if isinstance(agent, CanBeDiscarded):
+        self._discard(agent)
+
+    def _discard(self, agent: Agent | None) -> None:
+        if not isinstance(agent, CanBeDiscarded):
+            return
+        try:
             with _contained():
                 agent.discard()
+        except Exception:  # noqa: BLE001 - the agent's edge: the call goes on without it
+            _log.exception("agent.discard_failed", agent=self._spec.name)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import ParamSpec, TypeVar
 
 import uvloop
 
-from gateway.agents.agent import Agent, CanBeDiscarded
+from gateway.agents.agent import CanBeDiscarded
 from gateway.agents.outcome import DONE, Outcome, outcome_of
 from gateway.agents.ready import ready
 from gateway.agents.registry import AgentSpec
@@ -137,21 +137,18 @@ class _AgentThread:
 
     async def _work(self, given: asyncio.Event) -> Outcome:
         agent = self._spec.make()
-        if self._spec.prepare_timeout_s is not None:
-            await ready(agent)
-            self._tell(self._on_prepared)
-        if self._call is None:
-            await self._until_given(agent, given)
-        assert self._call is not None  # noqa: S101 - whoever set the event gave it
-        return outcome_of(await agent.run(self._call))
-
-    async def _until_given(self, agent: Agent, given: asyncio.Event) -> None:
         try:
-            await given.wait()
-        except asyncio.CancelledError:
+            if self._spec.prepare_timeout_s is not None:
+                await ready(agent)
+                self._tell(self._on_prepared)
+            if self._call is None:
+                await given.wait()
+        except BaseException:
             if isinstance(agent, CanBeDiscarded):
                 agent.discard()
             raise
+        assert self._call is not None  # noqa: S101 - whoever set the event gave it
+        return outcome_of(await agent.run(self._call))
 
     def _tell(self, function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
         with contextlib.suppress(RuntimeError):  # the gateway's loop has closed: nobody waits any more

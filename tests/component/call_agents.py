@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 import numpy as np
+import structlog
 
 from gateway.agents import AgentUnavailableError, Done, GoTo
 
@@ -74,6 +75,22 @@ class Prepares:
 
     async def run(self, _call: Call) -> Outcome:
         return Done({"same_loop": str(self.loop is asyncio.get_running_loop())})
+
+
+class Discarded(Prepares):
+    """As above, and logs when it does not get the call."""
+
+    async def prepare(self) -> None:
+        try:
+            await super().prepare()
+        except asyncio.CancelledError:
+            if self.fault != "late":
+                raise
+
+    def discard(self) -> None:
+        structlog.get_logger("test").info("test.discarded", fault=self.fault)
+        if self.fault == "broken":
+            raise OSError("it is closed")
 
 
 class PreparesByBlocking(Prepares):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,10 @@ async def lived(
     record = await Call(arrival(party), agents, Limits()).live(plan)
     assert all(spec.calls == 0 for spec in agents)
     return record
+
+
+def discarded(lines: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [line["fault"] for line in lines if line["event"] == "test.discarded"]
 
 
 @virtual
@@ -107,6 +112,31 @@ async def test_a_caller_who_gives_up_ends_the_preparation() -> None:
     asyncio.get_running_loop().call_later(1, party.leave, EndCause.CALLER_CANCELLED, 487)
     record = await lived(party, "[agent: bot]", seconds=4)
     assert (record.cause, record.duration_s, record.agents) == (EndCause.CALLER_CANCELLED, 1.0, ())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "fault", "gives_up"),
+    [(0, "busy", None), (0, "broken", None), (6, "", None), (6, "late", None), (4, "", 1), (4, "late", 1)],
+)
+@virtual
+async def test_what_does_not_get_the_call_is_discarded_once(seconds: float, fault: str, gives_up: float | None) -> None:
+    """It has failed, took too long (even if it was done in the end), or the caller has given up."""
+    party = FakeParty()
+    if gives_up is not None:
+        asyncio.get_running_loop().call_later(gives_up, party.leave, EndCause.CALLER_CANCELLED, 487)
+    with structlog.testing.capture_logs() as lines:
+        await lived(party, "[agent: bot]", "Discarded", seconds=seconds, fault=fault)
+    assert discarded(lines) == [fault]
+
+
+@pytest.mark.parametrize("fault", ["busy", "broken"])
+def test_in_a_thread_what_has_failed_is_discarded(fault: str) -> None:
+    async def main() -> None:
+        await lived(FakeParty(), "[agent: bot]", "Discarded", Isolation.THREAD, fault=fault)
+
+    with structlog.testing.capture_logs() as lines:
+        asyncio.run(main())
+    assert discarded(lines) == [fault]
 
 
 @pytest.mark.parametrize("class_name", ["Prepares", "PreparesByBlocking"])

@@ -27,7 +27,7 @@ from gateway.agents import (
 from gateway.agents.network import audiosocket_agent
 from media.conversation.conversation import Conversation
 from media.conversation.events import CallInfo
-from media.conversation.floor import BargeIn
+from media.conversation.floor import BargeIn, Keys
 from media.leg import Pcm
 from tests.audiosocket_server import (
     DTMF,
@@ -162,6 +162,23 @@ def test_a_server_that_breaks_off_has_failed(key: str, said: str) -> None:
             assert failed.value.retryable
 
     with AudioSocketServer(breaks_off) as server:
+        run(talked(server))
+
+
+def test_a_key_silences_it_and_what_it_says_next_is_heard() -> None:
+    async def talked(server: AudioSocketServer) -> None:
+        async with in_call(server, barge_in=BargeInOptions(mode=BargeIn.OFF, keys=Keys.ALWAYS)) as (leg, call, _):
+            server.session.say(tone(1_500))
+            await until(lambda: leg.heard().any())
+            assert leg.listener is not None
+            leg.listener.on_dtmf("1", 100)
+            await until(lambda: server.session.of(DTMF))
+            assert call.queued_ms == 0
+            leg.wire.clear()
+            server.session.say(tone(200))
+            await until(lambda: np.count_nonzero(leg.heard()) > 1_500)
+
+    with AudioSocketServer() as server:
         run(talked(server))
 
 

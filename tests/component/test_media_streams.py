@@ -28,9 +28,10 @@ from gateway.agents import (
 )
 from gateway.agents.network import websocket
 from gateway.agents.network.early import EarlyMessages
+from gateway.agents.network.voice import Voice
 from media.conversation.conversation import Conversation
 from media.conversation.events import CallInfo
-from media.conversation.floor import BargeIn
+from media.conversation.floor import BargeIn, Keys
 from media.g711 import mulaw_decoded, mulaw_encoded
 from media.leg import Pcm
 from tests.bot import DEADLINE_S, Bot, Message, Stream, listens, parrots
@@ -308,7 +309,13 @@ async def connected(url: str, **written: object) -> AgentError:
         (HTTPStatus.NOT_FOUND, {}, "answered 404: check the path", False),
         (HTTPStatus.TOO_MANY_REQUESTS, {"Retry-After": "30"}, "answered 429, Retry-After 30", True),
         (HTTPStatus.BAD_GATEWAY, {}, "answered 502", True),
-        (HTTPStatus.FOUND, {"Location": "wss://other.example/"}, "a redirect to wss://other.example/", False),
+        (
+            HTTPStatus.FOUND,
+            {"Location": "wss://me:secret@other.example/a?token=secret"},
+            "a redirect to wss://other.example/a:",
+            False,
+        ),
+        (HTTPStatus.FOUND, {"Location": "//[secret"}, "a redirect to elsewhere", False),
     ],
 )
 def test_a_bot_that_refuses(status: HTTPStatus, headers: dict[str, str], said: str, busy: bool) -> None:
@@ -369,6 +376,7 @@ async def babbles(stream: Stream, message: Message) -> None:
         '{"event": "media", "media": {"payload": "%%%"}}',
         '{"event": "mark", "mark": {}}',
         '{"event": "hello", "more": [1, 2, 3]}',
+        '{"event": "hello", "more": ' + 50_000 * "[",
         b"\x00\x01",
         '{"event": "media", "media": {"payload": ""}}',
     ):
@@ -386,7 +394,7 @@ def test_nonsense_is_counted_and_does_no_harm() -> None:
     with structlog.testing.capture_logs() as lines, Bot(babbles) as bot:
         run(talked(bot))
     (impaired,) = [line for line in lines if line["event"] == "agent.stream_impaired"]
-    assert (impaired["messages_malformed"], impaired["messages_ignored"]) == (8, 1)
+    assert (impaired["messages_malformed"], impaired["messages_ignored"]) == (9, 1)
 
 
 def test_a_bot_that_does_not_read_has_failed_and_costs_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -470,6 +478,59 @@ def test_the_gateway_may_silence_it(clears: bool) -> None:
 
     with Bot(speaks_on) as bot:
         run(talked(bot))
+
+
+def test_a_key_silences_it_and_what_it_says_next_is_heard() -> None:
+    async def talked(bot: Bot) -> None:
+        async with in_call(bot, barge_in=BargeInOptions(mode=BargeIn.OFF, keys=Keys.ALWAYS)) as (leg, call, _):
+            bot.do(lambda stream: stream.say(tone(3_000)))
+            bot.do(lambda stream: stream.mark("end"))
+            await until(lambda: leg.heard().any())
+            assert leg.listener is not None
+            leg.listener.on_dtmf("1", 100)
+            await bot.until(lambda stream: stream.of("dtmf") and stream.marks == ["end"])
+            assert call.queued_ms == 0
+            leg.wire.clear()
+            bot.do(lambda stream: stream.say(tone(200)))
+            await until(lambda: np.count_nonzero(leg.heard()) > 1_500)
+
+    with Bot() as bot:
+        run(talked(bot))
+
+
+def test_a_mark_behind_what_was_interrupted_comes_back_at_once() -> None:
+    """It may come after the interruption, and before the bot is told."""
+
+    async def talked() -> None:
+        leg = FakeLeg()
+        call = Conversation(leg, INFO)
+        voice_ = Voice(8_000, 60_000)
+        voice_.begin(call)
+        pumping = asyncio.create_task(voice_.pump())
+        assert voice_.play(tone(30_000)) == 30_000
+        await asyncio.sleep(0.05)  # the pump waits for room
+        call.stop()
+        assert voice_.mark("late") == ["late"]
+        assert voice_.play(tone(20)) == 0
+        assert voice_.interrupted() == []
+        voice_.reopen()
+        assert voice_.play(tone(20)) == 20
+        pumping.cancel()
+        await asyncio.wait({pumping})
+        call.caller_hung_up()
+        call.close()
+        leg.stop_clock()
+
+    run(talked())
+
+
+def test_what_waits_is_limited_in_time_whatever_its_rate() -> None:
+    voice_ = Voice(8_000, 10_000)
+    voice_.use_rate(24_000)
+    assert voice_.play(tone(9_000, rate_hz=24_000)) == 9_000
+    voice_.use_rate(8_000)
+    assert voice_.play(tone(2_000)) == 1_000
+    assert voice_.dropped_ms == 1_000
 
 
 def test_the_request_is_signed_and_has_the_headers(tmp_path: Any) -> None:

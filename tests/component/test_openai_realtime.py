@@ -135,7 +135,9 @@ def test_the_session_is_asked_for_as_written() -> None:
     async def talked(bot: Bot) -> None:
         async with in_call(bot, **written) as (leg, _, _):
             (greeting,) = await sent(bot, "response.create")
-            assert greeting["response"]["instructions"] == "Say hello to +4930123."
+            # They replace the session's, for this answer: what the model is must be said again.
+            whole = "You help +4930123 on the line 600.\n\nSay hello to +4930123."
+            assert greeting["response"]["instructions"] == whole
             voiced = voice(8_000, 100)
             await caller_sends(leg, voiced)
             appended = await sent(bot, "input_audio_buffer.append", 5)
@@ -358,6 +360,53 @@ def test_a_server_that_ends_every_session_has_failed(monkeypatch: pytest.MonkeyP
         run(talked(bot))
 
 
+def test_a_renewed_session_that_is_not_accepted_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.agents.network.realtime_agent.RENEWAL_PAUSE_S", 0.01)
+    monkeypatch.setattr("gateway.agents.network.realtime_agent.SESSION_S", 0.3)
+
+    async def accepts_first_and_third(stream: Stream, message: Message) -> None:
+        if len(bot.streams) != 2:
+            await accepts(stream, message)
+
+    async def talked() -> None:
+        async with in_call(bot, greeting="none") as (leg, _, talking):
+            await caller_sends(leg, voice(8_000, 100))
+            await sent(bot, "input_audio_buffer.append", 5)
+            do(bot, lambda stream: stream.close(1001))
+            await until(lambda: len(bot.streams) == 3)
+            await until(lambda: bot.streams[1].ended_with is not None)
+            await caller_sends(leg, voice(8_000, 100))
+            await sent(bot, "input_audio_buffer.append", 5)
+            assert not talking.done()
+
+    with server(accepts_first_and_third) as bot:
+        run(talked())
+
+
+def test_a_server_that_is_overloaded_when_a_session_is_renewed_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.agents.network.realtime_agent.RENEWAL_PAUSE_S", 0.01)
+
+    async def overloaded_once(stream: Stream, message: Message) -> None:
+        assert isinstance(stream, RealtimeStream)
+        if len(bot.streams) == 2:
+            await stream.fault("rate_limit_exceeded", "Too many sessions.", "requests")
+        else:
+            await accepts(stream, message)
+
+    async def talked() -> None:
+        async with in_call(bot, greeting="none") as (leg, _, talking):
+            await caller_sends(leg, voice(8_000, 100))
+            await sent(bot, "input_audio_buffer.append", 5)
+            do(bot, lambda stream: stream.close(1001))
+            await until(lambda: len(bot.streams) == 3)
+            await caller_sends(leg, voice(8_000, 100))
+            await sent(bot, "input_audio_buffer.append", 5)
+            assert not talking.done()
+
+    with server(overloaded_once) as bot:
+        run(talked())
+
+
 def test_a_session_that_is_refused_is_not_tried_again() -> None:
     async def refuses(stream: Stream, message: Message) -> None:
         assert isinstance(stream, RealtimeStream)
@@ -406,6 +455,54 @@ def test_keys_are_told_as_a_number() -> None:
         run(talked(bot))
 
 
+def test_keys_during_an_answer_are_answered_after_it() -> None:
+    async def talked(bot: Bot) -> None:
+        async with in_call(bot, greeting="none") as (leg, _, _):
+            do(bot, RealtimeStream.begin)
+            await asyncio.sleep(0.05)
+            assert leg.listener is not None
+            for digit in "12#":
+                leg.listener.on_dtmf(digit, 100)
+            await sent(bot, "conversation.item.create")
+            await asyncio.sleep(0.05)
+            assert not bot.stream.of("response.create"), "two answers at a time are an error"
+            do(bot, RealtimeStream.finish)
+            await sent(bot, "response.create")
+            await asyncio.sleep(0.05)
+            assert len(bot.stream.of("response.create")) == 1
+
+    with server() as bot:
+        run(talked(bot))
+
+
+def test_a_new_session_knows_only_what_the_caller_has_heard() -> None:
+    words = " ".join(str(number) for number in range(100))
+
+    async def talked(bot: Bot) -> None:
+        async with in_call(bot, greeting="none") as (leg, _, _):
+
+            async def answer(stream: RealtimeStream) -> None:
+                await long_answer(stream)
+                await stream.said("item_a", words)
+
+            do(bot, answer)
+            await until(lambda: leg.heard().any())
+            await caller_sends(leg, silence(8_000, 800))  # a tenth of it
+            do(bot, RealtimeStream.caller_begins)
+            await sent(bot, "conversation.item.truncate")
+            do(bot, lambda stream: stream.finish("cancelled"))
+            do(bot, lambda stream: stream.close(1001))
+            await until(lambda: len(bot.streams) == 2)
+            (told,) = await sent(bot, "conversation.item.create")
+            text = told["item"]["content"][0]["text"]
+            assert text.endswith(" ...")
+            assert words.startswith(text.removesuffix(" ..."))
+            assert 0.05 < len(text) / len(words) < 0.25
+
+    with server() as bot:
+        run(talked(bot))
+
+
 def test_nonsense_is_counted_and_does_no_harm() -> None:
     async def babbles(stream: RealtimeStream) -> None:
         for nonsense in (
@@ -414,6 +511,7 @@ def test_nonsense_is_counted_and_does_no_harm() -> None:
             '{"type": 7}',
             '{"type": "response.output_audio.delta"}',
             '{"type": "error", "error": 3}',
+            '{"type": "error", "error": ' + 50_000 * "[",
         ):
             await stream.send(nonsense)
         await stream.send(b"\x00")
@@ -432,7 +530,7 @@ def test_nonsense_is_counted_and_does_no_harm() -> None:
     with structlog.testing.capture_logs() as lines, server() as bot:
         run(talked(bot))
     (impaired,) = [line for line in lines if line["event"] == "agent.stream_impaired"]
-    assert impaired["messages_malformed"] == 6
+    assert impaired["messages_malformed"] == 7
     assert [line["said"] for line in lines if line["event"] == "agent.server_fault"] == [
         "invalid_value: audio_end_ms is too large"
     ]

@@ -6,16 +6,23 @@ import asyncio
 import contextlib
 import ssl
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import structlog
 
 from gateway.agents.network import websocket
 from gateway.agents.network.errors import BackendError
 from gateway.agents.network.websocket import Endpoint, connect
 from tests.bot import DEADLINE_S, Bot
+
+
+async def until(what: Callable[[], object]) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        while not what():  # noqa: ASYNC110 - what happens elsewhere
+            await asyncio.sleep(0.005)
 
 
 class Inbox:
@@ -171,6 +178,48 @@ def test_a_peer_that_has_vanished_is_noticed(monkeypatch: pytest.MonkeyPatch) ->
 
     with Bot() as bot:
         asyncio.run(vanished(bot))
+
+
+def test_a_name_that_no_host_can_have() -> None:
+    with pytest.raises(BackendError, match=r"ws://a\.\.b/ names no host that can be looked up") as why:
+        asyncio.run(connect(Endpoint("ws://a..b/"), Inbox(), 2.0))
+    assert not why.value.retryable
+
+
+def test_an_endpoint_shows_no_secret() -> None:
+    endpoint = Endpoint("wss://me:secret@bot.example:8443/a?token=secret", {"Authorization": "secret"})
+    assert endpoint.shown == "wss://bot.example:8443/a"
+    assert "secret" not in repr(endpoint)
+
+
+def test_a_receiver_that_fails_ends_its_connection_only() -> None:
+    class Fails(Inbox):
+        def on_text(self, text: bytes) -> None:
+            raise KeyError(text)
+
+    async def sent(bot: Bot) -> None:
+        socket = await connect(Endpoint(bot.url), Fails(), 2.0)
+        await bot.until(lambda _: True)
+        bot.do(lambda stream: stream.send("hello"))
+        error = await asyncio.wait_for(asyncio.shield(socket.over), DEADLINE_S)
+        assert "could not be handled: KeyError" in str(error)
+
+    with structlog.testing.capture_logs() as lines, Bot() as bot:
+        asyncio.run(sent(bot))
+    assert [line["event"] for line in lines] == ["agent.message_fault"]
+
+
+def test_empty_fragments_cost_no_memory() -> None:
+    async def sent(bot: Bot) -> None:
+        inbox = Inbox()
+        socket = await connect(Endpoint(bot.url), inbox, 2.0)
+        await bot.until(lambda _: True)
+        bot.do(lambda stream: stream.connection.send(["a", *100 * [""], "b"]))
+        await until(lambda: inbox.texts == [b"ab"])
+        await socket.close()
+
+    with Bot() as bot:
+        asyncio.run(sent(bot))
 
 
 def test_a_message_without_end_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,6 +39,10 @@ def _websocket_url(text: str) -> str:
         raise fault("not the URL of a WebSocket", fix)
     if not parts.hostname or " " in text:
         raise fault("not a URL", fix)
+    try:
+        parts.hostname.encode("idna")
+    except UnicodeError as error:
+        raise fault(f"{parts.hostname} is not the name of a host: {error}", fix) from None
     if parts.username is not None or parts.password is not None:
         raise fault("it has a password in it", "take it out, and write headers: {Authorization: {file: name}}")
     if parts.fragment:

@@ -18,8 +18,8 @@ class _ModelAnswer:
     speech: Speech
     content_index: int
     sent_ms: float = 0.0
-    settled: bool = False
-    """Whether the model knows how much of it was heard."""
+    heard: float | None = None
+    """Once interrupted: the share of it that was heard, from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,8 @@ class Unheard:
     item: str
     content_index: int
     heard_ms: int
+    share: float
+    """Of the whole: from 0 to 1."""
 
 
 class Answers:
@@ -38,23 +40,30 @@ class Answers:
         self._voice = voice
         self._answers: OrderedDict[str, _ModelAnswer] = OrderedDict()
 
-    def play(self, item: str, content_index: int, pcm: Pcm, rate_hz: int) -> None:
-        """Say a piece of the answer of that name; what belongs to an interrupted one is refused."""
+    def play(self, item: str, content_index: int, pcm: Pcm) -> None:
+        """Say a piece of the answer of that name; a piece of an interrupted answer is refused."""
         answer = self._answers.get(item)
         if answer is None:
             answer = self._answers[item] = _ModelAnswer(self._voice.new_answer(), content_index)
             while len(self._answers) > KEPT:
                 self._answers.popitem(last=False)
-        if not answer.settled:
-            answer.sent_ms += len(pcm) * 1_000 / rate_hz
-            self._voice.play(pcm, answer.speech)
+        if answer.heard is None:
+            answer.sent_ms += self._voice.play(pcm, answer.speech)
 
     def interrupted(self) -> list[Unheard]:
         """Those that the caller has not heard to their end, in order. Each is reported once."""
         found: list[Unheard] = []
         for item, answer in self._answers.items():
-            heard_ms = min(answer.speech.heard_ms, int(answer.sent_ms))
-            if not answer.settled and heard_ms < int(answer.sent_ms):
-                found.append(Unheard(item, answer.content_index, heard_ms))
-            answer.settled = True
+            if answer.heard is not None:
+                continue
+            sent_ms = int(answer.sent_ms)
+            heard_ms = min(answer.speech.heard_ms, sent_ms)
+            answer.heard = heard_ms / sent_ms if sent_ms else 1.0
+            if heard_ms < sent_ms:
+                found.append(Unheard(item, answer.content_index, heard_ms, answer.heard))
         return found
+
+    def share_heard(self, item: str) -> float:
+        """How much of an answer was heard, from 0 to 1; 1 as long as it was not interrupted."""
+        answer = self._answers.get(item)
+        return 1.0 if answer is None or answer.heard is None else answer.heard

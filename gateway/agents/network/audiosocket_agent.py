@@ -135,8 +135,10 @@ class AudioSocketAgent(asyncio.Protocol):
             match event:
                 case Dtmf():
                     self._write(dtmf_frame(event.digit))
-                case Interrupted():
+                case Interrupted(by=by):
                     self._voice.interrupted()
+                    if by == "key":  # no SpeechEnded follows
+                        self._voice.reopen()
                 case SpeechEnded():
                     self._voice.reopen()
                 case _:

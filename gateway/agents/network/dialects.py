@@ -11,6 +11,7 @@ from typing import ClassVar, TypeAlias
 
 import msgspec
 
+from gateway.agents.network.errors import NOT_JSON
 from gateway.agents.network.twilio import (
     BadMessageError,
     BotAudio,
@@ -166,7 +167,7 @@ class Plivo:
         """As `Dialect.command`."""
         try:
             message = _plivo_decoder.decode(text)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except NOT_JSON as error:
             raise BadMessageError(str(error)) from error
         match message.event:
             case "playAudio":

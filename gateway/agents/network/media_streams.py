@@ -141,8 +141,10 @@ class MediaStreamsAgent:
                     name = self._voice.reached(event.name)
                     if name is not None:
                         socket.send_text(stream.mark(name))
-                case Interrupted():
+                case Interrupted(by=by):
                     self._send_marks(self._voice.interrupted())
+                    if by == "key":  # no SpeechEnded follows
+                        self._voice.reopen()
                 case SpeechEnded():
                     self._voice.reopen()  # the caller has finished, whether the bot has noticed or not
                 case _:

@@ -13,6 +13,8 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from gateway.agents.network.errors import NOT_JSON
+
 AudioFormat: TypeAlias = Literal["audio/pcmu", "audio/pcma", "audio/pcm"]
 """G.711 at 8 kHz, or 16-bit little-endian samples at 24 kHz."""
 RATES_HZ: Mapping[AudioFormat, int] = {"audio/pcmu": 8_000, "audio/pcma": 8_000, "audio/pcm": 24_000}
@@ -92,16 +94,25 @@ class ResponseDone:
 
     response: str
     status: str
+    reason: str
+    """Why it was cut short, as `turn_detected` when the caller spoke; empty otherwise."""
     error: str
     """Why it failed, if its status is `failed`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerFault:
-    """Something that we sent was not right, or the session is over."""
+    """The server reports an error: in what we sent, of its own, or the end of the session."""
 
+    kind: str
+    """The error's `type`, as `invalid_request_error` or `server_error`."""
     code: str
     message: str
+
+    @property
+    def permanent(self) -> bool:
+        """Whether the same request would fail again."""
+        return self.kind in _PERMANENT_FAULTS or self.code in _PERMANENT_FAULTS
 
 
 ServerEvent: TypeAlias = (
@@ -116,6 +127,12 @@ ServerEvent: TypeAlias = (
     | ResponseDone
     | ServerFault
 )
+
+
+_PERMANENT_FAULTS = frozenset({
+    "invalid_request_error", "authentication_error", "permission_error", "invalid_api_key", "insufficient_quota",
+    "model_not_found",
+})  # fmt: skip
 
 
 class BadEventError(ValueError):
@@ -150,7 +167,7 @@ def event_of(text: bytes) -> ServerEvent | None:
             return ResponseAudio(delta.response_id, delta.item_id, delta.content_index, delta.delta)
         read = _READERS.get(kind)
         return read(msgspec.json.decode(text)) if read is not None else None
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+    except (*NOT_JSON, KeyError, TypeError, AttributeError) as error:
         raise BadEventError(f"{type(error).__name__}: {error}") from error
 
 
@@ -176,14 +193,17 @@ def _tool_called(event: Any) -> ToolCalled | None:
 
 def _response_done(event: Any) -> ResponseDone:
     response = event["response"]
-    error = (response.get("status_details") or {}).get("error") or {}
+    details = response.get("status_details") or {}
+    error = details.get("error") or {}
     said = ": ".join(str(error[key]) for key in ("code", "message") if error.get(key))
-    return ResponseDone(str(response.get("id") or ""), str(response.get("status") or "completed"), said)
+    status, reason = str(response.get("status") or "completed"), str(details.get("reason") or "")
+    return ResponseDone(str(response.get("id") or ""), status, reason, said)
 
 
 def _server_fault(event: Any) -> ServerFault:
     error = event.get("error") or {}
-    return ServerFault(str(error.get("code") or error.get("type") or ""), str(error.get("message") or ""))
+    kind = str(error.get("type") or "")
+    return ServerFault(kind, str(error.get("code") or kind), str(error.get("message") or ""))
 
 
 _READERS: Mapping[str, Any] = {
@@ -248,7 +268,7 @@ def append_audio(data: bytes) -> bytes:
 
 
 def create_response(instructions: str | None = None) -> bytes:
-    """Ask for an answer."""
+    """Ask for an answer. The instructions replace those of the session, for this answer."""
     return _message("response.create", response={"instructions": instructions}) if instructions else RESPOND
 
 

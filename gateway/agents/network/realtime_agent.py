@@ -16,7 +16,7 @@ from gateway.agents.network import realtime
 from gateway.agents.network.answers import Answers
 from gateway.agents.network.early import EarlyMessages
 from gateway.agents.network.errors import BackendError
-from gateway.agents.network.history import History
+from gateway.agents.network.history import History, heard_words
 from gateway.agents.network.keys import Keypad
 from gateway.agents.network.parameters import filled
 from gateway.agents.network.realtime import (
@@ -49,11 +49,11 @@ from media.resample import Resampler
 BUFFER_MS = 120_000
 """A model sends its answer as fast as it can: two minutes of it may wait."""
 EARLY_FRAMES = 250
-"""Of the caller's voice kept while there is no session: five seconds."""
+"""Frames of the caller's voice that are kept while there is no session: five seconds."""
 SESSION_S = 10.0
 """A server must have accepted a session within this."""
 RENEWALS_MAX = 5
-"""Of one call in a row without an answer between them."""
+"""Sessions of one call in a row, without an answer between them."""
 RENEWAL_PAUSE_S = 0.5
 
 _log = structlog.get_logger("agents")
@@ -112,7 +112,9 @@ class RealtimeAgent:
         self._keypad = Keypad(self._tell_keys)
         self._history = History()
         self._caller_waits = False
-        """Whether the caller has said something that no answer followed."""
+        """Whether the caller has said something that no answer followed; the server answers by itself."""
+        self._keys_wait = False
+        """Whether the caller has pressed keys during an answer; the server must be asked for the next one."""
         self._failed_responses = 0
         self._renewals = 0
         self._ignored = 0
@@ -215,9 +217,9 @@ class RealtimeAgent:
         while self._waiting:
             self._send_frame(socket, self._waiting.popleft())
         if greet and options.greeting is not None:
-            socket.send_text(realtime.create_response(filled(options.greeting, info)))
-        elif self._caller_waits:
-            socket.send_text(realtime.RESPOND)
+            socket.send_text(realtime.create_response(f"{facts.instructions}\n\n{filled(options.greeting, info)}"))
+        elif self._caller_waits or self._keys_wait:
+            self._respond()
 
     async def _renew(self, call: Call, error: BackendError | None) -> None:
         """Go on in a new session, which is told what was said so far.
@@ -226,7 +228,6 @@ class RealtimeAgent:
             BackendError: there is none to be had.
         """
         why = str(error or "it was closed")
-        self._session = None
         self._tools_called.clear()
         self._answers = Answers(self._voice)
         while True:
@@ -236,8 +237,10 @@ class RealtimeAgent:
             _log.info("agent.session_renewed", call_id=call.info.call_id, why=why, renewals=self._renewals)
             if self._response is not None:  # what was cut off is asked for again
                 self._response, self._caller_waits = None, True
+            self._session = None
+            self.discard()
+            self._early.take()
             try:
-                self._early.take()
                 self._socket = await self._connected()
                 await self._open_session(call, greet=False)
             except BackendError as again:
@@ -248,8 +251,13 @@ class RealtimeAgent:
 
     # -- the caller is heard ------------------------------------------------------------------------------------------
 
+    @property
+    def _accepted(self) -> bool:
+        """Whether the server has accepted the session; until then nothing but the session is sent."""
+        return self._session is not None and self._session.done()
+
     def _on_frame(self, pcm: Pcm) -> None:
-        if self._session is not None and self._session.done() and self._socket is not None:
+        if self._accepted and self._socket is not None:
             self._send_frame(self._socket, pcm)
         else:
             self._waiting.append(pcm.copy())  # a view would keep the frames of all calls that came with it
@@ -272,10 +280,13 @@ class RealtimeAgent:
 
     def _tell_keys(self, number: str) -> None:
         text = f"(pressed on the telephone: {number})"
-        self._send(realtime.said_before("user", text))
         self._history.add("user", text)
-        if self._response is None:
-            self._send(realtime.RESPOND)
+        if self._accepted:
+            self._send(realtime.said_before("user", text))
+        if self._accepted and self._response is None:
+            self._respond()
+        else:
+            self._keys_wait = True
 
     def _tell_what_was_heard(self) -> None:
         socket = self._socket
@@ -285,6 +296,7 @@ class RealtimeAgent:
             socket.send_text(realtime.cancel_response())
         for unheard in self._answers.interrupted():
             socket.send_text(realtime.truncate(unheard.item, unheard.content_index, unheard.heard_ms))
+            self._history.cut(unheard.item, unheard.share)
 
     # -- the model is heard -------------------------------------------------------------------------------------------
 
@@ -310,7 +322,7 @@ class RealtimeAgent:
     def _on_event(self, event: ServerEvent) -> None:
         match event:
             case ResponseAudio():
-                self._answers.play(event.item, event.content_index, self._decode(event.audio), self._said_hz)
+                self._answers.play(event.item, event.content_index, self._decode(event.audio))
             case CallerBegan():
                 self._on_caller_began()
             case CallerEnded():
@@ -328,9 +340,9 @@ class RealtimeAgent:
         match event:
             case ResponseBegan(response):
                 self._response = response
-                self._caller_waits = False
-            case ModelSaid(_, text):
-                self._history.add("assistant", text)
+                self._caller_waits = self._keys_wait = False
+            case ModelSaid(item, text):
+                self._history.add("assistant", heard_words(text, self._answers.share_heard(item)), item)
             case ToolCalled():
                 self._tools_called.append(event)
             case ResponseDone():
@@ -376,18 +388,27 @@ class RealtimeAgent:
             self._failed_responses += 1
             if self._failed_responses > 1:
                 raise ModelFailedError(f"the model cannot answer: {event.error or 'no reason given'}")
-            self._send(realtime.RESPOND)
+            self._respond()
             return
         self._failed_responses = self._renewals = 0
-        if event.status != "completed":
-            return
+        if event.status == "completed":
+            self._use_tools(called)
+        by_itself = event.reason == "turn_detected"  # the server answers what the caller says
+        if self._keys_wait and not by_itself and not self._finished.done():
+            self._respond()
+
+    def _use_tools(self, called: list[ToolCalled]) -> None:
         for tool in called:
             self._send(realtime.tool_output(tool.call, self._tool_use.use(tool.name, tool.arguments)))
         if self._tool_use.outcome is not None:
             if not self._finished.done():
                 self._finished.set_result(None)
         elif called:
-            self._send(realtime.RESPOND)
+            self._respond()
+
+    def _respond(self) -> None:
+        self._keys_wait = False
+        self._send(realtime.RESPOND)
 
     def _on_fault(self, event: ServerFault) -> None:
         said = f"{event.code}: {event.message}"[:300]
@@ -395,8 +416,9 @@ class RealtimeAgent:
             return  # it had ended by itself
         if event.code == "session_expired":
             raise BackendError(said)
-        if self._session is None or not self._session.done():
-            raise ModelFailedError(f"the server refuses the session: {said}", retryable=False)
+        if not self._accepted:
+            why = f"the server refuses the session: {said}"
+            raise ModelFailedError(why, retryable=False) if event.permanent else BackendError(why)
         _log.warning("agent.server_fault", call_id=self._call.info.call_id if self._call else "", said=said)
 
     def _send(self, message: bytes) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.agents.network.errors import NOT_JSON
 from gateway.agents.outcome import MAX_VALUE, Done, GoTo, Outcome
 
 HANG_UP, GO_TO, NOTE = "hang_up", "go_to", "note"
@@ -60,7 +61,7 @@ class ToolUse:
         """Run a tool. Returns the answer for the model; an error says how to call the tool correctly."""
         try:
             given = msgspec.json.decode(arguments or "{}")
-        except msgspec.DecodeError as error:
+        except NOT_JSON as error:
             return f"error: the arguments are no JSON: {error}"
         if not isinstance(given, dict):
             return "error: the arguments must be an object"

@@ -1,7 +1,7 @@
 """Twilio Media Streams, the messages of a bidirectional stream: what a bot is sent, and what it sends. No I/O.
 
 SignalWire speaks the same; `gateway.agents.network.dialects` has the near copies.
-Source: Twilio's documentation of "BotAudio Streams - WebSocket Messages".
+Source: Twilio's documentation of "Media Streams - WebSocket Messages".
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Protocol, TypeAlias
 
 import msgspec
+
+from gateway.agents.network.errors import NOT_JSON
 
 Coding: TypeAlias = Literal["mulaw", "l16"]
 """Of the audio, always 8 kHz and mono: G.711 mu-law, or 16-bit little-endian samples."""
@@ -107,7 +109,7 @@ def command_of(text: bytes) -> BotCommand | None:
     """As `Dialect.command`, for all that write it as Twilio does."""
     try:
         message = _decoder.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except NOT_JSON as error:
         raise BadMessageError(str(error)) from error
     match message.event:
         case "media":

@@ -20,6 +20,8 @@ E = TypeVar("E", bound=Exception)
 
 AHEAD_MS = 10_000
 """So much is handed to the call at once; what a backend sends further ahead waits here."""
+CHECK_MS = 1_000
+"""After so much audio the call is asked how much it has queued: to ask for each frame would cost more."""
 PIECES_MAX = 6_000
 """So many pieces of audio, and marks, may wait, however short."""
 _NOTHING = np.zeros(0, np.int16)
@@ -28,6 +30,7 @@ _NOTHING = np.zeros(0, np.int16)
 @dataclass(frozen=True, slots=True, eq=False)
 class _Piece:
     pcm: Pcm
+    rate_hz: int
     mark: str | None
     answer: Speech | None
     """What it belongs to; None for the first answer, before there was a call."""
@@ -36,25 +39,27 @@ class _Piece:
 class Voice:
     """The voice of one backend in one call.
 
-    Audio that comes before `begin` is kept, so that no first words are lost. What exceeds `limit_ms` of waiting audio
-    is dropped and counted. After an interruption by the gateway what comes is refused until `reopen` or `clear`.
+    Audio that comes before `begin` is kept, so that no first words are lost. At most `limit_ms` of audio wait here;
+    more is dropped and counted. After an interruption by the gateway all audio is refused until `reopen` or `clear`.
     """
 
     def __init__(self, rate_hz: int, limit_ms: int) -> None:
         self.dropped_ms = 0
         """Audio for which there was no room."""
         self._rate_hz = rate_hz
-        self._limit_samples = rate_hz * limit_ms // 1_000
+        self._limit_ms = limit_ms
         self._waiting: deque[_Piece] = deque()
-        self._waiting_samples = 0
+        self._waiting_ms = 0.0
         self._more = asyncio.Event()
         self._emptied = asyncio.Event()
         self._emptied.set()
-        self._unchecked = 0
-        """Samples that were handed to the call since it was asked how much it has."""
+        self._unchecked_ms = 0.0
+        """How much was handed to the call since it was asked how much it has."""
         self._call: Call | None = None
         self._answer: Speech | None = None
         self._resampler: Resampler | None = None
+        self._resampled_hz = 0
+        """What the resampler takes."""
         self._numbers = itertools.count(1)
         self._marks: dict[str, str] = {}
         """Marks on their way, theirs by ours: they may give two the same name."""
@@ -63,15 +68,11 @@ class Voice:
         """The call is there: what waits is said."""
         self._call = call
         self._answer = call.utterance(call.epoch)
-        self.use_rate(self._rate_hz)
         self._more.set()
 
     def use_rate(self, rate_hz: int) -> None:
-        """The rate of what comes from now on, before anything has come."""
+        """The rate of the audio that comes from now on."""
         self._rate_hz = rate_hz
-        if self._call is not None:
-            line_hz = self._call.rate_hz
-            self._resampler = Resampler(rate_hz, line_hz) if line_hz != rate_hz else None
 
     async def pump(self) -> None:
         """Say what waits, as there is room; for a task that lasts as long as the call."""
@@ -80,55 +81,68 @@ class Voice:
             self._more.clear()
             while self._waiting and self._answer is not None:
                 piece = self._waiting.popleft()
-                self._waiting_samples -= len(piece.pcm)
+                self._waiting_ms -= len(piece.pcm) * 1_000 / piece.rate_hz
                 try:
-                    await (piece.answer or self._answer).say(self._at_line(piece.pcm), piece.mark)
+                    await (piece.answer or self._answer).say(self._at_line(piece.pcm, piece.rate_hz), piece.mark)
                 except CallEndedError:
                     self._drop_waiting()
+            self._waiting_ms = 0.0
             self._emptied.set()
 
     async def until_empty(self) -> None:
         """Wait until nothing waits here any more: all was handed to the call."""
         await self._emptied.wait()
 
-    def play(self, pcm: Pcm, answer: Speech | None = None) -> None:
-        """Say this behind all else, as a part of the newest answer unless it is one of another.
+    def play(self, pcm: Pcm, answer: Speech | None = None) -> float:
+        """Say this after everything else, as a part of the newest answer, or of `answer`.
 
         Args:
             pcm: int16 at the backend's rate, shape (samples,), of any length.
             answer: what `new_answer` gave.
+
+        Returns:
+            How many ms of it were accepted: less when there is no room, 0 when its answer was interrupted.
         """
         call, answer = self._call, answer or self._answer
-        if call is None or answer is None or not self._emptied.is_set():
-            self._wait(pcm, None, answer)
-            return
-        self._unchecked += len(pcm)
-        if self._unchecked > self._rate_hz:  # a second has come: is it too much? To ask for each frame would cost more
-            self._unchecked = 0
-            if call.queued_ms + len(pcm) * 1_000 // self._rate_hz > AHEAD_MS:
-                self._wait(pcm, None, answer)
-                return
+        if call is None or answer is None:
+            return self._wait(pcm, None, answer)
+        if not self._emptied.is_set() and not answer.interrupted:
+            return self._wait(pcm, None, answer)
+        length_ms = len(pcm) * 1_000 / self._rate_hz
+        self._unchecked_ms += length_ms
+        if self._unchecked_ms > CHECK_MS:
+            self._unchecked_ms = 0.0
+            if call.queued_ms + length_ms > AHEAD_MS:
+                return self._wait(pcm, None, answer)
         try:
-            answer.play(self._at_line(pcm))
+            return length_ms if answer.play(self._at_line(pcm, self._rate_hz)) else 0.0
         except PlayoutFullError:
-            self._drop(len(pcm))
+            self.dropped_ms += round(length_ms)
         except CallEndedError:
             pass
+        return 0.0
 
     def mark(self, name: str) -> list[str]:
         """Mark the end of what was said so far. Returns the marks to report at once: this one if interrupted."""
         number = str(next(self._numbers))
         self._marks[number] = name
-        if self._answer is None or not self._emptied.is_set():
-            accepted = self._wait(_NOTHING, number, self._answer)
-        else:
+        return [] if self._take_mark(number) else [self._marks.pop(number)]
+
+    def _take_mark(self, number: str) -> bool:
+        answer = self._answer
+        if answer is not None and answer.interrupted:
+            return False
+        if answer is not None and self._emptied.is_set():
             try:
-                accepted = self._answer.play(_NOTHING, number)
-            except PlayoutFullError:
-                accepted = self._wait(_NOTHING, number, self._answer)
+                return answer.play(_NOTHING, number)
             except CallEndedError:
-                accepted = False
-        return [] if accepted else [self._marks.pop(number)]
+                return False
+            except PlayoutFullError:
+                pass
+        if len(self._waiting) >= PIECES_MAX:
+            return False
+        self._wait(_NOTHING, number, answer)
+        return True
 
     def reached(self, number: str) -> str | None:
         """The name of a mark that the call has reported; None if it was told before."""
@@ -160,31 +174,36 @@ class Voice:
         if self._answer is not None and self._answer.interrupted:
             self.new_answer()
 
-    def _wait(self, pcm: Pcm, mark: str | None, answer: Speech | None) -> bool:
-        """Keep it, or as much of it as there is room for; False if it had to be dropped."""
-        room = self._limit_samples - self._waiting_samples if len(self._waiting) < PIECES_MAX else 0
+    def _wait(self, pcm: Pcm, mark: str | None, answer: Speech | None) -> float:
+        """Keep it, or as much of it as there is room for; returns how many ms were kept."""
+        rate_hz = self._rate_hz
+        room_ms = self._limit_ms - self._waiting_ms if len(self._waiting) < PIECES_MAX else 0.0
+        room = max(0, int(room_ms * rate_hz / 1_000))
         if len(pcm) > room:
-            self._drop(len(pcm) - room)
+            self.dropped_ms += (len(pcm) - room) * 1_000 // rate_hz
             pcm = pcm[:room]
-        if len(pcm) == 0 and (mark is None or len(self._waiting) >= PIECES_MAX):
-            return False
-        for start in range(0, max(len(pcm), 1), self._rate_hz):  # a second at a time, so that the count stays true
-            self._waiting.append(_Piece(pcm[start : start + self._rate_hz], mark, answer))
-        self._waiting_samples += len(pcm)
+        if len(pcm) == 0 and mark is None:
+            return 0.0
+        for start in range(0, max(len(pcm), 1), rate_hz):  # a second at a time, so that the count stays true
+            self._waiting.append(_Piece(pcm[start : start + rate_hz], rate_hz, mark, answer))
+        kept_ms = len(pcm) * 1_000 / rate_hz
+        self._waiting_ms += kept_ms
         self._emptied.clear()
         if self._call is not None:
             self._more.set()
-        return True
-
-    def _drop(self, samples: int) -> None:
-        self.dropped_ms += samples * 1_000 // self._rate_hz
+        return kept_ms
 
     def _drop_waiting(self) -> None:
         self._waiting.clear()
-        self._waiting_samples = 0
+        self._waiting_ms = 0.0
 
-    def _at_line(self, pcm: Pcm) -> Pcm:
-        return self._resampler.process(pcm) if self._resampler is not None else pcm
+    def _at_line(self, pcm: Pcm, rate_hz: int) -> Pcm:
+        assert self._call is not None  # noqa: S101 - only what waits comes before the call
+        if rate_hz == self._call.rate_hz:
+            return pcm
+        if self._resampler is None or self._resampled_hz != rate_hz:
+            self._resampler, self._resampled_hz = Resampler(rate_hz, self._call.rate_hz), rate_hz
+        return self._resampler.process(pcm)
 
 
 async def carry(

@@ -8,8 +8,9 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
+import structlog
 from picows import (
     WSCloseCode,
     WSFrame,
@@ -17,11 +18,14 @@ from picows import (
     WSListener,
     WSMsgType,
     WSTransport,
+    WSUpgradeResponse,
     ws_connect,
 )
 from python_socks import ProxyError
 
 from gateway.agents.network.errors import BackendError
+
+_log = structlog.get_logger("agents")
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 """A minute of speech in one message, several times over."""
@@ -41,22 +45,31 @@ WINDOW_BYTES = 1024 * 1024
 class Endpoint:
     """Where a backend is, and the headers of the request."""
 
-    url: str
+    url: str = field(repr=False)
     """With `ws:` or `wss:`; it may contain a secret, so it is shown without user and query."""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     tls: ssl.SSLContext | None = None
     """None: the system's certificates."""
 
     @property
     def shown(self) -> str:
         """The URL as it may be logged."""
-        parts = urlsplit(self.url)
-        port = f":{parts.port}" if parts.port else ""
-        return f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
+        return without_secrets(self.url)
+
+
+def without_secrets(url: str) -> str:
+    """A URL as it may be logged: without user, password, query and fragment."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
 
 class Receiver(Protocol):
-    """Who gets what comes. Called on the loop, must return at once; what it raises ends the connection as its error."""
+    """Gets the messages of one connection. Called on the loop, must return at once.
+
+    What it raises ends the connection: a `BackendError` is the connection's error as it is, anything else is logged as
+    a fault of ours.
+    """
 
     def on_text(self, text: bytes) -> None:
         """A text message; that it is UTF-8 was not checked."""
@@ -106,6 +119,8 @@ async def connect(endpoint: Endpoint, receiver: Receiver, deadline_s: float) -> 
         raise BackendError(why, retryable=False) from error
     except OSError as error:
         raise BackendError(f"cannot connect to {endpoint.shown}: {error.strerror or error}") from error
+    except UnicodeError as error:
+        raise BackendError(f"{endpoint.shown} names no host that can be looked up: {error}", retryable=False) from error
     except ProxyError as error:
         raise BackendError(f"the proxy does not let {endpoint.shown} through: {error}", retryable=False) from error
     except ValueError as error:
@@ -136,10 +151,16 @@ def _refused(endpoint: Endpoint, error: WSHandshakeError) -> BackendError:
             after = error.response.headers.get("Retry-After")
             return BackendError(f"{said}, Retry-After {after}" if after else said)
         case _ if 300 <= status < 400:
-            where = error.response.headers.get("Location") or "elsewhere"
-            return BackendError(f"{said}, a redirect to {where[:200]}: write that as url", retryable=False)
+            return BackendError(f"{said}, a redirect to {_target(error.response)}: write that as url", retryable=False)
         case _:
             return BackendError(said, retryable=status >= 500)
+
+
+def _target(response: WSUpgradeResponse) -> str:
+    try:
+        return without_secrets(response.headers.get("Location") or "")[:200] or "elsewhere"
+    except ValueError:
+        return "elsewhere"
 
 
 class WebSocket(WSListener):
@@ -160,8 +181,8 @@ class WebSocket(WSListener):
         """Whether anybody has: nothing more is read."""
         self._clogged: asyncio.TimerHandle | None = None
         self._error: BackendError | None = None
-        self._parts: list[bytes] = []
-        self._parts_type = WSMsgType.TEXT
+        self._fragments = bytearray()
+        self._fragments_type = WSMsgType.TEXT
         self._window_end_s = 0.0
         self._window_messages = 0
         self._window_bytes = 0
@@ -220,7 +241,7 @@ class WebSocket(WSListener):
             whole = self._assembled(kind, data, last=frame.fin)
             if whole is None:
                 return
-            kind, data = self._parts_type, whole
+            kind, data = self._fragments_type, whole
         try:
             if kind == WSMsgType.TEXT:
                 self.receiver.on_text(data)
@@ -228,17 +249,21 @@ class WebSocket(WSListener):
                 self.receiver.on_binary(data)
         except BackendError as error:
             self._fail(error)
+        except Exception as error:  # noqa: BLE001 - the edge of the library: whatever it is, it stays in this call
+            _log.exception("agent.message_fault", backend=self._shown)
+            self._fail(BackendError(f"a message of {self._shown} could not be handled: {type(error).__name__}"))
 
     def _assembled(self, kind: WSMsgType, data: bytes, *, last: bool) -> bytes | None:
         if kind != WSMsgType.CONTINUATION:
-            self._parts, self._parts_type = [], kind
-        self._parts.append(data)
-        if sum(map(len, self._parts)) > MAX_MESSAGE_BYTES:
+            self._fragments, self._fragments_type = bytearray(), kind
+        self._fragments += data
+        if len(self._fragments) > MAX_MESSAGE_BYTES:
+            self._fragments = bytearray()
             self._fail(BackendError(f"{self._shown} sent a message of more than {MAX_MESSAGE_BYTES} bytes"))
             return None
         if not last:
             return None
-        whole, self._parts = b"".join(self._parts), []
+        whole, self._fragments = bytes(self._fragments), bytearray()
         return whole
 
     def _brake(self, transport: WSTransport, size: int) -> None:

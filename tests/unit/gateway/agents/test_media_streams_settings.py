@@ -31,6 +31,7 @@ def refused(**written: object) -> str:
         ("wss://bot.example.com:99999/", "not a URL"),
         ("wss://user:secret@bot.example.com/", "it has a password in it"),
         ("wss://bot.example.com/#part", "it has a fragment"),
+        ("wss://bot..example.com/", "is not the name of a host"),
     ],
 )
 def test_a_wrong_url(url: str, said: str) -> None:
