@@ -343,7 +343,7 @@ def test_a_session_that_ends_is_followed_by_another_that_knows_what_was_said(how
 
 
 def test_a_server_that_ends_every_session_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.agents.network.realtime_agent.RENEWAL_PAUSE_S", 0.01)
+    monkeypatch.setattr("gateway.agents.network.model_agent.RENEWAL_PAUSE_S", 0.01)
 
     async def closes(stream: Stream, message: Message) -> None:
         await accepts(stream, message)
@@ -361,8 +361,8 @@ def test_a_server_that_ends_every_session_has_failed(monkeypatch: pytest.MonkeyP
 
 
 def test_a_renewed_session_that_is_not_accepted_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.agents.network.realtime_agent.RENEWAL_PAUSE_S", 0.01)
-    monkeypatch.setattr("gateway.agents.network.realtime_agent.SESSION_S", 0.3)
+    monkeypatch.setattr("gateway.agents.network.model_agent.RENEWAL_PAUSE_S", 0.01)
+    monkeypatch.setattr("gateway.agents.network.model_agent.SESSION_S", 0.3)
 
     async def accepts_first_and_third(stream: Stream, message: Message) -> None:
         if len(bot.streams) != 2:
@@ -384,7 +384,7 @@ def test_a_renewed_session_that_is_not_accepted_is_closed(monkeypatch: pytest.Mo
 
 
 def test_a_server_that_is_overloaded_when_a_session_is_renewed_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.agents.network.realtime_agent.RENEWAL_PAUSE_S", 0.01)
+    monkeypatch.setattr("gateway.agents.network.model_agent.RENEWAL_PAUSE_S", 0.01)
 
     async def overloaded_once(stream: Stream, message: Message) -> None:
         assert isinstance(stream, RealtimeStream)

@@ -10,8 +10,9 @@ from pydantic import Field
 from gateway.agents.kinds.audiosocket import AudioSocketSettings
 from gateway.agents.kinds.echo import EchoSettings
 from gateway.agents.kinds.media_streams import MediaStreamsSettings
+from gateway.agents.kinds.model import ToolOptions
 from gateway.agents.kinds.network import NetworkSettings
-from gateway.agents.kinds.openai_realtime import OpenAIRealtimeSettings, ToolOptions
+from gateway.agents.kinds.openai_realtime import OpenAIRealtimeSettings
 from gateway.agents.kinds.python import PythonSettings
 from gateway.agents.kinds.settings import AgentSettings, BargeInOptions, SpeakingSettings
 from gateway.agents.kinds.speaker import OnInterrupt, SpeakerSettings

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Literal
 from urllib.parse import quote
 
-from pydantic import Field
-
+from gateway.agents.kinds.model import ToolOptions, unless_none
 from gateway.agents.kinds.network import NetworkSettings, WebSocketUrl
 from gateway.agents.kinds.settings import BargeInOptions, Maker
 from gateway.agents.network.parameters import Prose
 from gateway.settings.secret import Secret
-from gateway.settings.values import Model, Name, Text
+from gateway.settings.values import Text
 from media.conversation.floor import BargeIn
-
-if TYPE_CHECKING:
-    from gateway.agents.network.realtime import AudioFormat
-
-ResultName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
 class RealtimeAudio(enum.Enum):
@@ -38,17 +32,6 @@ class TurnDetection(enum.Enum):
     SEMANTIC = "semantic_vad"
     DEFAULT = "default"
     """As the server has it by itself."""
-
-
-class ToolOptions(Model):
-    """What the model may do besides talking."""
-
-    hang_up: bool = True
-    """It may end the call."""
-    go_to: dict[Name, Text] = Field(default={}, max_length=16)
-    """It may hand the caller to these routes of the dialplan; the text tells it when."""
-    note: dict[ResultName, Text] = Field(default={}, max_length=32)
-    """It may note these results, which the record and later agents have; the text tells it what each is."""
 
 
 class OpenAIRealtimeSettings(NetworkSettings):
@@ -87,45 +70,37 @@ class OpenAIRealtimeSettings(NetworkSettings):
         """Makes the agent of one call."""
         self.check_extra(name)
         # Only here: their libraries are an extra.
-        from gateway.agents.network.realtime_agent import RealtimeAgent, RealtimeOptions  # noqa: PLC0415
-        from gateway.agents.network.tools import ToolSet  # noqa: PLC0415
+        from gateway.agents.network.model_agent import ModelAgent, ModelOptions  # noqa: PLC0415
+        from gateway.agents.network.openai_session import FORMATS, OpenAIOptions, OpenAISession  # noqa: PLC0415
 
         turns = None if self.turn_detection is TurnDetection.DEFAULT else {"type": self.turn_detection.value}
-        options = RealtimeOptions(
-            endpoint=self.endpoint(name, self._authorization(), self._whole_url()),
-            instructions=self.instructions,
-            greeting=_unless_none(self.greeting),
-            audio_format=_FORMATS[self.audio],
+        tools = self.tools.tool_set()
+        of_sessions = OpenAIOptions(
+            audio_format=None if self.audio is RealtimeAudio.AUTO else FORMATS[f"audio/{self.audio.value}"],
             voice=self.voice,
-            transcription=_unless_none(self.transcription),
+            transcription=unless_none(self.transcription),
             turn_detection=turns,
-            tools=ToolSet(self.tools.hang_up, self.tools.go_to, self.tools.note),
+            tools=tools.declared(),
+        )
+        options = ModelOptions(
+            endpoint=self.endpoint(name, self._authorization(), self._whole_url()),
+            make_session=lambda facts: OpenAISession(of_sessions, facts),
+            instructions=self.instructions,
+            greeting=unless_none(self.greeting),
+            tools=tools,
             connect_timeout_s=self.connect_timeout_s,
         )
-        return self.made(lambda: RealtimeAgent(options))
+        return self.made(lambda: ModelAgent(options))
 
     def named_routes(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Those that the model may hand the caller to."""
-        for route in self.tools.go_to:
-            yield ("tools", "go_to", route), route
+        yield from self.tools.named_routes()
 
     def _whole_url(self) -> str:
-        model = _unless_none(self.model)
+        model = unless_none(self.model)
         if model is None:
             return self.url
         return f"{self.url}{'&' if '?' in self.url else '?'}model={quote(model)}"
 
     def _authorization(self) -> dict[str, str]:
         return {} if self.api_key is None else {"Authorization": f"Bearer {self.api_key.get_secret_value()}"}
-
-
-def _unless_none(text: str) -> str | None:
-    return None if text == "none" else text
-
-
-_FORMATS: dict[RealtimeAudio, AudioFormat | None] = {
-    RealtimeAudio.AUTO: None,
-    RealtimeAudio.PCMU: "audio/pcmu",
-    RealtimeAudio.PCMA: "audio/pcma",
-    RealtimeAudio.PCM: "audio/pcm",
-}

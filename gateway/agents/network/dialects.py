@@ -11,13 +11,13 @@ from typing import ClassVar, TypeAlias
 
 import msgspec
 
+from gateway.agents.network.coding import Coding
 from gateway.agents.network.errors import NOT_JSON
 from gateway.agents.network.twilio import (
     BadMessageError,
     BotAudio,
     BotCommand,
     Clear,
-    Coding,
     Dialect,
     Mark,
     StreamFacts,

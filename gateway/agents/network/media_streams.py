@@ -10,20 +10,20 @@ import structlog
 
 from gateway.agents.agent import Call
 from gateway.agents.errors import AgentUnavailableError
+from gateway.agents.network.coding import DECODED, ENCODED, Coding
 from gateway.agents.network.dialects import MakeDialect
 from gateway.agents.network.early import EarlyMessages
 from gateway.agents.network.parameters import filled
-from gateway.agents.network.twilio import BadMessageError, BotAudio, Clear, Coding, Dialect, Mark, StreamFacts
+from gateway.agents.network.twilio import BadMessageError, BotAudio, Clear, Dialect, Mark, StreamFacts
 from gateway.agents.network.voice import Voice, carry
 from gateway.agents.network.websocket import Endpoint, WebSocket, connect
 from media.conversation.events import Dtmf, Interrupted, MarkReached, SpeechEnded
-from media.g711 import RATE_HZ, mulaw_decoded, mulaw_encoded
+from media.g711 import RATE_HZ
 from media.leg import Pcm
-from media.pcm_bytes import pcm16_decoded, pcm16_encoded
 from media.resample import Resampler
 
 FRAME_MS = 20
-_FRAME_BYTES: Mapping[Coding, int] = {"mulaw": 160, "l16": 320}
+_FRAME_BYTES: Mapping[Coding, int] = {"mulaw": 160, "alaw": 160, "l16": 320}
 
 _log = structlog.get_logger("agents")
 
@@ -53,8 +53,8 @@ class MediaStreamsAgent:
         self._voice = Voice(RATE_HZ, options.buffer_ms)
         self._socket: WebSocket | None = None
         self._stream: Dialect | None = None
-        self._encode: Callable[[Pcm], bytes] = mulaw_encoded
-        self._decode: Callable[[bytes], Pcm] = mulaw_decoded
+        self._encode: Callable[[Pcm], bytes] = ENCODED["mulaw"]
+        self._decode: Callable[[bytes], Pcm] = DECODED["mulaw"]
         self._frame_bytes = _FRAME_BYTES["mulaw"]
         self._rest = b""
         self._early = EarlyMessages()
@@ -104,9 +104,8 @@ class MediaStreamsAgent:
         parameters = {name: filled(text, info) for name, text in options.parameters.items()}
         facts = StreamFacts(info.id.replace("-", ""), options.account, info.from_, info.to, parameters)
         self._stream = stream = options.make_dialect(facts)
-        if stream.coding == "l16":
-            self._encode, self._decode = pcm16_encoded, pcm16_decoded
-            self._frame_bytes = _FRAME_BYTES["l16"]
+        self._encode, self._decode = ENCODED[stream.coding], DECODED[stream.coding]
+        self._frame_bytes = _FRAME_BYTES[stream.coding]
         if call.rate_hz != RATE_HZ:
             self._resampler = Resampler(call.rate_hz, RATE_HZ)
         self._voice.begin(call)

@@ -9,14 +9,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, Protocol, TypeAlias
+from typing import ClassVar, Protocol, TypeAlias
 
 import msgspec
 
+from gateway.agents.network.coding import Coding
 from gateway.agents.network.errors import NOT_JSON
-
-Coding: TypeAlias = Literal["mulaw", "l16"]
-"""Of the audio, always 8 kHz and mono: G.711 mu-law, or 16-bit little-endian samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +59,7 @@ class Dialect(Protocol):
     """One stream as a provider speaks it. Each method gives the next message to send; the numbers go on."""
 
     coding: ClassVar[Coding]
+    """Of the audio both ways, at 8 kHz."""
 
     def opening(self) -> list[bytes]:
         """What comes before everything else."""

@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.agents.network.audiosocket import FrameReader
+from gateway.agents.network.coding import MULAW_8K
 from gateway.agents.network.dialects import DIALECTS
-from gateway.agents.network.realtime import BadEventError, event_of
+from gateway.agents.network.model_session import BadEventError, SessionFacts, UnusableFormatError
+from gateway.agents.network.openai_session import OpenAIOptions, OpenAISession
 from gateway.agents.network.tools import ToolSet, ToolUse
 from gateway.agents.network.twilio import BadMessageError, StreamFacts
 
@@ -53,10 +55,11 @@ def test_dialects(name: str, message: Any, word: str, junk: bytes) -> None:
 
 @settings(max_examples=200)
 @given(message=MESSAGES, word=WORDS, junk=st.binary(max_size=40))
-def test_realtime_events(message: Any, word: str, junk: bytes) -> None:
+def test_openai_events(message: Any, word: str, junk: bytes) -> None:
+    session = OpenAISession(OpenAIOptions(None, None, None, None, []), SessionFacts("", None, MULAW_8K))
     for text in (written(message, word), junk):
-        with contextlib.suppress(BadEventError):
-            event_of(text)
+        with contextlib.suppress(BadEventError, UnusableFormatError):
+            session.events(text)
 
 
 @settings(max_examples=200)

@@ -1,10 +1,10 @@
-"""One call of a speech-to-speech model behind OpenAI's Realtime API, or a server of the same shape."""
+"""One call of a speech-to-speech model, whatever its vendor."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,39 +12,39 @@ import structlog
 
 from gateway.agents.agent import Call
 from gateway.agents.errors import AgentUnavailableError
-from gateway.agents.network import realtime
 from gateway.agents.network.answers import Answers
+from gateway.agents.network.coding import DECODED, MULAW_8K, Encoder, line_format
 from gateway.agents.network.early import EarlyMessages
 from gateway.agents.network.errors import BackendError
 from gateway.agents.network.history import History, heard_words
 from gateway.agents.network.keys import Keypad
-from gateway.agents.network.parameters import filled
-from gateway.agents.network.realtime import (
-    AudioFormat,
+from gateway.agents.network.model_session import (
+    AnswerAudio,
+    AnswerBegan,
+    AnswerEnded,
+    AnswerText,
     BadEventError,
     CallerBegan,
     CallerEnded,
     CallerSaid,
-    ModelSaid,
-    ResponseAudio,
-    ResponseBegan,
-    ResponseDone,
-    ServerEvent,
-    ServerFault,
+    MakeSession,
+    Messages,
+    ModelEvent,
+    ModelSession,
+    ReplyWanted,
+    SessionAccepted,
     SessionFacts,
-    SessionUpdated,
+    SessionFault,
     ToolCalled,
+    UnusableFormatError,
 )
+from gateway.agents.network.parameters import filled
 from gateway.agents.network.tools import ToolSet, ToolUse
 from gateway.agents.network.voice import Voice
 from gateway.agents.network.websocket import Endpoint, WebSocket, connect
 from gateway.agents.outcome import Outcome
-from media.conversation.events import Dtmf, Interrupted
-from media.g711 import RATE_HZ as G711_RATE_HZ
-from media.g711 import alaw_decoded, alaw_encoded, mulaw_decoded, mulaw_encoded
+from media.conversation.events import Dtmf, Interrupted, SpeechEnded, SpeechStarted
 from media.leg import Pcm
-from media.pcm_bytes import pcm16_decoded, pcm16_encoded
-from media.resample import Resampler
 
 BUFFER_MS = 120_000
 """A model sends its answer as fast as it can: two minutes of it may wait."""
@@ -55,24 +55,22 @@ SESSION_S = 10.0
 RENEWALS_MAX = 5
 """Sessions of one call in a row, without an answer between them."""
 RENEWAL_PAUSE_S = 0.5
+PHANTOM_S = 0.6
+"""The gateway must hear the caller within this before or after a vendor says so that hears callers who do not speak."""
 
 _log = structlog.get_logger("agents")
 
 
 @dataclass(frozen=True, slots=True)
-class RealtimeOptions:
-    """What the sessions of one agent have in common."""
+class ModelOptions:
+    """What the calls of one agent have in common."""
 
     endpoint: Endpoint
+    make_session: MakeSession
     instructions: str
     """A template, as `gateway.agents.network.parameters` fills it."""
     greeting: str | None
-    """As `instructions`: what the model is told to say first; None lets the caller speak first."""
-    audio_format: AudioFormat | None
-    """None: that of the line."""
-    voice: str | None
-    transcription: str | None
-    turn_detection: Mapping[str, Any] | None
+    """As `instructions`: what the model says first, or is told to say; None lets the caller speak first."""
     tools: ToolSet
     connect_timeout_s: float
 
@@ -81,30 +79,28 @@ class ModelFailedError(BackendError):
     """The server refuses the session, or the model cannot answer: a new session would not help."""
 
 
-class RealtimeAgent:
+class ModelAgent:
     """Connects while it rings, and lets the model talk; a session that ends in mid-call is followed by another one.
 
     The server or the gateway notices that the caller interrupts; the first one silences the model. The model then
-    learns how much of its answer was heard.
+    learns how much of its answer was heard, where the vendor has a message for it.
     """
 
-    def __init__(self, options: RealtimeOptions) -> None:
+    def __init__(self, options: ModelOptions) -> None:
         self._options = options
         self._socket: WebSocket | None = None
         self._early = EarlyMessages()
         self._call: Call | None = None
-        self._voice = Voice(G711_RATE_HZ, BUFFER_MS)
+        self._session: ModelSession | None = None
+        self._encoder: Encoder | None = None
+        self._voice = Voice(MULAW_8K.rate_hz, BUFFER_MS)
         self._answers = Answers(self._voice)
-        self._encode: Callable[[Pcm], bytes] = mulaw_encoded
-        self._decode: Callable[[bytes], Pcm] = mulaw_decoded
-        self._heard_hz = self._said_hz = G711_RATE_HZ
-        self._to_server: Resampler | None = None
         self._waiting: deque[Pcm] = deque(maxlen=EARLY_FRAMES)
         """The caller's voice while there is no session."""
-        self._session: asyncio.Future[None] | None = None
-        """Done when the session is as asked; the caller's voice waits for it."""
-        self._response: str | None = None
-        """The answer that is being made."""
+        self._acceptance: asyncio.Future[None] | None = None
+        """Done when the server has accepted the session; None while there is no connection."""
+        self._answering = False
+        """Whether an answer is being made."""
         self._tools_called: list[ToolCalled] = []
         self._tool_use = ToolUse(options.tools)
         self._finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -112,10 +108,11 @@ class RealtimeAgent:
         self._keypad = Keypad(self._tell_keys)
         self._history = History()
         self._caller_waits = False
-        """Whether the caller has said something that no answer followed; the server answers by itself."""
+        """Whether the caller has said something that no answer followed; the server answers without being asked."""
         self._keys_wait = False
         """Whether the caller has pressed keys during an answer; the server must be asked for the next one."""
-        self._failed_responses = 0
+        self._presence = _Presence()
+        self._failed_answers = 0
         self._renewals = 0
         self._ignored = 0
         self._malformed = 0
@@ -144,19 +141,14 @@ class RealtimeAgent:
         """
         if self._socket is None:
             raise AgentUnavailableError("not connected: prepare() comes first")
-        self._call = call
-        self._voice.begin(call)
-        self._to_server = Resampler(call.rate_hz, self._heard_hz)
-        asked = self._options.audio_format or _format_of(call)
-        self._hear_as(asked)
-        self._say_as(asked)
+        self._begin(call)
         call.on_audio(self._on_frame)
         error: BackendError | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
-                pumping = tasks.create_task(self._voice.pump(), name="realtime:voice")
-                listening = tasks.create_task(self._listen(call), name="realtime:events")
-                talking = tasks.create_task(self._sessions(call), name="realtime:session")
+                pumping = tasks.create_task(self._voice.pump(), name="model:voice")
+                listening = tasks.create_task(self._listen(call), name="model:events")
+                talking = tasks.create_task(self._sessions(call), name="model:session")
                 await asyncio.wait({listening, talking}, return_when=asyncio.FIRST_COMPLETED)
                 error = talking.result() if talking.done() else None
                 if error is None and not call.over:
@@ -175,12 +167,21 @@ class RealtimeAgent:
             raise error
         return self._tool_use.outcome
 
+    def _begin(self, call: Call) -> None:
+        options, info = self._options, call.info
+        greeting = None if options.greeting is None else filled(options.greeting, info)
+        facts = SessionFacts(filled(options.instructions, info), greeting, line_format(info.codec, call.rate_hz))
+        self._call = call
+        self._session = session = options.make_session(facts)
+        self._encoder = Encoder(call.rate_hz, session.heard)
+        self._voice.begin(call)
+
     # -- sessions -----------------------------------------------------------------------------------------------------
 
     async def _sessions(self, call: Call) -> BackendError | None:
         """Talk, in one session after the other; returns why it cannot go on, or None when the model's part is over."""
         try:
-            await self._open_session(call, greet=True)
+            await self._open_session(greet=True)
             while True:
                 assert self._socket is not None  # noqa: S101 - it was just opened
                 over = self._socket.over
@@ -192,32 +193,25 @@ class RealtimeAgent:
         except BackendError as error:
             return error
 
-    async def _open_session(self, call: Call, *, greet: bool) -> None:
-        socket, options, info = self._socket, self._options, call.info
+    async def _open_session(self, *, greet: bool) -> None:
+        socket, session = self._socket, self._session
         assert socket is not None  # noqa: S101 - it was just opened
-        self._session = asyncio.get_running_loop().create_future()
-        facts = SessionFacts(
-            filled(options.instructions, info),
-            options.audio_format or _format_of(call),
-            options.voice,
-            options.transcription,
-            options.turn_detection,
-            options.tools.declared(),
-        )
-        socket.send_text(realtime.session_update(facts))
+        assert session is not None  # noqa: S101 - the call has begun
+        self._acceptance = acceptance = asyncio.get_running_loop().create_future()
+        self._send(session.opening(self._history))
         for text in self._early.take():
             self.on_text(text)
-        either: set[asyncio.Future[Any]] = {self._session, socket.over}
+        either: set[asyncio.Future[Any]] = {acceptance, socket.over}
         await asyncio.wait(either, timeout=SESSION_S, return_when=asyncio.FIRST_COMPLETED)
-        if not self._session.done():
+        if not acceptance.done():
             error = socket.over.result() if socket.over.done() else None
-            raise error or BackendError(f"{options.endpoint.shown} did not accept a session within {SESSION_S:g} s")
-        for role, said in self._history:
-            socket.send_text(realtime.said_before(role, said))
+            shown = self._options.endpoint.shown
+            raise error or BackendError(f"{shown} did not accept a session within {SESSION_S:g} s")
+        self._send(session.accepted(self._history))
         while self._waiting:
-            self._send_frame(socket, self._waiting.popleft())
-        if greet and options.greeting is not None:
-            socket.send_text(realtime.create_response(f"{facts.instructions}\n\n{filled(options.greeting, info)}"))
+            self._send_frame(self._waiting.popleft())
+        if greet:
+            self._send(session.greet())
         elif self._caller_waits or self._keys_wait:
             self._respond()
 
@@ -235,14 +229,14 @@ class RealtimeAgent:
             if self._renewals > RENEWALS_MAX or isinstance(error, ModelFailedError):
                 raise error or BackendError(f"{self._options.endpoint.shown} closes every session")
             _log.info("agent.session_renewed", call_id=call.info.call_id, why=why, renewals=self._renewals)
-            if self._response is not None:  # what was cut off is asked for again
-                self._response, self._caller_waits = None, True
-            self._session = None
+            if self._answering:  # what was cut off is asked for again
+                self._answering, self._caller_waits = False, True
+            self._acceptance = None
             self.discard()
             self._early.take()
             try:
                 self._socket = await self._connected()
-                await self._open_session(call, greet=False)
+                await self._open_session(greet=False)
             except BackendError as again:
                 error = again
                 await asyncio.sleep(RENEWAL_PAUSE_S)
@@ -254,201 +248,222 @@ class RealtimeAgent:
     @property
     def _accepted(self) -> bool:
         """Whether the server has accepted the session; until then nothing but the session is sent."""
-        return self._session is not None and self._session.done()
+        return self._acceptance is not None and self._acceptance.done()
 
     def _on_frame(self, pcm: Pcm) -> None:
-        if self._accepted and self._socket is not None:
-            self._send_frame(self._socket, pcm)
+        if self._accepted:
+            self._send_frame(pcm)
         else:
             self._waiting.append(pcm.copy())  # a view would keep the frames of all calls that came with it
 
-    def _send_frame(self, socket: WebSocket, pcm: Pcm) -> None:
-        if self._to_server is not None:
-            pcm = self._to_server.process(pcm)
-        socket.send_text(realtime.append_audio(self._encode(pcm)))
+    def _send_frame(self, pcm: Pcm) -> None:
+        socket, session, encoder = self._socket, self._session, self._encoder
+        if socket is None or session is None or encoder is None:
+            return
+        message = session.audio(encoder.encoded(pcm))
+        if session.binary_audio:
+            socket.send_binary(message)
+        else:
+            socket.send_text(message)
 
     async def _listen(self, call: Call) -> None:
-        async for event in call.events(speech=False):
+        phantoms = self._session is not None and self._session.hears_phantoms
+        async for event in call.events(speech=phantoms):
             match event:
                 case Interrupted():
                     self._voice.interrupted()
                     self._tell_what_was_heard()
                 case Dtmf():
                     self._keypad.press(event.digit)
+                case SpeechStarted():
+                    if self._presence.began():
+                        self._interrupt()
+                case SpeechEnded():
+                    self._presence.ended()
                 case _:
                     pass
 
     def _tell_keys(self, number: str) -> None:
         text = f"(pressed on the telephone: {number})"
         self._history.add("user", text)
-        if self._accepted:
-            self._send(realtime.said_before("user", text))
-        if self._accepted and self._response is None:
+        if self._accepted and self._session is not None:
+            self._send(self._session.text(text))
+        if self._accepted and not self._answering:
             self._respond()
         else:
             self._keys_wait = True
 
+    def _interrupt(self) -> None:
+        """The caller has begun to speak: be silent, if the model speaks at all."""
+        call = self._call
+        if call is not None and (call.speaking or self._answering):
+            self._voice.clear()
+            self._tell_what_was_heard()
+
     def _tell_what_was_heard(self) -> None:
-        socket = self._socket
-        if socket is None:
+        session = self._session
+        if session is None:
             return
-        if self._response is not None:
-            socket.send_text(realtime.cancel_response())
+        if self._answering:
+            self._send(session.cancel())
         for unheard in self._answers.interrupted():
-            socket.send_text(realtime.truncate(unheard.item, unheard.content_index, unheard.heard_ms))
+            self._send(session.unheard(unheard.item, unheard.content_index, unheard.heard_ms))
             self._history.cut(unheard.item, unheard.share)
 
     # -- the model is heard -------------------------------------------------------------------------------------------
 
     def on_text(self, text: bytes) -> None:
         """A message of the server; what is none of the API's is counted, and does no harm."""
-        if self._session is None:
+        if self._acceptance is None:
             self._early.keep(text)
-            return
+        elif self._session is not None:
+            self._take(self._session.events, text)
+
+    def on_binary(self, data: bytes) -> None:
+        """As `on_text`."""
+        if self._acceptance is not None and self._session is not None:
+            self._take(self._session.binary, data)
+
+    def _take(self, read: Any, data: bytes) -> None:
         try:
-            event = realtime.event_of(text)
+            events: Sequence[ModelEvent] = read(data)
+        except UnusableFormatError as error:
+            raise ModelFailedError(str(error), retryable=False) from error
         except BadEventError:
             self._malformed += 1
             return
-        if event is None:
+        if not events:
             self._ignored += 1
-        else:
+        for event in events:
             self._on_event(event)
 
-    def on_binary(self, data: bytes) -> None:  # noqa: ARG002 - the API has none
-        """Not of this protocol."""
-        self._malformed += 1
-
-    def _on_event(self, event: ServerEvent) -> None:
+    def _on_event(self, event: ModelEvent) -> None:
         match event:
-            case ResponseAudio():
-                self._answers.play(event.item, event.content_index, self._decode(event.audio))
+            case AnswerAudio(item, audio, content_index):
+                assert self._session is not None  # noqa: S101 - who else said it
+                self._answers.play(item, content_index, DECODED[self._session.said.coding](audio))
             case CallerBegan():
-                self._on_caller_began()
+                certain = self._session is None or not self._session.hears_phantoms
+                if certain or self._presence.is_confirmed():
+                    self._interrupt()
             case CallerEnded():
                 self._caller_waits = True
             case CallerSaid(text):
                 self._history.add("user", text)
-            case SessionUpdated():
-                self._on_session_updated(event)
-            case ServerFault():
+            case SessionAccepted():
+                self._on_accepted()
+            case SessionFault():
                 self._on_fault(event)
+            case ReplyWanted(message):
+                self._send([message])
             case _:
                 self._on_answer_event(event)
 
-    def _on_answer_event(self, event: ResponseBegan | ModelSaid | ToolCalled | ResponseDone) -> None:
+    def _on_answer_event(self, event: AnswerBegan | AnswerText | ToolCalled | AnswerEnded) -> None:
         match event:
-            case ResponseBegan(response):
-                self._response = response
+            case AnswerBegan():
+                self._answering = True
                 self._caller_waits = self._keys_wait = False
-            case ModelSaid(item, text):
+            case AnswerText(item, text):
                 self._history.add("assistant", heard_words(text, self._answers.share_heard(item)), item)
             case ToolCalled():
                 self._tools_called.append(event)
-            case ResponseDone():
-                self._on_response_done(event)
+            case AnswerEnded():
+                self._on_answer_ended(event)
 
-    def _on_caller_began(self) -> None:
-        call = self._call
-        if call is not None and (call.speaking or self._response is not None):
-            self._voice.clear()
-            self._tell_what_was_heard()
+    def _on_accepted(self) -> None:
+        session = self._session
+        if session is not None and self._encoder is not None:
+            self._encoder.use(session.heard)
+            self._voice.use_rate(session.said.rate_hz)
+        if self._acceptance is not None and not self._acceptance.done():
+            self._acceptance.set_result(None)
 
-    def _on_session_updated(self, event: SessionUpdated) -> None:
-        for name, use in ((event.input_format, self._hear_as), (event.output_format, self._say_as)):
-            known = realtime.known_format(name)
-            if known is not None:
-                use(known)
-            elif name:
-                fault = f"the server's audio is {name}: it must be G.711 or PCM"
-                raise ModelFailedError(fault, retryable=False)
-        if self._session is not None and not self._session.done():
-            self._session.set_result(None)
-
-    def _hear_as(self, audio_format: AudioFormat) -> None:
-        """Code the caller's voice as the server wants it, which may not be what was asked for."""
-        rate_hz = realtime.RATES_HZ[audio_format]
-        self._encode = _ENCODED[audio_format]
-        if self._call is not None and rate_hz != self._heard_hz:
-            self._heard_hz = rate_hz
-            self._to_server = Resampler(self._call.rate_hz, rate_hz)
-
-    def _say_as(self, audio_format: AudioFormat) -> None:
-        """As `_hear_as`, for what the server says."""
-        rate_hz = realtime.RATES_HZ[audio_format]
-        self._decode = _DECODED[audio_format]
-        if rate_hz != self._said_hz:
-            self._said_hz = rate_hz
-            self._voice.use_rate(rate_hz)
-
-    def _on_response_done(self, event: ResponseDone) -> None:
-        self._response = None
+    def _on_answer_ended(self, event: AnswerEnded) -> None:
+        self._answering = False
         called, self._tools_called = self._tools_called, []
         if event.status == "failed":
-            self._failed_responses += 1
-            if self._failed_responses > 1:
+            self._failed_answers += 1
+            if self._failed_answers > 1:
                 raise ModelFailedError(f"the model cannot answer: {event.error or 'no reason given'}")
             self._respond()
             return
-        self._failed_responses = self._renewals = 0
+        self._failed_answers = self._renewals = 0
         if event.status == "completed":
             self._use_tools(called)
-        by_itself = event.reason == "turn_detected"  # the server answers what the caller says
-        if self._keys_wait and not by_itself and not self._finished.done():
+        if self._keys_wait and not event.by_caller and not self._finished.done():
             self._respond()
 
-    def _use_tools(self, called: list[ToolCalled]) -> None:
+    def _use_tools(self, called: Sequence[ToolCalled]) -> None:
         for tool in called:
-            self._send(realtime.tool_output(tool.call, self._tool_use.use(tool.name, tool.arguments)))
+            output = self._tool_use.use(tool.name, tool.arguments)
+            if self._session is not None:
+                self._send(self._session.tool_output(tool, output))
         if self._tool_use.outcome is not None:
             if not self._finished.done():
                 self._finished.set_result(None)
         elif called:
             self._respond()
 
+    def _on_fault(self, event: SessionFault) -> None:
+        refused = "the server refuses the session: " if not self._accepted else ""
+        if event.ends_session and event.permanent:
+            raise ModelFailedError(refused + event.message, retryable=False)
+        if event.ends_session:
+            raise BackendError(refused + event.message)
+        _log.warning("agent.server_fault", call_id=self._call.info.call_id if self._call else "", said=event.message)
+
+    # -- the way out --------------------------------------------------------------------------------------------------
+
     def _respond(self) -> None:
         self._keys_wait = False
-        self._send(realtime.RESPOND)
+        if self._session is not None:
+            self._send(self._session.respond())
 
-    def _on_fault(self, event: ServerFault) -> None:
-        said = f"{event.code}: {event.message}"[:300]
-        if event.code == "response_cancel_not_active":
-            return  # it had ended by itself
-        if event.code == "session_expired":
-            raise BackendError(said)
-        if not self._accepted:
-            why = f"the server refuses the session: {said}"
-            raise ModelFailedError(why, retryable=False) if event.permanent else BackendError(why)
-        _log.warning("agent.server_fault", call_id=self._call.info.call_id if self._call else "", said=said)
-
-    def _send(self, message: bytes) -> None:
+    def _send(self, messages: Messages) -> None:
         if self._socket is not None:
-            self._socket.send_text(message)
+            for message in messages:
+                self._socket.send_text(message)
 
     def _report(self, call: Call) -> None:
         lost = {
             "messages_malformed": self._malformed,
             "messages_not_sent": self._socket.dropped if self._socket is not None else 0,
             "bot_dropped_ms": self._voice.dropped_ms,
+            "interruptions_taken_back": self._presence.unconfirmed,
         }
         if any(lost.values()):
             _log.warning("agent.stream_impaired", call_id=call.info.call_id, **lost)
 
 
-def _format_of(call: Call) -> AudioFormat:
-    """What loses nothing of the line."""
-    if call.rate_hz != G711_RATE_HZ:
-        return "audio/pcm"
-    return "audio/pcma" if "PCMA" in call.info.codec else "audio/pcmu"
+class _Presence:
+    """Whether the gateway has heard the caller speak when a vendor says so."""
 
+    def __init__(self) -> None:
+        self.unconfirmed = 0
+        """How often it has not."""
+        self._loop = asyncio.get_running_loop()
+        self._speaks = False
+        self._spoke_s = self._claimed_s = float("-inf")
 
-_ENCODED: Mapping[AudioFormat, Callable[[Pcm], bytes]] = {
-    "audio/pcmu": mulaw_encoded,
-    "audio/pcma": alaw_encoded,
-    "audio/pcm": pcm16_encoded,
-}
-_DECODED: Mapping[AudioFormat, Callable[[bytes], Pcm]] = {
-    "audio/pcmu": mulaw_decoded,
-    "audio/pcma": alaw_decoded,
-    "audio/pcm": pcm16_decoded,
-}
+    def began(self) -> bool:
+        """The gateway hears the caller. Returns whether that confirms what the vendor has said just before."""
+        self._speaks = True
+        confirms = self._loop.time() - self._claimed_s <= PHANTOM_S
+        self._claimed_s = float("-inf")
+        self.unconfirmed -= confirms
+        return confirms
+
+    def ended(self) -> None:
+        """The gateway hears that the caller has finished."""
+        self._speaks = False
+        self._spoke_s = self._loop.time()
+
+    def is_confirmed(self) -> bool:
+        """The vendor says that the caller speaks. Returns whether the gateway hears it too, or did just before."""
+        now = self._loop.time()
+        if self._speaks or now - self._spoke_s <= PHANTOM_S:
+            return True
+        self._claimed_s = now
+        self.unconfirmed += 1
+        return False
