@@ -107,9 +107,9 @@ class ThreadLanes(Lanes):
     def _on_wake(self) -> None:
         self._wake_pending = False
         try:
-            while (consumer := self.consumer) is not None and self._audio:
+            while (consumer := self.consumer) is not None and (pcm := self._take_frame()) is not None:
                 self.taken += 1
-                consumer(self._audio.popleft())
+                consumer(pcm)
         except CallEndedError:
             self.consumer = _ignore
         except BaseException as error:  # noqa: BLE001 - the agent's own code, at the edge of its call

@@ -74,6 +74,9 @@ class Call(CallControl, PartyListener):
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not steps.done():
                 await self._no_agent.wait()  # it has been told that the call is over, and ends in its own way
+        except asyncio.CancelledError:
+            self._finish(EndCause.SHUTDOWN, Cause.NORMAL)
+            raise
         finally:
             steps.cancel()
             await asyncio.wait({steps})
@@ -101,11 +104,15 @@ class Call(CallControl, PartyListener):
             self._finish(EndCause.INTERNAL_ERROR, Cause.ERROR, repr(error))
 
     def _complete(self, over: Over) -> None:
-        record = self.record
-        record.duration_s = round((self._ended or self._loop.time()) - self._began, 3)
-        record.add_media(self.party.leg.counters())
-        record.code = over.code
-        record.reason = over.reason
+        self.measure()
+        self.record.code = over.code
+        self.record.reason = over.reason
+
+    def measure(self) -> None:
+        """Put into the record how long the call has lived, and what its leg has counted."""
+        ended = self._loop.time() if self._ended is None else self._ended
+        self.record.duration_s = round(ended - self._began, 3)
+        self.record.add_media(self.party.leg.counters())
 
     def _because(self, cause: EndCause, detail: str = "") -> None:
         """The first cause given is the one: what follows it is its consequence."""
@@ -119,7 +126,8 @@ class Call(CallControl, PartyListener):
         self.record.codec = codec
 
     def on_answered(self) -> None:
-        """`answer` waits for it."""
+        if self.record.answered_s is None:
+            self.record.answered_s = round(self._loop.time() - self._began, 3)
 
     def on_held(self) -> None:
         """The agent goes on; the engine keeps its voice until the party is back."""
@@ -150,6 +158,8 @@ class Call(CallControl, PartyListener):
         self._end(cause)
 
     def _end(self, cause: Cause) -> None:
+        if self._ends:
+            return
         self._ends = True
         if self._answered:
             self.party.hang_up(cause)
@@ -163,6 +173,7 @@ class Call(CallControl, PartyListener):
         return self._answered
 
     async def ring(self, *, early: bool) -> bool:
+        await self._stop_if_ending()
         self._rings = True
         if early:
             return await self.party.early_media()
@@ -170,20 +181,22 @@ class Call(CallControl, PartyListener):
         return False
 
     async def answer(self) -> None:
-        if not self._answered:
-            self._answered = True
-            self.record.answered_s = round(self._loop.time() - self._began, 3)
+        await self._stop_if_ending()
+        self._answered = True
         await self.party.answer()
 
     async def play(self, file: Path, *, repeat: int) -> None:
         pcm = await decoded(file, self.party.leg.rate_hz)
         for _ in range(repeat):
+            await self._stop_if_ending()
             await play_once(self.party.leg, pcm)
 
     async def pause(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+        await self._stop_if_ending()
 
     async def run_agent(self, name: str, *, max_duration_s: float | None) -> Outcome | AgentEnded:
+        await self._stop_if_ending()
         spec = self._agents[name]
         with spec.admit():
             if spec.prepare_timeout_s is not None and not self._answered and not self._rings:
@@ -191,13 +204,13 @@ class Call(CallControl, PartyListener):
             run = await prepare(spec, self.record.call_id)
             try:
                 await self.answer()
+                await self._stop_if_ending()
                 self.record.agents = (*self.record.agents, name)
                 return await self._talk(spec, run, max_duration_s)
             finally:
                 run.discard()
 
     async def _talk(self, spec: AgentSpec, run: AgentRun, max_duration_s: float | None) -> Outcome | AgentEnded:
-        await self._stop_if_over()
         hung_up = False
 
         def hang_up() -> None:
@@ -210,21 +223,24 @@ class Call(CallControl, PartyListener):
         self._no_agent.clear()
         try:
             async with asyncio.timeout(max_duration_s):
-                outcome = await let_talk(spec, conversation, run)
+                outcome: Outcome | None = await let_talk(spec, conversation, run)
         except TimeoutError:
-            return AgentEnded.TIME_UP
+            outcome = None
         finally:
             self.conversation = None
+            self._no_agent.set()  # first: the end of the call waits for it, whatever follows here
             self._add_conversation(conversation)
             conversation.close()
-            self._no_agent.set()
-        self.record.results = merged(self.record.results, outcome.results)
-        await self._stop_if_over()
-        return AgentEnded.HUNG_UP if hung_up else outcome
+        if outcome is not None:
+            self.record.results = merged(self.record.results, outcome.results)
+        await self._stop_if_ending()
+        if hung_up:
+            return AgentEnded.HUNG_UP
+        return AgentEnded.TIME_UP if outcome is None else outcome
 
-    async def _stop_if_over(self) -> None:
-        """Take no further step on a call that is over: the cancellation is on its way."""
-        if self._over.done():
+    async def _stop_if_ending(self) -> None:
+        """Take no further step on a call that is over, or whose party was asked to go: the cancellation follows."""
+        if self._ends or self._over.done():
             await self._loop.create_future()
 
     def _info(self) -> CallInfo:
@@ -255,8 +271,9 @@ class Call(CallControl, PartyListener):
             self.record.failures = (*self.record.failures, Failure(cause_of(why), detail))
 
     async def reject(self, code: int, reason: str | None, retry_after_s: float | None) -> None:
-        self._ends = True
-        self.party.refuse(code, reason, retry_after_s)
+        if not self._ends:
+            self._ends = True
+            self.party.refuse(code, reason, retry_after_s)
 
     async def hang_up(self, cause: Cause) -> None:
         self._end(cause)

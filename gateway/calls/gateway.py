@@ -136,10 +136,15 @@ class Gateway(Reception):
             self.on_refused(why or "draining", call_id=arrival.call_id, source=arrival.source)
             return False
         call = Call(arrival, self.agents, self.settings.limits)
+        serving = self._serve(call)
+        try:
+            self._tasks.create_task(serving, name=f"call:{call.record.id}")
+        except RuntimeError:  # the gateway is going down by a fault
+            serving.close()
+            raise
         self.calls.add(call)
         self.calls_total += 1
         self._empty.clear()
-        self._tasks.create_task(self._serve(call), name=f"call:{call.record.id}")
         return True
 
     def _why_not(self, arrival: Arrival) -> str | None:
@@ -160,6 +165,10 @@ class Gateway(Reception):
     async def _serve(self, call: Call) -> None:
         try:
             self._keep(await call.live(self.plans.plan))
+        except asyncio.CancelledError:  # the gateway is going down by a fault: what is known is recorded
+            call.measure()
+            self._keep(call.record)
+            raise
         except Exception as error:  # noqa: BLE001 - the edge of a call: the task group would cancel every other one
             self._lose(call.party, call.record, error)
         finally:
@@ -171,8 +180,12 @@ class Gateway(Reception):
     def _lose(self, party: Party, record: CallRecord, error: Exception) -> None:
         """End a call by a fault of our own, with an answer and a record."""
         _log.error("call.lost", call_id=record.call_id, id=record.id, exc_info=error)
-        party.refuse(_INTERNAL_ERROR)
-        party.close()
+        steps: tuple[Callable[[], None], ...] = (lambda: party.refuse(_INTERNAL_ERROR), party.close)
+        for step in steps:
+            try:
+                step()
+            except Exception:  # noqa: BLE001 - as above: it must not cost any other call its life
+                _log.exception("call.not_closed", call_id=record.call_id, id=record.id)
         record.code = record.code or _INTERNAL_ERROR
         if record.cause is None:
             record.cause, record.detail = EndCause.INTERNAL_ERROR, repr(error)

@@ -22,7 +22,7 @@ from gateway.sip.call import SipCall, incoming, refused
 from gateway.sip.challenge import Challenge
 from gateway.sip.config import Rtp, TrunkAccount, pjsip_config
 from gateway.sip.errors import SipStartError
-from gateway.sip.events import RegistrationAnswered, TurnedAway
+from gateway.sip.events import CommandFailed, RegistrationAnswered, TurnedAway
 from gateway.sip.headers import host_of, parse_headers, request_uri
 from gateway.sip.nat import goes_to_source
 from gateway.sip.pjlog import PjLog
@@ -42,7 +42,7 @@ _TURNED_AWAY_S = 1.0
 """At most this often, in seconds, calls that found no place are reported: a flood makes few log lines."""
 _POLL_MS = 1000
 """How long the thread waits in PJSIP at most, in ms; commands and packets wake it earlier."""
-_INTERNAL_ERROR, _UNAVAILABLE = 500, 503
+_UNAVAILABLE = 503
 _CONNECTIONS, _CONNECTIONS_PER_SOURCE = 768, 64
 """Accepted at once over TCP. PJSIP has place for more sockets (PJSIP_MAX_TRANSPORTS): those of the trunks must always
 find one."""
@@ -188,7 +188,7 @@ class SipEndpoint:
                 command(call)
             except Exception as error:  # noqa: BLE001 - whatever it is, its caller must not be left waiting
                 self.report("command", error, call.sip_call_id)
-                call.end(_INTERNAL_ERROR, None, {})
+                self.tell(CommandFailed(ref, _pj_text(error)))
 
         self._submit(run)
 

@@ -106,6 +106,14 @@ class GivenUp:
     ref: CallRef
 
 
+@dataclass(frozen=True, slots=True)
+class CommandFailed:
+    """PJSIP could not do what we asked for, as to send a request on a connection that is gone; the call lives on."""
+
+    ref: CallRef
+    why: str
+
+
 class Side(Enum):
     """Who ended a call."""
 
@@ -156,7 +164,7 @@ class ChallengeIgnored:
     challenge: Challenge
 
 
-CallEvent = MediaStarted | MediaFailed | HoldChanged | Confirmed | GivenUp | Disconnected
+CallEvent = MediaStarted | MediaFailed | HoldChanged | Confirmed | GivenUp | CommandFailed | Disconnected
 """Events of a call, after its `Incoming`."""
 
 TrunkEvent = RegistrationAnswered | ConnectionLost | ChallengeIgnored

@@ -11,7 +11,16 @@ import structlog
 from gateway.calls.outcome import EndCause
 from gateway.calls.party import Over, Party, PartyListener
 from gateway.dialplan import Cause
-from gateway.sip.events import Confirmed, Disconnected, GivenUp, HoldChanged, MediaFailed, MediaStarted, Side
+from gateway.sip.events import (
+    CommandFailed,
+    Confirmed,
+    Disconnected,
+    GivenUp,
+    HoldChanged,
+    MediaFailed,
+    MediaStarted,
+    Side,
+)
 from gateway.sip.nat import is_private
 
 if TYPE_CHECKING:
@@ -160,6 +169,8 @@ class SipParty(Party):
                 self._on_confirmed()
             case GivenUp():
                 self._on_given_up()
+            case CommandFailed(why=why):
+                self._give_up(EndCause.SIGNALLING_FAILED, why)
             case Disconnected():
                 self._on_disconnected(event)
 

@@ -122,8 +122,9 @@ class Lanes:
         """Nothing more will come: waiting events can still be taken, `Hangup` last; waiting audio is void."""
         if self._closed:
             return
-        self._urgent.append(Hangup())
-        self._closed = True
+        with self._taking:
+            self._urgent.append(Hangup())
+            self._closed = True
         self._audio.clear()
         if self._waiter is not None:
             self._wake()
@@ -156,10 +157,18 @@ class Lanes:
                 return self._take_urgent()
             if self._closed:
                 return None
-            if self._audio:
+            pcm = self._take_frame()
+            if pcm is not None:
                 self.epoch_taken = epoch
-                return Audio(self._audio.popleft().copy())
-            await self._wait()
+                return Audio(pcm.copy())
+            if not self._ready():
+                await self._wait()
+
+    def _take_frame(self) -> Pcm | None:
+        try:
+            return self._audio.popleft()
+        except IndexError:  # none waits, or the other thread has just closed the lanes
+            return None
 
     def _take_urgent(self) -> UrgentEvent:
         with self._taking:
@@ -180,15 +189,17 @@ class Lanes:
                     epoch = self.epoch
             if self._closed:
                 return None
-            if self._audio:
+            pcm = self._take_frame()
+            if pcm is not None:
                 self.epoch_taken = epoch
-                return self._audio.popleft().copy()
-            await self._wait()
+                return pcm.copy()
+            if not self._ready():
+                await self._wait()
 
     def waiting_audio(self) -> Iterator[Pcm]:
         """Take the frames that wait, as they are, until none is left."""
-        while self._audio:
-            yield self._audio.popleft()
+        while (pcm := self._take_frame()) is not None:
+            yield pcm
 
     async def _wait(self) -> None:
         if self._waiter is not None:

@@ -73,7 +73,7 @@ async def test_the_caller_hangs_up() -> None:
     assert ending(record) == (EndCause.CALLER_HUNG_UP, EndedBy.CALLER, Class.THEIRS, 200)
     assert party.told == ["180", "200"]
     assert (record.route, record.agents, record.codec) == ("a", ("echo",), "PCMU/8000")
-    assert (record.answered_s, record.duration_s) == (0.0, 7.0)
+    assert (record.answered_s, record.duration_s) == (0.1, 7.0)
 
 
 @virtual
@@ -84,6 +84,33 @@ async def test_the_caller_cancels() -> None:
     assert ending(record) == (EndCause.CALLER_CANCELLED, EndedBy.CALLER, Class.THEIRS, 487)
     assert record.answered_s is None
     assert record.agents == ()
+
+
+@virtual
+async def test_an_answer_that_is_never_acknowledged_is_none() -> None:
+    """A stranger's INVITE without an ACK is no real call: the log's limits hold for its record."""
+    party = FakeParty(Manner(answers_after_s=None))
+    asyncio.get_running_loop().call_later(32, party.leave, EndCause.NOT_ACKNOWLEDGED, 408)
+    record = await lived(party, "[answer, agent: echo]")
+    assert (record.cause, record.answered_s, record.agents) == (EndCause.NOT_ACKNOWLEDGED, None, ())
+    assert not record.is_real
+
+
+@virtual
+async def test_no_step_follows_once_the_party_was_asked_to_go() -> None:
+    """It may take seconds to go, and the dialplan's next step is due meanwhile."""
+    party = FakeParty(Manner(goes_after_s=3))
+    record = await lived(party, "[ring, pause: 6s, agent: echo]", setup_timeout="5s")
+    assert party.told == ["180", "480"]
+    assert (record.cause, record.answered_s, record.agents) == (EndCause.SETUP_TIMEOUT, None, ())
+
+
+@virtual
+async def test_an_answered_call_that_has_lasted_too_long_gets_no_next_agent() -> None:
+    party = FakeParty(Manner(goes_after_s=3))
+    record = await lived(party, "[answer, pause: 6s, agent: echo]", max_duration="5s")
+    assert party.told == ["200", "bye normal"]
+    assert (record.cause, record.agents) == (EndCause.MAX_DURATION, ())
 
 
 @virtual

@@ -46,6 +46,10 @@ class FullDisk(RecordSink):
         raise OSError("no space left")
 
 
+class ShortLivedError(Exception):
+    """A fault of the gateway."""
+
+
 class Scene:
     """A gateway, where its calls come from, and their records."""
 
@@ -216,3 +220,23 @@ async def test_calls_that_were_refused_before_are_counted(tmp_path: Path) -> Non
         scene.gateway.on_refused("488 Not Acceptable", call_id="a", source="192.0.2.1:5060")
         scene.gateway.on_turned_away("full", 40)
         assert scene.gateway.calls_refused == 41
+
+
+@virtual
+async def test_a_fault_of_the_gateway_leaves_a_record_of_each_call(tmp_path: Path) -> None:
+    """What fails beside the calls ends them all: each is asked to go, and has its record."""
+    parties: list[FakeParty] = []
+    scenes: list[Scene] = []
+
+    async def fails() -> None:
+        async with running(tmp_path) as scene:
+            scenes.append(scene)
+            parties.append(scene.source.dial("600"))
+            await asyncio.sleep(5)
+            raise ShortLivedError
+
+    with pytest.raises(ExceptionGroup):
+        await fails()
+    (record,) = scenes[0].kept.records
+    assert (record.cause, record.duration_s) == (EndCause.SHUTDOWN, 5.0)
+    assert parties[0].told == ["200", "bye normal"]

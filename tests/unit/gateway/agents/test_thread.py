@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -192,3 +193,34 @@ def test_what_an_agent_raises_after_the_caller_has_gone_is_no_stray_error() -> N
     asyncio.run(main())
     gc.collect()
     assert not stray
+
+
+def test_lanes_may_close_while_another_thread_takes() -> None:
+    """As when the caller hangs up on an agent in a thread of its own: it gets the end, and no error."""
+
+    async def take(lanes: ThreadLanes, found: list[object]) -> None:
+        try:
+            while (event := await lanes.get()) is not None:
+                found.append(event)
+        except Exception as error:  # noqa: BLE001 - what must not come
+            found.append(error)
+
+    switching_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(200):
+            lanes, found = ThreadLanes(), list[object]()
+            for _ in range(50):
+                lanes.put_audio(np.zeros(160, np.int16))
+                lanes.put_urgent(Dtmf("1", 100))
+            taker = threading.Thread(target=asyncio.run, args=(take(lanes, found),), daemon=True)
+            taker.start()
+            while len(found) < 10 and taker.is_alive():
+                pass
+            lanes.close()
+            taker.join(10)
+            assert not taker.is_alive()
+            assert not [one for one in found if isinstance(one, Exception)]
+            assert isinstance(found[-1], Hangup)
+    finally:
+        sys.setswitchinterval(switching_s)

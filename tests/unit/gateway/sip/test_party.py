@@ -18,7 +18,16 @@ from gateway.calls.party import Arrival, Over, PartyListener
 from gateway.dialplan import Cause, Invite
 from gateway.dialplan.load import load_text
 from gateway.settings.model import Limits
-from gateway.sip.events import Confirmed, Disconnected, GivenUp, HoldChanged, MediaFailed, MediaStarted, Side
+from gateway.sip.events import (
+    CommandFailed,
+    Confirmed,
+    Disconnected,
+    GivenUp,
+    HoldChanged,
+    MediaFailed,
+    MediaStarted,
+    Side,
+)
 from gateway.sip.party import SipCommands, SipParty, Waits
 from tests.fake_party import FakeOwnedLeg
 from tests.virtual_time import virtual
@@ -260,6 +269,17 @@ async def test_media_that_cannot_be_driven_end_the_call(answered: bool) -> None:
     scene.disconnect(Side.GATEWAY, 488)
     assert scene.sip.sent[-1] == -488
     assert scene.told.over == Over(EndCause.MEDIA_FAILED, 488, "", "no such codec")
+    scene.close()
+
+
+@virtual
+async def test_a_command_that_fails_ends_the_call_and_says_why() -> None:
+    scene = Scene()
+    await scene.answered()
+    scene.party.on_event(CommandFailed(REF, "the connection is gone"))
+    assert scene.sip.sent[-1] == -200
+    scene.disconnect(Side.GATEWAY, 200)
+    assert scene.told.over == Over(EndCause.SIGNALLING_FAILED, 200, "", "the connection is gone")
     scene.close()
 
 
