@@ -45,6 +45,11 @@ class Stream:
         """Send a message; text and bytes as they are."""
         await self.connection.send(json.dumps(message) if isinstance(message, dict) else message)
 
+    def read(self, data: str | bytes) -> Message:
+        """A message that has come."""
+        message: Message = json.loads(data)
+        return message
+
     async def greet(self) -> None:
         """What the server says before anything else."""
 
@@ -194,7 +199,7 @@ class Bot:
         try:
             await stream.greet()
             async for text in connection:
-                message = json.loads(text)
+                message = stream.read(text)
                 stream.received.append(message)
                 await self._behave(stream, message)
         except ConnectionClosed:

@@ -8,6 +8,7 @@ from typing import Annotated, TypeAlias
 from pydantic import Field
 
 from gateway.agents.kinds.audiosocket import AudioSocketSettings
+from gateway.agents.kinds.deepgram import DeepgramSettings
 from gateway.agents.kinds.echo import EchoSettings
 from gateway.agents.kinds.media_streams import MediaStreamsSettings
 from gateway.agents.kinds.model import ToolOptions
@@ -25,6 +26,7 @@ AnyAgent: TypeAlias = Annotated[
     | PythonSettings
     | MediaStreamsSettings
     | OpenAIRealtimeSettings
+    | DeepgramSettings
     | AudioSocketSettings,
     Field(discriminator="kind"),
 ]
@@ -35,6 +37,7 @@ __all__ = [
     "AnyAgent",
     "AudioSocketSettings",
     "BargeInOptions",
+    "DeepgramSettings",
     "EchoSettings",
     "MediaStreamsSettings",
     "NetworkSettings",

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.agents.network.audiosocket import FrameReader
-from gateway.agents.network.coding import MULAW_8K
+from gateway.agents.network.coding import MULAW_8K, AudioFormat
+from gateway.agents.network.deepgram_session import DeepgramOptions, DeepgramSession
 from gateway.agents.network.dialects import DIALECTS
 from gateway.agents.network.model_session import BadEventError, SessionFacts, UnusableFormatError
 from gateway.agents.network.openai_session import OpenAIOptions, OpenAISession
@@ -23,11 +24,12 @@ SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_
 KEYS = st.sampled_from([
     "event", "media", "mark", "payload", "name", "type", "session", "audio", "format", "input", "output", "response",
     "delta", "item", "item_id", "call_id", "arguments", "transcript", "error", "status_details", "contentType",
-    "sampleRate",
+    "sampleRate", "role", "content", "functions", "id", "client_side", "code", "description",
 ])  # fmt: skip
 WORDS = st.sampled_from([
     "media", "mark", "clear", "playAudio", "checkpoint", "clearAudio", "error", "session.updated", "response.done",
     "response.created", "response.output_audio.delta", "response.output_item.done", "function_call",
+    "SettingsApplied", "ConversationText", "FunctionCallRequest", "AgentThinking", "AgentAudioDone", "Error", "user",
     "response.output_audio_transcript.done", "conversation.item.input_audio_transcription.completed",
 ])  # fmt: skip
 VALUES = st.recursive(
@@ -60,6 +62,18 @@ def test_openai_events(message: Any, word: str, junk: bytes) -> None:
     for text in (written(message, word), junk):
         with contextlib.suppress(BadEventError, UnusableFormatError):
             session.events(text)
+
+
+@settings(max_examples=200)
+@given(messages=st.lists(st.tuples(MESSAGES, WORDS), max_size=5), junk=st.binary(max_size=40))
+def test_deepgram_events(messages: list[tuple[Any, str]], junk: bytes) -> None:
+    options = DeepgramOptions(None, "nova-3", "open_ai", "gpt-4o-mini", "aura-2-thalia-en", [])
+    session = DeepgramSession(options, SessionFacts("", None, AudioFormat("l16", 16_000)))
+    for text in (*(written(message, word) for message, word in messages), junk):
+        with contextlib.suppress(BadEventError):
+            session.events(text)
+        with contextlib.suppress(BadEventError):
+            session.binary(junk)
 
 
 @settings(max_examples=200)
