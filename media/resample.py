@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from media.leg import Pcm
 
-RATES_HZ = (8_000, 16_000, 24_000, 32_000, 44_100, 48_000)
+RATES_HZ = (8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 """What engines and lines have."""
 _HALF_WIDTH = 24
 """Of the filter, in samples of the lower rate."""

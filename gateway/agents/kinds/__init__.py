@@ -10,6 +10,7 @@ from pydantic import Field
 from gateway.agents.kinds.audiosocket import AudioSocketSettings
 from gateway.agents.kinds.deepgram import DeepgramSettings
 from gateway.agents.kinds.echo import EchoSettings
+from gateway.agents.kinds.elevenlabs import ElevenLabsSettings
 from gateway.agents.kinds.media_streams import MediaStreamsSettings
 from gateway.agents.kinds.model import ToolOptions
 from gateway.agents.kinds.network import NetworkSettings
@@ -27,6 +28,7 @@ AnyAgent: TypeAlias = Annotated[
     | MediaStreamsSettings
     | OpenAIRealtimeSettings
     | DeepgramSettings
+    | ElevenLabsSettings
     | AudioSocketSettings,
     Field(discriminator="kind"),
 ]
@@ -39,6 +41,7 @@ __all__ = [
     "BargeInOptions",
     "DeepgramSettings",
     "EchoSettings",
+    "ElevenLabsSettings",
     "MediaStreamsSettings",
     "NetworkSettings",
     "OnInterrupt",

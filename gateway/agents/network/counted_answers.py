@@ -39,6 +39,11 @@ class CountedAnswers:
         return began
 
     @property
+    def newest(self) -> str:
+        """The name of the answer that began last."""
+        return str(self._number)
+
+    @property
     def has_text(self) -> bool:
         """Whether the answer has said something that was not told yet."""
         return bool(self._texts)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -41,7 +41,7 @@ from gateway.agents.network.model_session import (
 from gateway.agents.network.parameters import filled
 from gateway.agents.network.tools import ToolSet, ToolUse
 from gateway.agents.network.voice import Voice
-from gateway.agents.network.websocket import Endpoint, WebSocket, connect
+from gateway.agents.network.websocket import Endpoint, Receiver, WebSocket, connect
 from gateway.agents.outcome import Outcome
 from media.conversation.events import Dtmf, Interrupted, SpeechEnded, SpeechStarted
 from media.leg import Pcm
@@ -73,6 +73,12 @@ class ModelOptions:
     """As `instructions`: what the model says first, or is told to say; None lets the caller speak first."""
     tools: ToolSet
     connect_timeout_s: float
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """As `instructions`: more of the call's facts for a vendor that takes them by name."""
+    connect: Callable[[Endpoint, Receiver, float], Awaitable[WebSocket]] = connect
+    """Another way to the server, where the endpoint alone is not enough."""
+    closing_ends: bool = False
+    """A server that closes the connection as it should ends the model's part: no session follows."""
 
 
 class ModelFailedError(BackendError):
@@ -126,7 +132,8 @@ class ModelAgent:
         self._socket = await self._connected()
 
     async def _connected(self) -> WebSocket:
-        return await connect(self._options.endpoint, self, self._options.connect_timeout_s)
+        options = self._options
+        return await options.connect(options.endpoint, self, options.connect_timeout_s)
 
     def discard(self) -> None:
         """Let go of a connection that no call will have."""
@@ -170,7 +177,9 @@ class ModelAgent:
     def _begin(self, call: Call) -> None:
         options, info = self._options, call.info
         greeting = None if options.greeting is None else filled(options.greeting, info)
-        facts = SessionFacts(filled(options.instructions, info), greeting, line_format(info.codec, call.rate_hz))
+        line = line_format(info.codec, call.rate_hz)
+        parameters = {name: filled(text, info) for name, text in options.parameters.items()}
+        facts = SessionFacts(filled(options.instructions, info), greeting, line, parameters)
         self._call = call
         self._session = session = options.make_session(facts)
         self._encoder = Encoder(call.rate_hz, session.heard)
@@ -188,6 +197,8 @@ class ModelAgent:
                 either: set[asyncio.Future[Any]] = {over, self._finished}
                 await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
                 if self._finished.done() or call.over:
+                    return None
+                if self._options.closing_ends and over.result() is None:
                     return None
                 await self._renew(call, over.result())
         except BackendError as error:

@@ -5,8 +5,8 @@ Each vendor's protocol is a `ModelSession` in a file of its own; `gateway.agents
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Protocol, TypeAlias
 
 from gateway.agents.network.coding import AudioFormat
@@ -137,6 +137,8 @@ class SessionFacts:
     """None lets the caller speak first."""
     line: AudioFormat
     """What loses nothing of the line: G.711 as the line has it, or linear at the line's rate."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """More facts of the call, by names of the user's choice."""
 
 
 class ModelSession(Protocol):

@@ -7,6 +7,7 @@ import ssl
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.message import Message
 from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
 
@@ -18,7 +19,6 @@ from picows import (
     WSListener,
     WSMsgType,
     WSTransport,
-    WSUpgradeResponse,
     ws_connect,
 )
 from python_socks import ProxyError
@@ -140,25 +140,29 @@ def _proxy(url: str) -> str | None:
 def _refused(endpoint: Endpoint, error: WSHandshakeError) -> BackendError:
     if error.response is None:
         return BackendError(f"{endpoint.shown} did not answer as a WebSocket server: {error}", retryable=False)
-    status = int(error.response.status)
-    said = f"{endpoint.shown} answered {status}"
+    return refusal(endpoint.shown, int(error.response.status), error.response.headers)
+
+
+def refusal(shown: str, status: int, headers: Mapping[str, str] | Message) -> BackendError:
+    """What an answer of this status means, and whether trying again can help."""
+    said = f"{shown} answered {status}"
     match status:
         case 401 | 403:
             return BackendError(f"{said}: check the key or token of this agent", retryable=False)
         case 404:
             return BackendError(f"{said}: check the path of the url", retryable=False)
         case 429 | 503:
-            after = error.response.headers.get("Retry-After")
+            after = headers.get("Retry-After")
             return BackendError(f"{said}, Retry-After {after}" if after else said)
         case _ if 300 <= status < 400:
-            return BackendError(f"{said}, a redirect to {_target(error.response)}: write that as url", retryable=False)
+            return BackendError(f"{said}, a redirect to {_target(headers)}: write that as url", retryable=False)
         case _:
             return BackendError(said, retryable=status >= 500)
 
 
-def _target(response: WSUpgradeResponse) -> str:
+def _target(headers: Mapping[str, str] | Message) -> str:
     try:
-        return without_secrets(response.headers.get("Location") or "")[:200] or "elsewhere"
+        return without_secrets(headers.get("Location") or "")[:200] or "elsewhere"
     except ValueError:
         return "elsewhere"
 

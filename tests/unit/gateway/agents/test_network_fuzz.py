@@ -14,6 +14,7 @@ from gateway.agents.network.audiosocket import FrameReader
 from gateway.agents.network.coding import MULAW_8K, AudioFormat
 from gateway.agents.network.deepgram_session import DeepgramOptions, DeepgramSession
 from gateway.agents.network.dialects import DIALECTS
+from gateway.agents.network.elevenlabs_session import ElevenLabsOptions, ElevenLabsSession
 from gateway.agents.network.model_session import BadEventError, SessionFacts, UnusableFormatError
 from gateway.agents.network.openai_session import OpenAIOptions, OpenAISession
 from gateway.agents.network.tools import ToolSet, ToolUse
@@ -25,11 +26,16 @@ KEYS = st.sampled_from([
     "event", "media", "mark", "payload", "name", "type", "session", "audio", "format", "input", "output", "response",
     "delta", "item", "item_id", "call_id", "arguments", "transcript", "error", "status_details", "contentType",
     "sampleRate", "role", "content", "functions", "id", "client_side", "code", "description",
+    "conversation_initiation_metadata_event", "agent_output_audio_format", "audio_event", "audio_base_64", "event_id",
+    "interruption_event", "agent_response_event", "agent_response", "client_tool_call", "tool_call_id", "tool_name",
+    "parameters", "ping_event", "user_transcription_event", "user_transcript",
 ])  # fmt: skip
 WORDS = st.sampled_from([
     "media", "mark", "clear", "playAudio", "checkpoint", "clearAudio", "error", "session.updated", "response.done",
     "response.created", "response.output_audio.delta", "response.output_item.done", "function_call",
     "SettingsApplied", "ConversationText", "FunctionCallRequest", "AgentThinking", "AgentAudioDone", "Error", "user",
+    "conversation_initiation_metadata", "audio", "interruption", "agent_response", "client_tool_call", "ping",
+    "user_transcript", "pcm_16000",
     "response.output_audio_transcript.done", "conversation.item.input_audio_transcription.completed",
 ])  # fmt: skip
 VALUES = st.recursive(
@@ -74,6 +80,17 @@ def test_deepgram_events(messages: list[tuple[Any, str]], junk: bytes) -> None:
             session.events(text)
         with contextlib.suppress(BadEventError):
             session.binary(junk)
+
+
+@settings(max_examples=200)
+@given(messages=st.lists(st.tuples(MESSAGES, WORDS), max_size=5), junk=st.binary(max_size=40))
+def test_elevenlabs_events(messages: list[tuple[Any, str]], junk: bytes) -> None:
+    session = ElevenLabsSession(
+        ElevenLabsOptions(instructs=False, language=None, voice=None), SessionFacts("", None, MULAW_8K)
+    )
+    for text in (*(written(message, word) for message, word in messages), junk):
+        with contextlib.suppress(BadEventError, UnusableFormatError):
+            session.events(text)
 
 
 @settings(max_examples=200)
