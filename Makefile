@@ -44,7 +44,8 @@ help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
 
 .PHONY: run
-run: $(VENV)/installed ## Start the gateway (CONFIG=file.yaml; without it, on loopback with agents that need no key)
+run: $(VENV)/installed ## Start the gateway (CONFIG=file.yaml; without it, on loopback with agents that need no key; EXTRAS=network,silero)
+	@$(if $(EXTRAS),needed=$$($(BIN)/python systemd/extras.py $(EXTRAS)) && $(BIN)/pip install -q $$needed)
 	@exec $(BIN)/offhook run $(if $(CONFIG),--config $(CONFIG))
 
 .PHONY: stale

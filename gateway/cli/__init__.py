@@ -100,12 +100,13 @@ def parser() -> argparse.ArgumentParser:
         help=f"settings; else ${PATH_VARIABLE}, else {SYSTEM_FILE} if it is there, else the embedded default",
     )
     outer = argparse.ArgumentParser(prog="offhook", description="A telephony gateway: SIP trunks in, agents answer.")
+    outer.add_argument("--version", action="version", version=f"offhook {version()}")
     commands = outer.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("run", parents=[config], help="take calls until SIGTERM")
     check = commands.add_parser(
         "check", parents=[config], help="find every fault in settings and dialplans, without a network"
     )
-    check.add_argument("file", type=Path, nargs="?", metavar="FILE", help="the same as --config FILE")
+    check.add_argument("file", type=Path, nargs="?", metavar="FILE", help="the same as --config FILE: a gateway.yaml")
     _route_arguments(commands.add_parser("route", parents=[config], help="tell which route a call would take, and why"))
     status = commands.add_parser(
         "status", parents=[config], help="show trunks, calls and limits of the running gateway"

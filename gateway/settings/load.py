@@ -88,6 +88,8 @@ def _read(path: Path) -> str:
         return read_text(path)
     except OSError as error:
         fix = "create it, or name another with --config"
+        if isinstance(error, IsADirectoryError):
+            fix = "name a file with --config, as gateway.yaml"
         if isinstance(error, PermissionError):
             fix = "run this with sudo, or name another with --config"
         message = f"cannot read the file: {error.strerror}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,12 @@ def test_pip_finds_the_constraints_in_a_directory_with_a_space(checkout: Path) -
     command = ["make", "-s", "-f", "-", "show"]
     shown = subprocess.run(command, cwd=checkout, input=shell, capture_output=True, text=True, check=True).stdout
     assert shown == f"{(checkout / 'constraints.txt').as_uri()}\n"
+
+
+def test_extras_are_those_of_the_project() -> None:
+    command = [sys.executable, str(ROOT / "systemd/extras.py")]
+    found = subprocess.run([*command, "network,silero"], capture_output=True, text=True, check=True)
+    assert {one.partition(">")[0] for one in found.stdout.split()} == {"msgspec", "picows", "onnxruntime"}
+    refused = subprocess.run([*command, "network,sliero"], capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert refused.stderr == "there is no extra called sliero; use network, silero\n"

@@ -88,7 +88,7 @@ class NetworkSettings(SpeakingSettings, ABC):
         """
         missing = [one for one in _LIBRARIES if importlib.util.find_spec(one) is None]
         if missing:
-            fix = "pip install 'offhook[network]', or make install EXTRAS=network"
+            fix = "sudo make install EXTRAS=network (in a checkout: make run EXTRAS=network)"
             raise AgentSetupError(name, "kind", f"needs {' and '.join(missing)}: {fix}")
 
     def endpoint(self, name: str, headers: Mapping[str, str], url: str | None = None) -> Endpoint:

@@ -90,7 +90,7 @@ def test_barge_in_is_the_bots_own_unless_it_is_written() -> None:
 
 def test_a_missing_library_is_named_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "picows" else object())
-    with pytest.raises(AgentSetupError, match=r"needs picows: pip install 'offhook\[network\]'"):
+    with pytest.raises(AgentSetupError, match=r"needs picows: sudo make install EXTRAS=network"):
         AgentSpec("bot", MediaStreamsSettings(url=URL))
 
 
