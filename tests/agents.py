@@ -26,7 +26,7 @@ def python_agent(
     return PythonSettings.model_validate({**written, "directory": directory})
 
 
-def changed(settings: S, *, mode: BargeIn | None = None, **options: float | None) -> S:
+def changed(settings: S, *, mode: BargeIn | None = None, **options: object) -> S:
     """The same agent with other limits, by their names in the program, and another mode of barge-in."""
     barge_in = {} if mode is None else {"barge_in": BargeInOptions(mode=mode)}
     return settings.model_copy(update={**options, **barge_in})

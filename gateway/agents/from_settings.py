@@ -38,7 +38,8 @@ def unseen_files(agents: Mapping[str, AgentSettings], document: Document) -> Ite
     """Warn of agents' files that the service cannot read, but the user can. For the service's settings only."""
     account = service_account()
     for name, agent in agents.items():
-        for at, file in agent.named_files():
+        of_backup = agent.backup.named_files() if agent.backup is not None else ()
+        for at, file in (*agent.named_files(), *of_backup):
             found = unseen(file, account)
             if found is not None:
                 yield document.problem(("agents", name, *at), *found)

@@ -18,8 +18,10 @@ from pydantic.fields import FieldInfo
 from gateway.agents.agent import Agent, Call, CanBeDiscarded, PreparesItself, Speech
 from gateway.agents.errors import AgentUnavailableError
 from gateway.agents.kinds import AgentSettings, AnyAgent, BargeInOptions, NetworkSettings, SpeakingSettings, ToolOptions
+from gateway.agents.kinds.backup import BackupOptions
 from gateway.agents.outcome import Done, GoTo, TransferTo
 from media.conversation.events import CallEndedError, CallInfo, Event
+from media.conversation.history import History
 from media.conversation.utterance import Spoken
 from media.leg import PlayoutFullError
 
@@ -48,7 +50,7 @@ def reference() -> str:
         ("The call", [*_properties(Call, "call"), *_methods(Call, "call")]),
         ("An utterance", [_doc(Speech), *_properties(Speech, "utterance"), *_methods(Speech, "utterance")]),
         ("Events", [_data(one, f' · `event.kind == "{one.kind}"`') for one in get_args(Event)]),
-        ("Facts and results", [_data(CallInfo), _data(Spoken)]),
+        ("Facts and results", [_data(CallInfo), *_methods(History, "call.info.history"), _data(Spoken)]),
         ("Options in gateway.yaml", list(_options())),
         (
             "Errors",
@@ -97,6 +99,7 @@ def _options() -> Iterator[str]:
     yield _section("**Kinds over the network**", _doc(NetworkSettings), NetworkSettings)
     for kind in kinds:
         yield _section(f"**`kind: {kind.model_fields['kind'].default}`**", _doc(kind), kind)
+    yield _section("**`backup`**", _doc(BackupOptions), BackupOptions)
     yield _section("**`tools`**", _doc(ToolOptions), ToolOptions)
 
 

@@ -9,9 +9,11 @@ from typing import Any
 
 import structlog
 
-from gateway.agents.errors import AgentBusyError, AgentSetupError
+from gateway.agents.breaker import Breaker
+from gateway.agents.errors import AgentBusyError, AgentFailedError, AgentSetupError
 from gateway.agents.isolation import Isolation
 from gateway.agents.kinds.settings import AgentSettings
+from gateway.settings.problem import choice
 from media.speech.detection import Detector
 from media.speech.silero_model import SileroMissingError, network
 
@@ -19,6 +21,9 @@ _log = structlog.get_logger("agents")
 
 ABANDONED_LEAST = 16
 """How many runs of any agent may be abandoned: a few calls at once of one that ends slowly are no reason to stop it."""
+
+PROVEN_S = 10.0
+"""An agent that has had a call for this long works, however the call ends."""
 
 
 class AgentSpec:
@@ -28,6 +33,7 @@ class AgentSpec:
         "abandoned",
         "abandoned_max",
         "abandoned_total",
+        "breaker",
         "calls",
         "failed_total",
         "make",
@@ -59,6 +65,9 @@ class AgentSpec:
         self.abandoned_max = max(ABANDONED_LEAST, settings.max_calls or gateway_calls)
         """With so many abandoned runs (a blocked thread each, perhaps) it takes no more calls."""
         self.failed_total = 0
+        backup = settings.backup
+        self.breaker = None if backup is None else Breaker(backup.failures, backup.cool_down_s)
+        """With a backup: whether calls try this agent at all."""
 
     @property
     def isolation(self) -> Isolation:
@@ -82,6 +91,36 @@ class AgentSpec:
             yield
         finally:
             self.calls -= 1
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """One call's preparation and conversation, which the breaker learns from.
+
+        Raises:
+            AgentBusyError: the agent has failed again and again.
+        """
+        breaker, loop = self.breaker, asyncio.get_running_loop()
+        if breaker is None:
+            yield
+            return
+        if not breaker.admits(loop.time()):
+            again = f"tried again in {breaker.wait_s(loop.time()):.0f} s" if breaker.state == "open" else "being tried"
+            raise AgentBusyError(self.name, f"{breaker.failed_in_a_row} calls in a row have failed; it is {again}")
+        proven = loop.call_later(PROVEN_S, breaker.succeeded)
+        try:
+            yield
+        except (AgentBusyError, AgentFailedError):
+            breaker.failed(loop.time())
+            if breaker.state == "open":
+                _log.warning("agent.breaker_open", agent=self.name, failed_in_a_row=breaker.failed_in_a_row)
+            raise
+        except BaseException:
+            breaker.left()
+            raise
+        else:
+            breaker.succeeded()
+        finally:
+            proven.cancel()
 
     def abandon(self, work: asyncio.Future[Any], call_id: str) -> None:
         """Count a run that has not ended within the cancel deadline, until it does."""
@@ -124,8 +163,26 @@ class AgentRegistry:
                 self._specs[name] = AgentSpec(name, settings, gateway_calls)
             except AgentSetupError as error:
                 errors.append(error)
+        errors += self._wrong_backups()
         if errors:
             raise ExceptionGroup("agents cannot be prepared", errors)
+
+    def _wrong_backups(self) -> Iterator[AgentSetupError]:
+        for name, spec in self._specs.items():
+            backups = spec.settings.backup.agents if spec.settings.backup is not None else ()
+            for at, other in enumerate(backups):
+                if other == name:
+                    yield AgentSetupError(name, "backup", "it is its own backup: name another agent")
+                elif other in backups[:at]:
+                    yield AgentSetupError(name, "backup", f"{other} is named twice: remove one")
+                elif other not in self._specs:
+                    yield AgentSetupError(name, "backup", f"there is no agent {other}: {choice(self._specs, other)}")
+
+    def chain(self, name: str) -> tuple[AgentSpec, ...]:
+        """The agent of this name, and its backups in order."""
+        spec = self._specs[name]
+        backup = spec.settings.backup
+        return (spec, *(self._specs[other] for other in backup.agents)) if backup is not None else (spec,)
 
     def __iter__(self) -> Iterator[AgentSpec]:
         return iter(self._specs.values())

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from gateway.agents import CallInfo, let_talk, prepare
+from gateway.agents import AgentBusyError, AgentFailedError, CallInfo, let_talk, prepare
 from gateway.agents.outcome import merged
 from gateway.calls.outcome import EndCause, Failure, cause_of
 from gateway.calls.party import Over, PartyListener
 from gateway.calls.record import CallRecord
 from gateway.dialplan import AgentEnded, CallControl, Cause, Why, find_route, run_route
 from media.conversation.conversation import Conversation, play_once
-from media.wav import decoded
+from media.conversation.history import History
+from media.wav import WavError, decoded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +48,9 @@ class Call(CallControl, PartyListener):
         self._began = self._loop.time()
         self._answered = False
         self._rings = False
+        self._has_talked = False
+        """Whether an agent has had the call."""
+        self._history = History()
         self._over: asyncio.Future[Over] = self._loop.create_future()
         self._ends = False
         """The party was asked to go."""
@@ -196,19 +200,62 @@ class Call(CallControl, PartyListener):
         await self._stop_if_ending()
 
     async def run_agent(self, name: str, *, max_duration_s: float | None) -> Outcome | AgentEnded:
+        until_s = None if max_duration_s is None else self._loop.time() + max_duration_s
+        *earlier, last = self._agents.chain(name)
+        apology: Path | None = None
+        for spec in earlier:
+            try:
+                return await self._let_have_it(spec, until_s, apology)
+            except (AgentBusyError, AgentFailedError) as error:
+                busy = isinstance(error, AgentBusyError)
+                self.note_failure(Why.AGENT_BUSY if busy else Why.AGENT_FAILED, str(error))
+                self._log.warning("call.to_backup", agent=spec.name, why=str(error))
+                backup = self._agents[name].settings.backup
+                apology = backup.apology if backup is not None and self._has_talked else None
+        return await self._let_have_it(last, until_s, apology)
+
+    async def _let_have_it(self, spec: AgentSpec, until_s: float | None, apology: Path | None) -> Outcome | AgentEnded:
+        """Let one agent have the call, after an apology for the one before.
+
+        Raises:
+            AgentBusyError, AgentFailedError: as `run_agent`.
+        """
         await self._stop_if_ending()
-        spec = self._agents[name]
-        with spec.admit():
+        with spec.admit(), spec.attempt():
             if spec.prepare_timeout_s is not None and not self._answered and not self._rings:
                 await self.ring(early=False)
-            run = await prepare(spec, self.record.call_id)
+            run = await self._prepared(spec, apology)
             try:
                 await self.answer()
                 await self._stop_if_ending()
-                self.record.agents = (*self.record.agents, name)
-                return await self._talk(spec, run, max_duration_s)
+                self.record.agents = (*self.record.agents, spec.name)
+                self._has_talked = True
+                return await self._talk(spec, run, None if until_s is None else until_s - self._loop.time())
             finally:
                 run.discard()
+
+    async def _prepared(self, spec: AgentSpec, apology: Path | None) -> AgentRun:
+        """The agent, ready; the caller hears the apology meanwhile, to its end."""
+        if apology is None:
+            return await prepare(spec, self.record.call_id)
+        sounding = self._loop.create_task(self._apologise(apology), name=f"apology:{self.record.id}")
+        run: AgentRun | None = None
+        try:
+            run = await prepare(spec, self.record.call_id)
+            await sounding
+        except BaseException:
+            sounding.cancel()
+            await asyncio.wait({sounding})
+            if run is not None:
+                run.discard()
+            raise
+        return run
+
+    async def _apologise(self, file: Path) -> None:
+        try:
+            await self.play(file, repeat=1)
+        except WavError as error:  # it was fine when the configuration was read
+            self._log.warning("call.apology_failed", why=str(error))
 
     async def _talk(self, spec: AgentSpec, run: AgentRun, max_duration_s: float | None) -> Outcome | AgentEnded:
         hung_up = False
@@ -218,7 +265,14 @@ class Call(CallControl, PartyListener):
             hung_up = True
             conversation.caller_hung_up()
 
-        conversation = Conversation(self.party.leg, self._info(), spec.settings.effective_barge_in, hang_up=hang_up)
+        backup = spec.settings.backup
+        conversation = Conversation(
+            self.party.leg,
+            self._info(),
+            spec.settings.effective_barge_in,
+            hang_up=hang_up,
+            dead_air_s=0.0 if backup is None else backup.dead_air_s,
+        )
         self.conversation = conversation
         self._no_agent.clear()
         try:
@@ -254,6 +308,7 @@ class Call(CallControl, PartyListener):
             headers=self.invite.headers,
             codec=self.record.codec or "",
             results=self.record.results,
+            history=self._history,
         )
 
     def _add_conversation(self, conversation: Conversation) -> None:

@@ -46,7 +46,9 @@ def _lines(said: dict[str, Json]) -> Iterator[str]:
             yield f"trunk    {name}: {_trunk(trunk)}"
     for name, agent in _object(said, "agents").items():
         if isinstance(agent, dict) and (agent.get("calls") or agent.get("failed")):
-            yield f"agent    {name}: {agent.get('calls')} calls, {agent.get('failed')} failed"
+            tripped = agent.get("breaker") not in {None, "closed"}
+            ending = "; it fails again and again: calls go to its backup" if tripped else ""
+            yield f"agent    {name}: {agent.get('calls')} calls, {agent.get('failed')} failed{ending}"
 
 
 def _trunk(trunk: dict[str, Json]) -> str:

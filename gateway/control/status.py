@@ -44,7 +44,12 @@ def status(gateway: Gateway, sip: SipService, lag: LoopLag, realtime: RealTimeTh
         "media": {} if gateway.state == "starting" else _media(sip),
         "trunks": _trunks(sip),
         "agents": {
-            spec.name: {"calls": spec.calls, "failed": spec.failed_total, "abandoned": spec.abandoned}
+            spec.name: {
+                "calls": spec.calls,
+                "failed": spec.failed_total,
+                "abandoned": spec.abandoned,
+                **({} if spec.breaker is None else {"breaker": spec.breaker.state}),
+            }
             for spec in gateway.agents
         },
     }

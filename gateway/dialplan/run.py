@@ -10,6 +10,7 @@ Steps run in order, each to its end:
 - `agent`: takes a place with the agent, lets an unanswered call ring while the agent prepares itself (if it does), then
   answers if need be, then waits until the agent is done, or `max_duration` has passed: the next step follows in both
   cases, or the route that the agent asks for. When the agent itself hangs up, the call ends.
+  An agent that has a `backup` in gateway.yaml and cannot take the call, or fails, gives it to the backup first.
   No place, or the agent cannot begin just now: `on_busy`, and the call is not answered by this. The agent fails, or
   asks for a route that is not there: `on_error`. Both may be `next` (the next step), `fallback` (the route's fallback
   steps; the default), `hangup`, or `{goto: route}`.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from media.conversation.belonging import Belonging
+from media.conversation.dead_air import DeadAir
 from media.conversation.ear import Ear
 from media.conversation.events import (
     AgentStalledError,
@@ -68,6 +69,7 @@ class Conversation:
     __slots__ = (
         "_belonging",
         "_consumer",
+        "_dead_air",
         "_ear",
         "_end_awaited",
         "_failure",
@@ -85,7 +87,7 @@ class Conversation:
         "rate_hz",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a conversation can be told; all but the leg have defaults
         self,
         leg: Leg,
         info: CallInfo | None = None,
@@ -93,8 +95,18 @@ class Conversation:
         *,
         max_ahead_ms: int = MAX_AHEAD_MS,
         hang_up: Callable[[], object] | None = None,
+        dead_air_s: float = 0.0,
     ) -> None:
-        """Take over the leg, inside a running loop; `hang_up` is called when the agent wants the call to end now."""
+        """Take over the leg, inside a running loop.
+
+        Args:
+            leg: whose listener it becomes.
+            info: the facts of the call.
+            barge_in: when the caller's voice interrupts the agent's.
+            max_ahead_ms: how much of the agent's voice is queued at most.
+            hang_up: called when the agent wants the call to end now.
+            dead_air_s: the agent has failed when it says nothing for this long after the caller's turn; 0: never.
+        """
         self._leg = leg
         self._settings = barge_in or BargeInSettings()
         self._floor = FloorControl(self._settings)
@@ -116,6 +128,9 @@ class Conversation:
         self.hung_up = False
         """Whether the call is over."""
         self.counters = ConversationCounters()
+        self._dead_air = DeadAir(dead_air_s, self._settings, self._playout, self.fail) if dead_air_s > 0 else None
+        if self._dead_air is not None:
+            self.listen()
         leg.listener = self
 
     def _new_ear(self) -> Ear:
@@ -401,6 +416,9 @@ class Conversation:
             return
         self._playout.end(reason)
         self.ended.set_result(None)
+        if self._dead_air is not None:
+            self._dead_air.close()
+            self._dead_air = None  # it knows us
         if self._ear is not None:
             self._ear.close()
             self._ear = None  # it knows us
@@ -470,8 +488,12 @@ class Conversation:
                     self._interrupt()
                 case SpeechStarted():
                     self.counters.turns += 1
+                    if self._dead_air is not None:
+                        self._dead_air.on_speech_started()
                     self._emit(action)
                 case SpeechEnded():
+                    if self._dead_air is not None:
+                        self._dead_air.on_speech_ended()
                     self._emit(action)
 
     def _release(self) -> None:

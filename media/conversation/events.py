@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import ClassVar, Literal
 
+from media.conversation.history import History
 from media.leg import Pcm
 
 EventKind = Literal[
@@ -46,6 +47,8 @@ class CallInfo:
     """Of the caller's voice."""
     results: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Those of the agents that have had the call before."""
+    history: History = field(default_factory=History, compare=False)
+    """What was said, as text, where an agent has noted it; all agents of the call have the same one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,6 +167,12 @@ class CallEndedError(Exception):
 
 class AgentStalledError(Exception):
     """The agent listens, but has left its urgent events alone for too long."""
+
+
+class DeadAirError(AgentStalledError):
+    """The agent says nothing, and the caller waits for an answer."""
+
+    retryable = True
 
 
 def contained(error: BaseException) -> Exception:

@@ -102,3 +102,28 @@ class PreparesByBlocking(Prepares):
 
     async def run(self, _call: Call) -> Outcome:
         return Done({"thread": threading.current_thread().name})
+
+
+class FailsInMidCall:
+    """Says something, and fails."""
+
+    async def run(self, call: Call) -> None:
+        await call.speak(np.full(call.rate_hz // 5, 1_000, np.int16))
+        raise RuntimeError("the model is gone")
+
+
+class Listens:
+    """Hears the caller, and says nothing."""
+
+    async def run(self, call: Call) -> None:
+        call.info.history.add("user", "Hello?")
+        async for _ in call.events():
+            pass
+
+
+class Answers:
+    """Says one sentence; its result is what it was told of the conversation before."""
+
+    async def run(self, call: Call) -> Outcome:
+        await call.speak(np.full(call.rate_hz // 5, 2_000, np.int16))
+        return Done({"told": " ".join(text for _, text in call.info.history)})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, cast
@@ -34,7 +35,13 @@ from tests.conformance.agent import AGENT_CHECKS, PATIENCE_S, AgentCase
 from tests.deepgram_server import DeepgramStream, accepts, echoes
 from tests.fake_leg import FakeLeg, caller_sends, silence, voice
 
-INFO = CallInfo(call_id="c1", id="01899b2a-0000-7000-8000-0123456789ab", to="600", from_="+4930123", codec="PCMU/8000")
+
+def info() -> CallInfo:
+    return CallInfo(
+        call_id="c1", id="01899b2a-0000-7000-8000-0123456789ab", to="600", from_="+4930123", codec="PCMU/8000"
+    )
+
+
 FAST_RENEWAL = "gateway.agents.network.model_agent.RENEWAL_PAUSE_S"
 
 
@@ -69,12 +76,12 @@ async def sent(bot: Bot, kind: str, count: int = 1) -> list[Message]:
 
 @asynccontextmanager
 async def in_call(
-    bot: Bot, rate_hz: int = 8_000, info: CallInfo = INFO, **written: object
+    bot: Bot, rate_hz: int = 8_000, facts: CallInfo | None = None, **written: object
 ) -> AsyncIterator[tuple[FakeLeg, Conversation, asyncio.Task[Any]]]:
     """A call whose session was asked for; at the end the caller hangs up, if nobody has."""
     spec = AgentSpec("agent", settings(bot.url, **written))
     leg = FakeLeg(rate_hz)
-    call = Conversation(leg, info, spec.settings.effective_barge_in, hang_up=lambda: call.caller_hung_up())  # noqa: PLW0108
+    call = Conversation(leg, facts or info(), spec.settings.effective_barge_in, hang_up=lambda: call.caller_hung_up())  # noqa: PLW0108
     talking = asyncio.create_task(let_talk(spec, call))
     await sent(bot, "Settings")
     yield leg, call, talking
@@ -161,10 +168,10 @@ def test_models_of_the_flux_family_are_asked_for_by_their_version() -> None:
     [(8_000, "PCMU/8000", "mulaw"), (8_000, "PCMA/8000", "alaw"), (16_000, "G722/8000", "linear16")],
 )
 def test_both_hear_each_other_at_the_right_speed(rate_hz: int, codec: str, encoding: str) -> None:
-    info = CallInfo(call_id="c1", id=INFO.id, to="600", from_="+4930123", codec=codec)
+    facts = replace(info(), codec=codec)
 
     async def talked(bot: Bot) -> None:
-        async with in_call(bot, rate_hz, info, greeting="none") as (leg, _, _):
+        async with in_call(bot, rate_hz, facts, greeting="none") as (leg, _, _):
             wire = session(bot).asked["audio"]["input"]
             assert wire == {"encoding": encoding, "sample_rate": rate_hz}
             voiced = voice(rate_hz, 100)

@@ -37,7 +37,13 @@ from tests.conformance.agent import AGENT_CHECKS, PATIENCE_S, AgentCase
 from tests.elevenlabs_server import ElevenLabsStream, accepts, check, echoes
 from tests.fake_leg import FakeLeg, caller_sends, silence, voice
 
-INFO = CallInfo(call_id="c1", id="01899b2a-0000-7000-8000-0123456789ab", to="600", from_="+4930123", codec="PCMU/8000")
+
+def info() -> CallInfo:
+    return CallInfo(
+        call_id="c1", id="01899b2a-0000-7000-8000-0123456789ab", to="600", from_="+4930123", codec="PCMU/8000"
+    )
+
+
 BEGIN = "conversation_initiation_client_data"
 
 
@@ -76,7 +82,7 @@ async def in_call(
     """A call whose session was asked for; at the end the caller hangs up, if nobody has."""
     spec = AgentSpec("agent", settings(cast("str", written.pop("url", bot.url)), **written))
     leg = FakeLeg(rate_hz)
-    call = Conversation(leg, INFO, spec.settings.effective_barge_in, hang_up=lambda: call.caller_hung_up())  # noqa: PLW0108
+    call = Conversation(leg, info(), spec.settings.effective_barge_in, hang_up=lambda: call.caller_hung_up())  # noqa: PLW0108
     talking = asyncio.create_task(let_talk(spec, call))
     await sent(bot, BEGIN)
     yield leg, call, talking

@@ -37,7 +37,11 @@ from tests.conformance.agent import AGENT_CHECKS, PATIENCE_S, AgentCase
 from tests.fake_leg import FakeLeg, caller_sends, silence, voice
 from tests.realtime_server import RealtimeStream, accepts
 
-INFO = CallInfo(call_id="c1", id="01899b2a-0000-7000-8000-0123456789ab", to="600", from_="+4930123", codec="PCMU/8000")
+
+def info() -> CallInfo:
+    return CallInfo(
+        call_id="c1", id="01899b2a-0000-7000-8000-0123456789ab", to="600", from_="+4930123", codec="PCMU/8000"
+    )
 
 
 def settings(url: str, **written: object) -> OpenAIRealtimeSettings:
@@ -74,13 +78,18 @@ async def sent(bot: Bot, kind: str, count: int = 1) -> list[Message]:
 
 @asynccontextmanager
 async def in_call(
-    bot: Bot, rate_hz: int = 8_000, *, made: Callable[[AgentSpec], None] = lambda _: None, **written: object
+    bot: Bot,
+    rate_hz: int = 8_000,
+    *,
+    made: Callable[[AgentSpec], None] = lambda _: None,
+    facts: CallInfo | None = None,
+    **written: object,
 ) -> AsyncIterator[tuple[FakeLeg, Conversation, asyncio.Task[Any]]]:
     """A call whose session has been accepted; at the end the caller hangs up, if nobody has."""
     spec = AgentSpec("model", settings(bot.url, **written))
     made(spec)
     leg = FakeLeg(rate_hz)
-    call = Conversation(leg, INFO, spec.settings.effective_barge_in, hang_up=lambda: call.caller_hung_up())  # noqa: PLW0108
+    call = Conversation(leg, facts or info(), spec.settings.effective_barge_in, hang_up=lambda: call.caller_hung_up())  # noqa: PLW0108
     talking = asyncio.create_task(let_talk(spec, call))
     await sent(bot, "session.update")
     yield leg, call, talking
@@ -337,6 +346,23 @@ def test_a_session_that_ends_is_followed_by_another_that_knows_what_was_said(how
             await caller_sends(leg, voice(8_000, 100))
             await sent(bot, "input_audio_buffer.append", 5)
             assert not talking.done()
+
+    with server() as bot:
+        run(talked(bot))
+
+
+def test_a_model_that_takes_over_from_another_agent_answers_what_was_said() -> None:
+    """As the backup of one that has failed, or by `go_to`."""
+
+    async def talked(bot: Bot) -> None:
+        facts = info()
+        facts.history.add("assistant", "Hello!")
+        facts.history.add("user", "I want apples.")
+        async with in_call(bot, greeting="Hello", facts=facts):
+            told = [one["item"] for one in await sent(bot, "conversation.item.create", 2)]
+            assert [one["content"][0]["text"] for one in told] == ["Hello!", "I want apples."]
+            (asked,) = await sent(bot, "response.create")
+            assert "response" not in asked, "it answers, and does not greet again"
 
     with server() as bot:
         run(talked(bot))

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from gateway.agents.agent import Agent
 from gateway.agents.isolation import Isolation
+from gateway.agents.kinds.backup import Backup
 from gateway.settings.document import PathStep
 from gateway.settings.validation import fault
 from gateway.settings.values import Milliseconds, Model, PositiveSeconds, Seconds
@@ -84,6 +85,8 @@ class AgentSettings(Model, ABC):
     """After the caller hung up it may finish by itself for this long, then it is cancelled."""
     cancel_deadline_s: PositiveSeconds = Field(default=2.0, alias="cancel_deadline")
     """Cancelled, it must end within this, or it is abandoned; so must what it leaves in its thread when it returns."""
+    backup: Backup | None = None
+    """Agents that get the call when this one cannot be reached, fails, or says nothing: `[other]`, or with options."""
 
     @property
     def effective_barge_in(self) -> floor.BargeInSettings:

@@ -14,7 +14,6 @@ import msgspec
 from gateway.agents.network.coding import AudioFormat
 from gateway.agents.network.counted_answers import CountedAnswers
 from gateway.agents.network.errors import NOT_JSON
-from gateway.agents.network.history import Role
 from gateway.agents.network.model_session import (
     AnswerEnded,
     BadEventError,
@@ -29,6 +28,7 @@ from gateway.agents.network.model_session import (
     ToolCalled,
 )
 from gateway.agents.network.tools import GO_TO, HANG_UP
+from media.conversation.history import Role
 
 _ENCODINGS = {"mulaw": "mulaw", "alaw": "alaw", "l16": "linear16"}
 """The API's names."""

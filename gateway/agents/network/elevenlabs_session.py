@@ -15,7 +15,6 @@ import msgspec
 from gateway.agents.network.coding import MULAW_8K, AudioFormat
 from gateway.agents.network.counted_answers import CountedAnswers
 from gateway.agents.network.errors import NOT_JSON
-from gateway.agents.network.history import Role
 from gateway.agents.network.model_session import (
     AnswerEnded,
     AnswerText,
@@ -32,6 +31,7 @@ from gateway.agents.network.model_session import (
     ToolCalled,
     UnusableFormatError,
 )
+from media.conversation.history import Role
 
 PCM_16K = AudioFormat("l16", 16_000)
 FORMATS: Mapping[str, AudioFormat] = {

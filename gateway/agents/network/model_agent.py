@@ -16,7 +16,6 @@ from gateway.agents.network.answers import Answers
 from gateway.agents.network.coding import DECODED, MULAW_8K, Encoder, line_format
 from gateway.agents.network.early import EarlyMessages
 from gateway.agents.network.errors import BackendError
-from gateway.agents.network.history import History, heard_words
 from gateway.agents.network.keys import Keypad
 from gateway.agents.network.model_session import (
     AnswerAudio,
@@ -44,6 +43,7 @@ from gateway.agents.network.voice import Voice
 from gateway.agents.network.websocket import Endpoint, Receiver, WebSocket, connect
 from gateway.agents.outcome import Outcome
 from media.conversation.events import Dtmf, Interrupted, SpeechEnded, SpeechStarted
+from media.conversation.history import History, heard_words
 from media.leg import Pcm
 
 BUFFER_MS = 120_000
@@ -113,6 +113,7 @@ class ModelAgent:
         """Done when the model has ended its part in the call."""
         self._keypad = Keypad(self._tell_keys)
         self._history = History()
+        """Of the whole call, once it has begun."""
         self._caller_waits = False
         """Whether the caller has said something that no answer followed; the server answers without being asked."""
         self._keys_wait = False
@@ -181,6 +182,7 @@ class ModelAgent:
         parameters = {name: filled(text, info) for name, text in options.parameters.items()}
         facts = SessionFacts(filled(options.instructions, info), greeting, line, parameters)
         self._call = call
+        self._history = info.history
         self._session = session = options.make_session(facts)
         self._encoder = Encoder(call.rate_hz, session.heard)
         self._voice.begin(call)
@@ -221,7 +223,9 @@ class ModelAgent:
         self._send(session.accepted(self._history))
         while self._waiting:
             self._send_frame(self._waiting.popleft())
-        if greet:
+        if greet and self._history.waits_for == "assistant":
+            self._respond()  # another agent has had the call: what the caller said to it is answered
+        elif greet:
             self._send(session.greet())
         elif self._caller_waits or self._keys_wait:
             self._respond()

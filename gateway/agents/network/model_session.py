@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Protocol, TypeAlias
 
 from gateway.agents.network.coding import AudioFormat
-from gateway.agents.network.history import Role
+from media.conversation.history import Role
 
 # -- what the model says ----------------------------------------------------------------------------------------------
 

@@ -15,7 +15,6 @@ import msgspec
 
 from gateway.agents.network.coding import ALAW_8K, MULAW_8K, AudioFormat
 from gateway.agents.network.errors import NOT_JSON
-from gateway.agents.network.history import Role
 from gateway.agents.network.model_session import (
     AnswerAudio,
     AnswerBegan,
@@ -33,6 +32,7 @@ from gateway.agents.network.model_session import (
     ToolCalled,
     UnusableFormatError,
 )
+from media.conversation.history import Role
 
 PCM_24K = AudioFormat("l16", 24_000)
 FORMATS: Mapping[str, AudioFormat] = {"audio/pcmu": MULAW_8K, "audio/pcma": ALAW_8K, "audio/pcm": PCM_24K}

@@ -12,6 +12,7 @@ import pytest
 from gateway.agents import AgentSettings, EchoSettings, Isolation, OnInterrupt, PythonSettings, SpeakerSettings
 from gateway.agents.from_settings import agent_settings
 from gateway.agents.kinds import AnyAgent, BargeInOptions, ToneSettings, ToolOptions
+from gateway.agents.kinds.backup import BackupOptions
 from gateway.settings.context import FileContext
 from gateway.settings.load import load_text
 from gateway.settings.shipped import DIALPLANS
@@ -105,7 +106,7 @@ agents:
         ("kind: python, class: mod", 'g.yaml:1:35: agents.a.class: not module:Class, got "mod"; write where the class is, as mycompany.agents:Receptionist'),
         ("kind: python", "g.yaml:1:13: agents.a.class: the key is missing; add it"),
         ("kind: python, class: 'm:C', isolation: process", 'g.yaml:1:53: agents.a.isolation: not one of the words allowed here, got "process"; use one of thread, none'),
-        ("kind: echo, barge_in: {mode: off}", "g.yaml:1:26: agents.a.barge_in: there is no such key; use one of max_calls, start_timeout, stall_timeout, hangup_grace, cancel_deadline, kind"),
+        ("kind: echo, barge_in: {mode: off}", "g.yaml:1:26: agents.a.barge_in: there is no such key; use one of max_calls, start_timeout, stall_timeout, hangup_grace, cancel_deadline, backup, kind"),
     ],
 )  # fmt: skip
 def test_fault(written: str, fault: str) -> None:
@@ -155,11 +156,12 @@ class TestSample:
             "language",
             "instructions",
             "greeting",
+            "backup",
         }
         for name, agent in bare.items():
             assert agents[name].model_dump(exclude=shown) == agent.model_dump(exclude=shown)
 
     def test_it_has_every_option(self) -> None:
-        models = [*get_args(get_args(AnyAgent)[0]), BargeInOptions, ToolOptions]
+        models = [*get_args(get_args(AnyAgent)[0]), BargeInOptions, ToolOptions, BackupOptions]
         options = {field.alias or name for model in models for name, field in model.model_fields.items()}
         assert [key for key in sorted(options) if not re.search(rf" {key}:\s", self.text())] == []

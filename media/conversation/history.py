@@ -1,4 +1,4 @@
-"""What was said in a call, as text, for a session that goes on where another one ended."""
+"""What was said in a call, as text, for an agent that goes on where another one ended."""
 
 from __future__ import annotations
 
@@ -28,6 +28,13 @@ class History:
 
     def __iter__(self) -> Iterator[tuple[Role, str]]:
         return ((one.role, one.text) for one in self._texts if one.text)
+
+    @property
+    def waits_for(self) -> Role | None:
+        """Who should speak next: whoever did not speak last; None if nothing was said."""
+        if not self._texts:
+            return None
+        return "user" if self._texts[-1].role == "assistant" else "assistant"
 
     def add(self, role: Role, text: str, item: str = "") -> None:
         """The caller (`user`) or the model (`assistant`) has said this; empty text is not kept.
