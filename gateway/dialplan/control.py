@@ -1,4 +1,4 @@
-"""What a dialplan asks of a call. The call implements it; `run` drives it."""
+"""The interface between a dialplan and a call. The call implements it; `run` uses it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Cause(enum.Enum):
 
     @property
     def sip_code(self) -> int:
-        """The final answer that says the same of a call that was not answered (after RFC 3398, 7.2.4.1)."""
+        """The matching final response for a call that was not answered (after RFC 3398, 7.2.4.1)."""
         return _SIP[self]
 
 
@@ -64,12 +64,12 @@ class Why(enum.Enum):
 
 
 class AgentEnded(enum.Enum):
-    """How an agent's part of a call ended, where the caller did not hang up and the agent gave no outcome."""
+    """How an agent's part of a call ended if the caller did not hang up and the agent returned no outcome."""
 
     TIME_UP = "time-up"
-    """`max_duration` had passed."""
+    """`max_duration` was reached."""
     HUNG_UP = "hung-up"
-    """It asked for the call to end."""
+    """It asked to end the call."""
 
 
 class CallControl(Protocol):
@@ -81,19 +81,19 @@ class CallControl(Protocol):
 
     @property
     def answered(self) -> bool:
-        """Whether the call was answered, by whatever step."""
+        """Whether any step has answered the call."""
 
     async def ring(self, *, early: bool) -> bool:
         """Send 180, or 183 with a session description and media when `early`; returns whether sounds can be heard.
 
-        Sounds cannot be heard where the INVITE had no offer: it then rings with 180 even when `early`.
+        Sounds cannot be heard if the INVITE had no offer: then 180 is sent even when `early`.
         """
 
     async def answer(self) -> None:
-        """Send 200 and return when media can flow; at once when the call is answered."""
+        """Send 200 and return when media can flow; return at once if the call is already answered."""
 
     async def play(self, file: Path, *, repeat: int) -> None:
-        """Play a WAV file to its end, `repeat` times in all, on an answered call or as early media.
+        """Play a WAV file to its end, `repeat` times in total, on an answered call or as early media.
 
         Raises:
             media.wav.WavError: it cannot be played.
@@ -108,16 +108,16 @@ class CallControl(Protocol):
         A call that is not answered rings while the agent prepares.
 
         Raises:
-            gateway.agents.AgentBusyError: there was no place, or it could not begin just now; the call is not answered
-                by this.
+            gateway.agents.AgentBusyError: there was no place, or it could not begin just now; this does not
+                answer the call.
             gateway.agents.AgentFailedError: it failed, before or in the middle.
         """
 
     def note_failure(self, why: Why, detail: str) -> None:
-        """Note in the call's record that a step failed; called before the dialplan goes on elsewhere."""
+        """Note in the call's record that a step failed; called before the dialplan continues elsewhere."""
 
     async def reject(self, code: int, reason: str | None, retry_after_s: float | None) -> None:
-        """Refuse a call that was not answered; `reason` None is the code's own phrase."""
+        """Refuse a call that was not answered; with `reason` None, the default phrase of the code is sent."""
 
     async def hang_up(self, cause: Cause) -> None:
         """End an answered call."""

@@ -1,6 +1,6 @@
 """Routes that no call reaches, because an earlier route matches every call that they match.
 
-Only what follows for certain from the patterns is reported. The number of comparisons is limited: in a plan of
+A route is reported only if the patterns prove it. The number of comparisons is limited: in a plan of
 thousands of routes with long lists, some of these routes may not be reported.
 """
 
@@ -42,7 +42,7 @@ def covered(routes: Sequence[Route]) -> Iterator[tuple[Route, Route]]:
 
 
 def _example(match: Match) -> str:
-    """A number for which the index returns every route that may cover the match; of a prefix, its own text."""
+    """A number for which the index returns every route that may cover the match; for a prefix, the prefix itself."""
     return match.to[0].text if match.to and not isinstance(match.to[0], Regex) else ""
 
 

@@ -25,7 +25,7 @@ class Passed:
 
     route: Route
     misses: tuple[Miss, ...]
-    """Empty for a route without `match`, which only a goto leads to."""
+    """Empty for a route without `match`, which can only be reached by a goto."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Explanation:
 
     invite: Invite
     passed: tuple[Passed, ...]
-    """The routes before the one that took it; all of them when none did."""
+    """The routes before the one that takes the call; all routes when none takes it."""
     winner: Route | None
     reached: tuple[Route, ...]
     """The winner, and after it the routes that its gotos may lead to."""
@@ -119,7 +119,7 @@ def as_json(explanation: Explanation) -> dict[str, object]:
 
 
 def describe(step: AnyStep) -> str:
-    """A step as it would be written, without default values."""
+    """A step as written in a dialplan, without default values."""
     return f"{step.word}: {{{', '.join(details)}}}" if (details := list(_details(step))) else step.word
 
 

@@ -1,7 +1,7 @@
-"""What a dialplan can match of an INVITE: the called number, the caller, the headers.
+"""The parts of an INVITE that a dialplan can match: the called number, the caller, the headers.
 
 Called number: the user part of the Request-URI. Carriers that call a registered account often put the account's own
-name there (the registered Contact), and the dialled number only in To. So with `auto`, To counts where the Request-URI
+name there (the registered Contact), and the dialled number only in To. So with `auto`, To is used if the Request-URI
 names only our account. Caller: the user part of P-Asserted-Identity when the call came over a trunk whose identities
 are trusted (RFC 3325), else of From; `anonymous` when the caller asked for it with Privacy, even if the carrier sends
 the identity. The headers are not changed: operators can still read it there.
@@ -25,14 +25,14 @@ _SEPARATORS = re.compile(r"[-.()]")
 
 @dataclass(frozen=True, slots=True)
 class Invite:
-    """What routes can match of one call."""
+    """The facts of one call that routes can match."""
 
     to: str
     """The called number or name, without `sip:` and host."""
     from_: str
-    """The caller's number or name; empty when it has none, `anonymous` when it is withheld."""
+    """The caller's number or name; empty if there is none, `anonymous` if it is withheld."""
     trunk: str | None
-    """The trunk it came over; None when it came over none."""
+    """The trunk that the call came over; None if it did not come over a trunk."""
     headers: Mapping[str, tuple[str, ...]]
     """Every header: values in order of appearance, by header key (`gateway.header_names`)."""
 
@@ -46,7 +46,7 @@ def invite(  # noqa: PLR0913 - the facts of one INVITE and of its trunk
     called_number: Literal["auto", "request-uri", "to"] = "auto",
     trust_identity: bool = False,
 ) -> Invite:
-    """What routes can match of an INVITE.
+    """Extract from an INVITE what routes can match.
 
     Args:
         request_uri: as received, `sip:600@192.0.2.1`.

@@ -60,7 +60,7 @@ def load_plan(
         paths: the files.
         agents: the names that agent steps may use; None leaves them unchecked.
         trunks: the names that `match: {trunk: ...}` may use; None leaves them unchecked.
-        complete: False when some files are not known: what seems to be missing may be in those.
+        complete: False when some files are not known: routes or gotos that seem to be missing may be there.
 
     Raises:
         DialplanError: with every fault of every file.

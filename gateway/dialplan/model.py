@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A route's conditions: a call must match each key that is given, by any one of its patterns."""
+    """A route's conditions: a call must match every given key. It matches a key if it matches any of its patterns."""
 
     to: tuple[Pattern, ...] = ()
     from_: tuple[Pattern, ...] = ()
@@ -30,7 +30,7 @@ class Route:
 
     name: str
     match: Match | None
-    """None: only a goto leads here."""
+    """None: the route can only be reached by a goto."""
     steps: tuple[AnyStep, ...]
     fallback: tuple[AnyStep, ...]
     file: Path

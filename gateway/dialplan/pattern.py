@@ -1,6 +1,6 @@
 r"""The three kinds of pattern: exact text, prefix, regular expression.
 
-Regular expressions are RE2's: a match takes linear time whatever the text, so there are no back references and no
+Regular expressions use RE2: a match takes linear time for any text, so there are no back references and no
 look-around. Like an exact text they must match the whole value: `regex:\+49.*`, not `regex:\+49`.
 """
 
@@ -43,7 +43,7 @@ class Exact:
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
-    """Any text that begins with this one; written with a `*` at its end. `*` alone is any text but the empty one."""
+    """Any text that begins with this one; written with a `*` at its end. `*` alone is any text that is not empty."""
 
     text: str
 
@@ -121,7 +121,7 @@ def doubt(pattern: Pattern) -> tuple[str, str] | None:
     if "*" in text and not text.startswith(("*", "#")):
         regex = ".*".join(map(re.escape, f"{text}{tail}".split("*")))
         fix = f"""write "{text.partition("*")[0]}*", or 'regex:{regex}'"""
-        return "only a * at the end stands for any text, one before it is the key", fix
+        return "only a * at the end stands for any text, and a * before the end is the * key", fix
     return None
 
 

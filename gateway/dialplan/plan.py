@@ -1,4 +1,4 @@
-"""All routes of a gateway, with the indexes by which a call finds its own."""
+"""All routes of a gateway, with indexes to find the route of a call."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Plan:
     by_number: NumberIndex = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Index the routes by name, and by what they ask for."""
+        """Index the routes by name, and by their conditions."""
         names = MappingProxyType({route.name: route for route in self.routes})
         object.__setattr__(self, "by_name", names)
         object.__setattr__(self, "by_number", NumberIndex(self.routes))

@@ -71,7 +71,7 @@ class FileReader:
     """Every fault is added here."""
 
     def valid(self, model: type[_M], data: Data, at: tuple[PathStep, ...]) -> _M | None:
-        """The data as a model; None when it is faulty, which is then in `problems`."""
+        """The data as a model; None when it is faulty: the fault is then in `problems`."""
         try:
             return model.model_validate(data, context=self.context)
         except ValidationError as error:

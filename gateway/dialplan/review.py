@@ -1,7 +1,7 @@
 """Checks that need all routes: names that do not exist, steps that never run, loops without an end.
 
-Only what remains a fault however the other faults are fixed is reported: a step that cannot be read may be any step, a
-route whose name cannot be read may be the one that a goto means.
+A fault is reported only if it remains after any fix of the other faults: a step that cannot be read may be any step,
+and a route whose name cannot be read may be the target of a goto.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _unknown_routes(written: WrittenRoute, names: Collection[str]) -> Iterator[P
 
 
 def _order(written: WrittenRoute, steps: Iterable[WrittenStep], *, answered: bool = False) -> Iterator[Problem]:
-    """Steps that never run, or that come too late to do anything. `answered`: whether the call is, before the first."""
+    """Steps that never run, or have no effect on an answered call. `answered`: it is answered before the first step."""
     early = False
     before: type[Step] | None = None
     for step in steps:
@@ -171,7 +171,7 @@ def _may_go_anywhere(written: WrittenStep) -> bool:
 
 
 def _unreached(routes: Sequence[WrittenRoute], texts: Collection[str], message: str) -> Iterator[Problem]:
-    """Routes without a match that no goto names, not even a misspelt one, and no text in a faulty route."""
+    """Routes without a match that no goto (not even a misspelt one) and no text in a faulty route names."""
     names = {written.route.name for written in routes}
     targets = _targets(routes)
     meant = {nearest(names, target) for target in targets if target not in names}
@@ -221,7 +221,7 @@ def _refused_late(routes: Sequence[WrittenRoute]) -> Iterator[Problem]:
 
 
 def _refuses(written: WrittenRoute) -> bool:
-    """Whether its first step that matters to an answered call refuses it."""
+    """Whether the first step with an effect on an answered call is a refusal."""
     for step in written.steps:
         if step.kind is None or step.kind.may_fail:
             return False

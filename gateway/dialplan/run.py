@@ -3,24 +3,25 @@
 Steps run in order, each to its end:
 
 - `answer`: 200. On an answered call it does nothing.
-- `ring`: 180; with `early: true` 183, and sounds can be heard before the call is answered (and is paid for). Goes on
-  at once: put a `pause` behind it to let it ring. On an answered call it does nothing.
-- `play`: answers first, unless the call is answered or rings early. Goes on when the sound has ended.
+- `ring`: 180; with `early: true` 183, and sounds can be heard before the call is answered (and charged). The
+  next step follows at once: put a `pause` after it to let it ring. On an answered call it does nothing.
+- `play`: answers first, unless the call is answered or rings early. The next step follows when the sound has ended.
 - `pause`: waits; never answers.
 - `agent`: takes a place with the agent, lets an unanswered call ring while the agent prepares itself (if it does), then
-  answers if need be, then waits until the agent is done, or `max_duration` has passed: the next step follows in both
+  answers if necessary, then waits until the agent is done, or `max_duration` has passed: the next step follows in both
   cases, or the route that the agent asks for. When the agent itself hangs up, the call ends.
   An agent that has a `backup` in gateway.yaml and cannot take the call, or fails, gives it to the backup first.
-  No place, or the agent cannot begin just now: `on_busy`, and the call is not answered by this. The agent fails, or
-  asks for a route that is not there: `on_error`. Both may be `next` (the next step), `fallback` (the route's fallback
-  steps; the default), `hangup`, or `{goto: route}`.
-- `reject`: refuses the call, with any code from 400 on. An answered call cannot be refused any more: it is hung up.
-- `hangup`: ends the call. One that was not answered is refused with the answer that says the same as `cause`
+  No place, or the agent cannot begin just now: `on_busy`; this does not answer the call. The agent fails, or asks for
+  a route that does not exist, or for a transfer: `on_error`. Both may be `next` (the next step), `fallback` (the
+  route's fallback steps; the default), `hangup`, or `{goto: route}`.
+- `reject`: refuses the call, with any code from 400 on. An answered call cannot be refused any more, so it is hung up.
+- `hangup`: ends the call. A call that was not answered is refused with the response that matches `cause`
   (normal and unavailable 480, busy 486, declined 603, congestion 503, error 500).
 - `goto`: goes on with the steps of another route, and with its fallback from then on. Nothing comes back.
 
-A sound that cannot be played leads to the fallback. `fallback` without fallback steps, and inside of them, means that
-the call ends: with 486 when the agent was busy, 500 after an error, or BYE when it was answered.
+A sound that cannot be played leads to the fallback. `fallback` in a route without fallback steps, or within
+the fallback steps, means that the call ends: with 486 when the agent was busy, 500 after an error, or BYE when it was
+answered.
 After the last step the call is hung up, or refused with 480 when it was not answered. After the last fallback step it
 is hung up, or refused with 486 or 500, depending on what failed. The BYE after an agent's failure gives
 congestion as its reason if the agent said that trying again can help.
@@ -60,7 +61,7 @@ MAX_JUMPS = 50
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a route ended a call that its caller did not."""
+    """How a route ended a call. Not used when the caller hung up."""
 
     why: Why
     cause: Cause
@@ -69,7 +70,7 @@ class Ending:
     routes: tuple[str, ...]
     """The routes whose steps ran, in order."""
     trouble: Why | None = None
-    """The failure that ended the call, or that led to the fallback steps which did."""
+    """The failure that ended the call, or that led to the fallback steps that ended it."""
     detail: str = ""
     """The failed step's error message."""
 
@@ -87,10 +88,10 @@ _Next: TypeAlias = "Ending | JumpTo | _Trouble | None"
 
 
 async def run_route(plan: Plan, route: Route, control: CallControl) -> Ending:
-    """Run a route's steps on a call until the call is ended by one of them, or by the last.
+    """Run a route's steps on a call until a step ends the call, or no steps are left.
 
     When it returns the call has been hung up or refused. Exceptions of `control` other than those in its contract
-    pass through, with the call as it was.
+    pass through, and the call is left as it was.
     """
     return await _Run(plan, control, route).to_the_end()
 

@@ -29,7 +29,7 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class WrittenStep:
-    """A step, and what could be read of it."""
+    """A step, as far as it could be read."""
 
     path: tuple[PathStep, ...]
     """Below the route: `steps` or `fallback`, the index, and the word if it is known."""
@@ -40,7 +40,7 @@ class WrittenStep:
     names: tuple[Named, ...] = ()
 
     def named(self, thing: Thing) -> Iterator[Named]:
-        """Those of its names that are agents, routes or trunks."""
+        """The names in it that are of this kind: agents, routes or trunks."""
         return (one for one in self.names if one.thing == thing)
 
 
@@ -86,7 +86,7 @@ class WrittenRoute:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The agents and trunks of the settings, to which a plan may refer; None is unknown, and accepts any name."""
+    """The agents and trunks of the settings, to which a plan may refer. None means unknown: any name is accepted."""
 
     agents: Collection[str] | None
     trunks: Collection[str] | None
@@ -94,7 +94,7 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class Illegible:
-    """What could not be read, and may contain what seems to be missing."""
+    """The parts that could not be read. They may contain what seems to be missing."""
 
     names: bool
     """There may be routes whose names we do not know."""

@@ -1,4 +1,4 @@
-"""The steps of a dialplan. Each class declares what the loader, `offhook check` and `offhook route` must know of it.
+"""The steps of a dialplan. Each class declares what the loader, `offhook check` and `offhook route` need to know.
 
 Steps are written as maps of one key, `- play: {file: menu.wav, repeat: 2}`. Where one value is enough there is a short
 form: `- play: menu.wav`, `- agent: echo`, `- pause: 2s`, `- goto: sales`, `- reject: 404`, `- answer`.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FIRST_REJECTION, LAST_REJECTION = 400, 699
 CHALLENGES = {401, 407}
 RETRY_AFTER_CODES = {404, 413, 480, 486, 500, 503, 600, 603}
-"""Answers in which Retry-After has a meaning (RFC 3261, 20.33)."""
+"""Responses in which Retry-After has a meaning (RFC 3261, 20.33)."""
 
 Thing: TypeAlias = Literal["agent", "route", "trunk", "file"]
 """What a step can name."""
@@ -37,21 +37,21 @@ class Step(Model):
     word: ClassVar[str]
     """The step's key in a dialplan."""
     main: ClassVar[str | None] = None
-    """The key whose value the short form gives."""
+    """The key that gets the value of the short form."""
     ends_route: ClassVar[bool] = False
     """No step after it runs."""
     takes_time: ClassVar[bool] = False
-    """Gotos in a circle may pass it: it waits."""
+    """The step waits, so a loop of gotos through it is allowed."""
     may_fail: ClassVar[bool] = False
     """It may lead to the fallback."""
     names: ClassVar[Mapping[Thing, tuple[KeyPath, ...]]] = MappingProxyType({})
     """Where it names agents, routes, trunks or files. Names of agents, routes and trunks are checked."""
     may_go_anywhere: ClassVar[bool] = False
-    """It may lead to a route whose name is only known when it runs."""
+    """It may lead to a route whose name is known only at run time."""
     failure_keys: ClassVar[tuple[str, ...]] = ()
-    """Keys that say how the route goes on after a failure (`After`)."""
+    """Keys that say how the route continues after a failure (`After`)."""
     too_late: ClassVar[str | None] = None
-    """The fix where the call is answered already and the step has no use; None when it has one on any call."""
+    """The fix if the step has no effect because the call is already answered; None if it has one on any call."""
 
     @classmethod
     def may_be_early(cls, step: Self | None) -> bool:
@@ -72,7 +72,7 @@ class Step(Model):
 
     @classmethod
     def answers_before_failing(cls, *, early: bool) -> bool:
-        """As `answers`, when the step fails and the fallback begins."""
+        """Like `answers`, for the case that the step fails and the fallback begins."""
         del early
         return False
 
@@ -99,7 +99,7 @@ class AnswerStep(Step):
 
 
 class RingStep(Step):
-    """Let it ring: 180, or 183 with media from now on when `early`."""
+    """Ring: 180, or 183 with media from now on when `early`."""
 
     word = "ring"
     too_late = "move it up, or remove it"
@@ -121,7 +121,7 @@ class PlayStep(Step):
     names = MappingProxyType({"file": (("file",),)})
     file: SoundFile
     repeat: Annotated[int, Field(ge=1, le=1000)] = 1
-    """How many times in all."""
+    """How many times in total."""
 
     @classmethod
     def answers(cls, step: Self | None, *, early: bool) -> bool:
@@ -145,7 +145,7 @@ class PauseStep(Step):
 
 
 class GotoStep(Step):
-    """Go on with another route's steps."""
+    """Continue with another route's steps."""
 
     word = "goto"
     main = "route"
@@ -169,14 +169,14 @@ def _after(value: object) -> object:
             return str(value)
         case {"goto": str(route), **others} if not others:
             return JumpTo(goto=name(route))
-    raise fault("not a way to go on", "write next, fallback, hangup or {goto: route}")
+    raise fault("not a valid way to continue", "write next, fallback, hangup or {goto: route}")
 
 
 After: TypeAlias = Annotated[Literal["next", "fallback", "hangup"] | JumpTo, BeforeValidator(_after)]
 
 
 class AgentStep(Step):
-    """Let an agent have the call."""
+    """Connect the call to an agent."""
 
     word = "agent"
     main = "name"
@@ -206,7 +206,7 @@ class RejectStep(Step):
     too_late = "use hangup"
     code: Annotated[int, Field(ge=FIRST_REJECTION, le=LAST_REJECTION)]
     reason: Text | None = None
-    """The reason phrase; None is the code's own."""
+    """The reason phrase; None means the default phrase of the code."""
     retry_after_s: PositiveSeconds | None = Field(default=None, alias="retry_after")
 
     @model_validator(mode="after")

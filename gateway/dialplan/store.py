@@ -1,4 +1,4 @@
-"""The plan in force, replaced whole or not at all."""
+"""The plan in force. A reload replaces all of it, or nothing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class PlanStore:
         """Load the first plan.
 
         Raises:
-            DialplanError: there is none to begin with.
+            DialplanError: the files have faults, so there is no plan to start with.
         """
         self._paths, self._agents, self._trunks = paths, agents, trunks
         loaded = load_plan(paths, agents=agents, trunks=trunks)

@@ -164,11 +164,11 @@ routes:
         ),
         (
             "[{agent: {name: echo, on_busy: {gto: a}}}]",
-            "routes[0].steps[0].agent.on_busy: not a way to go on; write next, fallback, hangup or {goto: route}",
+            "routes[0].steps[0].agent.on_busy: not a valid way to continue; write next, fallback, hangup or {goto: route}",
         ),
         (
             "[{agent: {name: echo, on_error: retry}}]",
-            'routes[0].steps[0].agent.on_error: not a way to go on, got "retry"; write next, fallback, hangup or {goto: route}',
+            'routes[0].steps[0].agent.on_error: not a valid way to continue, got "retry"; write next, fallback, hangup or {goto: route}',
         ),
         (
             "[{agent: {name: echo, on_error: {goto: not a name}}}]",
@@ -377,7 +377,7 @@ routes:
         # An order that a step decides which cannot be read.
         ("{name: a, match: {any: true}, steps: [rin: {early: true}, play: sounds/sorry.wav, reject: 404]}", "no such"),
         ("{name: a, match: {any: true}, steps: [ring: {early: 5}, play: sounds/sorry.wav, reject: 404]}", "true nor"),
-        ("{name: a, match: {any: true}, steps: [agent: {name: echo, on_busy: nxt}, reject: 486]}", "not a way"),
+        ("{name: a, match: {any: true}, steps: [agent: {name: echo, on_busy: nxt}, reject: 486]}", "not a valid way"),
         # A fallback that cannot be read.
         ("{name: a, match: {any: true}, steps: [agent: {name: echo, on_busy: fallback}], fallback: 5}", "not a list"),
         ("{name: a, match: {any: true}, steps: [agent: {name: echo, on_busy: fallback}], falback: 5}", "no such key"),
@@ -453,9 +453,9 @@ def test_there_may_be_a_thousand_patterns() -> None:
 @pytest.mark.parametrize(
     ("key", "written", "warning"),
     [
-        ("to", "+49*30", "only a * at the end stands for any text, one before it is the key, got \"+49*30\"; write \"+49*\", or 'regex:\\+49.*30'"),
-        ("to", "+49*30*", "only a * at the end stands for any text, one before it is the key, got \"+49*30*\"; write \"+49*\", or 'regex:\\+49.*30.*'"),
-        ("from", "sales*eu", "only a * at the end stands for any text, one before it is the key, got \"sales*eu\"; write \"sales*\", or 'regex:sales.*eu'"),
+        ("to", "+49*30", "only a * at the end stands for any text, and a * before the end is the * key, got \"+49*30\"; write \"+49*\", or 'regex:\\+49.*30'"),
+        ("to", "+49*30*", "only a * at the end stands for any text, and a * before the end is the * key, got \"+49*30*\"; write \"+49*\", or 'regex:\\+49.*30.*'"),
+        ("from", "sales*eu", "only a * at the end stands for any text, and a * before the end is the * key, got \"sales*eu\"; write \"sales*\", or 'regex:sales.*eu'"),
         ("to", "+49 30 555", 'a number comes without spaces and separators, got "+49 30 555"; write "+4930555"'),
         ("from", "+49 (0)30/555-*", 'a number comes without spaces and separators, got "+49 (0)30/555-*"; write "+4930555*"'),
         ("to", "(030) 555", 'a number comes without spaces and separators, got "(030) 555"; write "030555"'),
