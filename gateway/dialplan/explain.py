@@ -72,7 +72,9 @@ def as_text(explanation: Explanation) -> str:
     over = f"over trunk {invite.trunk}" if invite.trunk else "over no trunk"
     lines = [f"call to {invite.to or 'nobody'} from {caller}, {over}"]
     for passed in explanation.passed:
-        reasons = "; ".join(_reason(miss) for miss in passed.misses) or "it has no match: only a goto or an agent leads to it"
+        reasons = (
+            "; ".join(_reason(miss) for miss in passed.misses) or "it has no match: only goto or an agent leads to it"
+        )
         lines.append(f"  no    {_where(passed.route)}: {reasons}")
     if explanation.winner is None:
         lines.append("  no route takes it: the caller is answered 404")

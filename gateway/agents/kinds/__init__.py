@@ -11,6 +11,7 @@ from gateway.agents.kinds.audiosocket import AudioSocketSettings
 from gateway.agents.kinds.deepgram import DeepgramSettings
 from gateway.agents.kinds.echo import EchoSettings
 from gateway.agents.kinds.elevenlabs import ElevenLabsSettings
+from gateway.agents.kinds.gemini_live import GeminiLiveSettings
 from gateway.agents.kinds.media_streams import MediaStreamsSettings
 from gateway.agents.kinds.model import ToolOptions
 from gateway.agents.kinds.network import NetworkSettings
@@ -27,6 +28,7 @@ AnyAgent: TypeAlias = Annotated[
     | PythonSettings
     | MediaStreamsSettings
     | OpenAIRealtimeSettings
+    | GeminiLiveSettings
     | DeepgramSettings
     | ElevenLabsSettings
     | AudioSocketSettings,
@@ -42,6 +44,7 @@ __all__ = [
     "DeepgramSettings",
     "EchoSettings",
     "ElevenLabsSettings",
+    "GeminiLiveSettings",
     "MediaStreamsSettings",
     "NetworkSettings",
     "OnInterrupt",

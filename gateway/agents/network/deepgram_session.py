@@ -142,6 +142,11 @@ class DeepgramSession:
         """As `ModelSession.text`; the server answers it."""
         return [_message("InjectUserMessage", content=text)]
 
+    @property
+    def covered(self) -> bool:
+        """As `ModelSession.covered`: each session is told what was said."""
+        return True
+
     # -- what the server says -----------------------------------------------------------------------------------------
 
     def events(self, text: bytes) -> Sequence[ModelEvent]:

@@ -153,6 +153,11 @@ class ElevenLabsSession:
         """As `ModelSession.text`; the server answers it."""
         return [_message("user_message", text=text)]
 
+    @property
+    def covered(self) -> bool:
+        """As `ModelSession.covered`: each session is told what was said."""
+        return True
+
     # -- what the server says -----------------------------------------------------------------------------------------
 
     def events(self, text: bytes) -> Sequence[ModelEvent]:

@@ -32,6 +32,7 @@ from gateway.agents.network.model_session import (
     ModelSession,
     ReplyWanted,
     SessionAccepted,
+    SessionEnding,
     SessionFacts,
     SessionFault,
     ToolCalled,
@@ -55,6 +56,8 @@ SESSION_S = 10.0
 RENEWALS_MAX = 5
 """Sessions of one call in a row, without an answer between them."""
 RENEWAL_PAUSE_S = 0.5
+LEAVING_S = 5.0
+"""So long before the server ends a session another one follows, even if that cuts an answer off."""
 PHANTOM_S = 0.6
 """The gateway must hear the caller within this before or after a vendor says so that hears callers who do not speak."""
 
@@ -118,6 +121,14 @@ class ModelAgent:
         """Whether the caller has said something that no answer followed; the server answers without being asked."""
         self._keys_wait = False
         """Whether the caller has pressed keys during an answer; the server must be asked for the next one."""
+        self._keys_untold: list[str] = []
+        """What was typed while there was no session."""
+        self._caller_spoke = False
+        """Whether the gateway has heard the caller since the last answer began; only where it listens for that."""
+        self._leaving: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done when it is time for another session."""
+        self._leave_by: asyncio.TimerHandle | None = None
+        """Once the server has said that it will end the session."""
         self._presence = _Presence()
         self._failed_answers = 0
         self._renewals = 0
@@ -169,6 +180,7 @@ class ModelAgent:
         finally:
             call.on_audio(None)
             self._keypad.close()
+            self._stay()
             self.discard()
             self._report(call)
         if error is not None:
@@ -196,13 +208,14 @@ class ModelAgent:
             while True:
                 assert self._socket is not None  # noqa: S101 - it was just opened
                 over = self._socket.over
-                either: set[asyncio.Future[Any]] = {over, self._finished}
+                either: set[asyncio.Future[Any]] = {over, self._finished, self._leaving}
                 await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
                 if self._finished.done() or call.over:
                     return None
-                if self._options.closing_ends and over.result() is None:
+                ended = over.result() if over.done() else None
+                if self._options.closing_ends and over.done() and ended is None:
                     return None
-                await self._renew(call, over.result())
+                await self._renew(call, ended)
         except BackendError as error:
             return error
 
@@ -221,6 +234,10 @@ class ModelAgent:
             shown = self._options.endpoint.shown
             raise error or BackendError(f"{shown} did not accept a session within {SESSION_S:g} s")
         self._send(session.accepted(self._history))
+        for number in self._keys_untold:
+            self._tell(session, number)
+            self._keys_wait = True
+        self._keys_untold.clear()
         while self._waiting:
             self._send_frame(self._waiting.popleft())
         if greet and self._history.waits_for == "assistant":
@@ -236,7 +253,7 @@ class ModelAgent:
         Raises:
             BackendError: there is none to be had.
         """
-        why = str(error or "it was closed")
+        why = str(error or ("the server ends it soon" if self._leaving.done() else "it was closed"))
         self._tools_called.clear()
         self._answers = Answers(self._voice)
         while True:
@@ -247,13 +264,16 @@ class ModelAgent:
             if self._answering:  # what was cut off is asked for again
                 self._answering, self._caller_waits = False, True
             self._acceptance = None
-            self.discard()
+            if self._socket is not None:
+                await self._socket.close()  # some servers accept no other connection of a session while one is open
             self._early.take()
+            self._stay()
             try:
                 self._socket = await self._connected()
                 await self._open_session(greet=False)
             except BackendError as again:
                 error = again
+                self._acceptance = None  # an acceptance that comes late is of no use
                 await asyncio.sleep(RENEWAL_PAUSE_S)
             else:
                 return
@@ -291,6 +311,7 @@ class ModelAgent:
                 case Dtmf():
                     self._keypad.press(event.digit)
                 case SpeechStarted():
+                    self._caller_spoke = True
                     if self._presence.began():
                         self._interrupt()
                 case SpeechEnded():
@@ -299,14 +320,19 @@ class ModelAgent:
                     pass
 
     def _tell_keys(self, number: str) -> None:
+        if not self._accepted or self._session is None:
+            self._keys_untold.append(number)
+            return
+        self._tell(self._session, number)
+        if self._answering:
+            self._keys_wait = True
+        else:
+            self._respond()
+
+    def _tell(self, session: ModelSession, number: str) -> None:
         text = f"(pressed on the telephone: {number})"
         self._history.add("user", text)
-        if self._accepted and self._session is not None:
-            self._send(self._session.text(text))
-        if self._accepted and not self._answering:
-            self._respond()
-        else:
-            self._keys_wait = True
+        self._send(session.text(text))
 
     def _interrupt(self) -> None:
         """The caller has begun to speak: be silent, if the model speaks at all."""
@@ -351,6 +377,8 @@ class ModelAgent:
             self._ignored += 1
         for event in events:
             self._on_event(event)
+        if self._leave_by is not None and self._is_quiet():
+            self._leave()
 
     def _on_event(self, event: ModelEvent) -> None:
         match event:
@@ -369,6 +397,10 @@ class ModelAgent:
                 self._on_accepted()
             case SessionFault():
                 self._on_fault(event)
+            case SessionEnding(left_s):
+                self._stay()
+                loop = asyncio.get_running_loop()
+                self._leave_by = loop.call_later(max(0.0, left_s - LEAVING_S), self._leave)
             case ReplyWanted(message):
                 self._send([message])
             case _:
@@ -378,7 +410,7 @@ class ModelAgent:
         match event:
             case AnswerBegan():
                 self._answering = True
-                self._caller_waits = self._keys_wait = False
+                self._caller_waits = self._keys_wait = self._caller_spoke = False
             case AnswerText(item, text):
                 self._history.add("assistant", heard_words(text, self._answers.share_heard(item)), item)
             case ToolCalled():
@@ -427,6 +459,25 @@ class ModelAgent:
         if event.ends_session:
             raise BackendError(refused + event.message)
         _log.warning("agent.server_fault", call_id=self._call.info.call_id if self._call else "", said=event.message)
+
+    # -- another session ----------------------------------------------------------------------------------------------
+
+    def _is_quiet(self) -> bool:
+        """Nobody speaks, no answer is due, and all that was said would be known to another session."""
+        waits = self._answering or self._caller_waits or self._keys_wait or self._caller_spoke
+        return not waits and self._session is not None and self._session.covered
+
+    def _leave(self) -> None:
+        if not self._leaving.done():
+            self._leaving.set_result(None)
+
+    def _stay(self) -> None:
+        """The session need not be left, or it has been."""
+        if self._leave_by is not None:
+            self._leave_by.cancel()
+            self._leave_by = None
+        if self._leaving.done():
+            self._leaving = asyncio.get_running_loop().create_future()
 
     # -- the way out --------------------------------------------------------------------------------------------------
 

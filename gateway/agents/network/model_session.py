@@ -93,6 +93,13 @@ class SessionFault:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionEnding:
+    """The server will end the session, in so many seconds: another one must follow, at a good moment before that."""
+
+    left_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class ReplyWanted:
     """The server wants this text message back at once, as after a ping."""
 
@@ -110,6 +117,7 @@ ModelEvent: TypeAlias = (
     | ToolCalled
     | AnswerEnded
     | SessionFault
+    | SessionEnding
     | ReplyWanted
 )
 
@@ -152,6 +160,10 @@ class ModelSession(Protocol):
     """The audio that the server gets."""
     said: AudioFormat
     """The audio that it sends."""
+
+    @property
+    def covered(self) -> bool:
+        """Whether a session that followed now would know all that was said in this one."""
 
     def opening(self, history: Iterable[tuple[Role, str]]) -> Messages:
         """The first messages of a connection; with what was said in earlier ones, where the vendor takes it here."""

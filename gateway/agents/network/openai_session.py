@@ -151,6 +151,11 @@ class OpenAISession:
         """As `ModelSession.text`."""
         return [_said("user", text)]
 
+    @property
+    def covered(self) -> bool:
+        """As `ModelSession.covered`: each session is told what was said."""
+        return True
+
     # -- what the server says -----------------------------------------------------------------------------------------
 
     def events(self, text: bytes) -> Sequence[ModelEvent]:

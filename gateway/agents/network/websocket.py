@@ -50,6 +50,8 @@ class Endpoint:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     tls: ssl.SSLContext | None = None
     """None: the system's certificates."""
+    ping_after_s: float | None = None
+    """Instead of `PING_AFTER_S`, for a backend that answers slowly."""
 
     @property
     def shown(self) -> str:
@@ -94,6 +96,7 @@ async def connect(endpoint: Endpoint, receiver: Receiver, deadline_s: float) -> 
     Raises:
         BackendError: it could not be opened, and whether trying again can help.
     """
+    ping_after_s = endpoint.ping_after_s or PING_AFTER_S
     headers = [(name, value) for name, value in endpoint.headers.items()]
     try:
         async with asyncio.timeout(deadline_s):
@@ -103,8 +106,8 @@ async def connect(endpoint: Endpoint, receiver: Receiver, deadline_s: float) -> 
                 ssl_context=endpoint.tls,
                 websocket_handshake_timeout=deadline_s,
                 enable_auto_ping=True,
-                auto_ping_idle_timeout=PING_AFTER_S,
-                auto_ping_reply_timeout=PING_AFTER_S,
+                auto_ping_idle_timeout=ping_after_s,
+                auto_ping_reply_timeout=ping_after_s,
                 max_frame_size=MAX_MESSAGE_BYTES,
                 extra_headers=headers,
                 max_redirects=0,  # the headers may hold a secret that is for this host
@@ -323,4 +326,6 @@ class WebSocket(WSListener):
             return None
         code = getattr(received.code, "value", received.code)
         said = f": {received.reason[:200]}" if received.reason else ""
-        return BackendError(f"{self._shown} closed the connection with {code}{said}")
+        # What we sent is wrong, or not allowed: it would be again.
+        ours = received.code in (WSCloseCode.INVALID_TEXT, WSCloseCode.POLICY_VIOLATION)
+        return BackendError(f"{self._shown} closed the connection with {code}{said}", retryable=not ours)

@@ -15,7 +15,8 @@ from gateway.agents.network.coding import MULAW_8K, AudioFormat
 from gateway.agents.network.deepgram_session import DeepgramOptions, DeepgramSession
 from gateway.agents.network.dialects import DIALECTS
 from gateway.agents.network.elevenlabs_session import ElevenLabsOptions, ElevenLabsSession
-from gateway.agents.network.model_session import BadEventError, SessionFacts, UnusableFormatError
+from gateway.agents.network.gemini_session import GeminiOptions, GeminiSession
+from gateway.agents.network.model_session import BadEventError, SessionEnding, SessionFacts, UnusableFormatError
 from gateway.agents.network.openai_session import OpenAIOptions, OpenAISession
 from gateway.agents.network.tools import ToolSet, ToolUse
 from gateway.agents.network.twilio import BadMessageError, StreamFacts
@@ -29,6 +30,9 @@ KEYS = st.sampled_from([
     "conversation_initiation_metadata_event", "agent_output_audio_format", "audio_event", "audio_base_64", "event_id",
     "interruption_event", "agent_response_event", "agent_response", "client_tool_call", "tool_call_id", "tool_name",
     "parameters", "ping_event", "user_transcription_event", "user_transcript",
+    "serverContent", "modelTurn", "parts", "inlineData", "mimeType", "data", "toolCall", "functionCalls",
+    "args", "inputTranscription", "text", "interrupted", "turnComplete", "goAway", "timeLeft", "setupComplete",
+    "sessionResumptionUpdate", "newHandle", "resumable", "toolCallCancellation", "ids",
 ])  # fmt: skip
 WORDS = st.sampled_from([
     "media", "mark", "clear", "playAudio", "checkpoint", "clearAudio", "error", "session.updated", "response.done",
@@ -68,6 +72,45 @@ def test_openai_events(message: Any, word: str, junk: bytes) -> None:
     for text in (written(message, word), junk):
         with contextlib.suppress(BadEventError, UnusableFormatError):
             session.events(text)
+
+
+GEMINI = st.fixed_dictionaries(
+    {},
+    optional={
+        "setupComplete": VALUES | st.just({}),
+        "serverContent": VALUES
+        | st.fixed_dictionaries(
+            {},
+            optional={
+                "modelTurn": VALUES
+                | st.builds(
+                    lambda data, kind: {"parts": [{"inlineData": {"data": data, "mimeType": kind}}]},
+                    st.text(max_size=8),
+                    st.sampled_from(["audio/pcm", "audio/pcm;rate=24000", "audio/opus", "image/png"]),
+                ),
+                "inputTranscription": st.fixed_dictionaries({"text": st.text(max_size=5)}),
+                "interrupted": st.booleans(),
+                "turnComplete": st.booleans() | SCALARS,
+            },
+        ),
+        "toolCall": VALUES
+        | st.builds(lambda name, args: {"functionCalls": [{"name": name, "args": args}]}, SCALARS, VALUES),
+        "goAway": VALUES | st.fixed_dictionaries({"timeLeft": SCALARS | st.sampled_from(["50s", "nans", "-infs"])}),
+        "sessionResumptionUpdate": VALUES,
+    },
+)
+
+
+@settings(max_examples=200)
+@given(messages=st.lists(GEMINI | MESSAGES, max_size=4), junk=st.binary(max_size=40))
+def test_gemini_events(messages: list[Any], junk: bytes) -> None:
+    session = GeminiSession(GeminiOptions("m", None, None, []), SessionFacts("", None, MULAW_8K))
+    for text in (*(json.dumps(one).encode() for one in messages), junk):
+        with contextlib.suppress(BadEventError, UnusableFormatError):
+            for event in session.events(text):
+                if isinstance(event, SessionEnding):
+                    assert 0 <= event.left_s < 1e6
+    session.opening([("user", "Hello")])
 
 
 @settings(max_examples=200)

@@ -37,7 +37,7 @@ def test_text() -> None:
         == f"""\
 call to 601 from +491, over no trunk
   no    gold (d.yaml:2): trunk is none, wanted "carrier"; header X-Tier is "tin", wanted "gold"
-  no    helper (d.yaml:3): it has no match: only a goto or an agent leads to it
+  no    helper (d.yaml:3): it has no match: only goto or an agent leads to it
   TAKES sales (d.yaml:4)
 steps of sales
   1. ring: {{early: true}}
@@ -58,7 +58,7 @@ def test_text_when_no_route_takes_it() -> None:
         == """\
 call to nobody from nobody, over trunk carrier
   no    gold (d.yaml:2): header X-Tier is none, wanted "gold"
-  no    helper (d.yaml:3): it has no match: only a goto or an agent leads to it
+  no    helper (d.yaml:3): it has no match: only goto or an agent leads to it
   no    sales (d.yaml:4): to is "", wanted "600" or "6*"
   no route takes it: the caller is answered 404"""
     )

@@ -1,0 +1,299 @@
+"""Google's Gemini Live API, the messages of a WebSocket session. No I/O.
+
+Source: Google's API reference, "Live API - WebSockets API reference" (BidiGenerateContent), and its Live API guides.
+"""
+
+from __future__ import annotations
+
+import binascii
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import msgspec
+
+from gateway.agents.network.coding import AudioFormat
+from gateway.agents.network.errors import NOT_JSON
+from gateway.agents.network.gemini_messages import (
+    FunctionCall,
+    ServerContent,
+    ServerMessage,
+    declaration,
+    seconds,
+    server_message,
+)
+from gateway.agents.network.model_session import (
+    AnswerAudio,
+    AnswerBegan,
+    AnswerEnded,
+    AnswerText,
+    BadEventError,
+    CallerBegan,
+    CallerSaid,
+    Messages,
+    ModelEvent,
+    ReplyWanted,
+    SessionAccepted,
+    SessionEnding,
+    SessionFacts,
+    ToolCalled,
+    UnusableFormatError,
+)
+from media.conversation.history import Role
+
+PCM_16K = AudioFormat("l16", 16_000)
+PCM_24K = AudioFormat("l16", 24_000)
+ATTEMPTS_TO_RESUME = 2
+"""The server refuses a handle while it takes the session's old connection for open, so one refusal proves nothing."""
+GO_ON = "(The line was interrupted for a moment. Go on where you were, and do not greet again.)"
+_FAILED = "MALFORMED_FUNCTION_CALL"
+
+
+@dataclass(frozen=True, slots=True)
+class GeminiOptions:
+    """What the sessions of one agent have in common."""
+
+    model: str
+    voice: str | None
+    language: str | None
+    """As BCP 47 has it; None leaves it to the model."""
+    tools: Sequence[Mapping[str, Any]]
+    """As `ToolSet.declared` gives them."""
+
+
+class GeminiSession:
+    """`ModelSession` of the Gemini Live API.
+
+    A renewed connection resumes the session by its handle if that covers all that was said; otherwise it is told the
+    conversation as text. An answer is what the model says in one go: a tool's call ends it, since the model waits then.
+    """
+
+    binary_audio: ClassVar[bool] = False
+    hears_phantoms: ClassVar[bool] = True
+
+    def __init__(self, options: GeminiOptions, facts: SessionFacts) -> None:
+        self._options = options
+        self._facts = facts
+        self.heard, self.said = PCM_16K, PCM_24K
+        self._handle = ""
+        self._covered = False
+        """Whether the handle covers all that was said."""
+        self._attempts = 0
+        """Connections in a row that were to be resumed and were not accepted."""
+        self._telling = False  # the server waits to be told the conversation
+        self._asked = False
+        """Whether an answer was asked for or made in this connection."""
+        self._numbers = itertools.count(1)
+        self._item = ""
+        """The answer that is being made."""
+        self._answering = False
+        self._texts_held: list[str] = []
+        """What the caller has told during an answer: sent at once, it would cut the answer off."""
+        self._caller_words: list[str] = []
+        self._model_words: list[str] = []
+        self._tools_open: set[str] = set()
+        self._outputs: list[dict[str, Any]] = []
+
+    # -- what the server is told --------------------------------------------------------------------------------------
+
+    def opening(self, history: Iterable[tuple[Role, str]]) -> Messages:
+        """As `ModelSession.opening`."""
+        self._attempts = self._attempts + 1 if self._handle else 0
+        if not self._covered or self._attempts > ATTEMPTS_TO_RESUME:
+            self._handle, self._covered, self._attempts = "", False, 0
+        self._telling = not self._handle and any(True for _ in history)
+        self._asked = self._answering = False
+        self._item = ""
+        for forgotten in (self._texts_held, self._model_words, self._tools_open, self._outputs):
+            forgotten.clear()
+        return [_encoded({"setup": self._setup()})]
+
+    def _setup(self) -> dict[str, Any]:
+        options = self._options
+        speech: dict[str, Any] = {}
+        if options.voice is not None:
+            speech["voiceConfig"] = {"prebuiltVoiceConfig": {"voiceName": options.voice}}
+        if options.language is not None:
+            speech["languageCode"] = options.language
+        generation: dict[str, Any] = {"responseModalities": ["AUDIO"]}
+        if speech:
+            generation["speechConfig"] = speech
+        setup: dict[str, Any] = {
+            "model": options.model if "/" in options.model else f"models/{options.model}",
+            "generationConfig": generation,
+            "systemInstruction": {"parts": [{"text": self._facts.instructions}]},
+            "inputAudioTranscription": {},
+            "outputAudioTranscription": {},
+            "contextWindowCompression": {"slidingWindow": {}},
+            "sessionResumption": {"handle": self._handle} if self._handle else {},
+        }
+        if self._telling:
+            setup["historyConfig"] = {"initialHistoryInClientContent": True}
+        if options.tools:
+            setup["tools"] = [{"functionDeclarations": [declaration(tool) for tool in options.tools]}]
+        return setup
+
+    def accepted(self, history: Iterable[tuple[Role, str]]) -> Messages:
+        """As `ModelSession.accepted`; what the caller said last, and no answer followed, is said again as text."""
+        messages: list[bytes] = []
+        if self._telling:
+            turns = [_turn(role, text) for role, text in history]
+            messages.append(_encoded({"clientContent": {"turns": turns, "turnComplete": True}}))
+        said = "".join(self._caller_words).strip()
+        if said:
+            return [*messages, *self._ask(said)]
+        return messages
+
+    def greet(self) -> Messages:
+        """As `ModelSession.greet`."""
+        greeting = self._facts.greeting
+        return () if greeting is None else self._ask(greeting)
+
+    def respond(self) -> Messages:
+        """As `ModelSession.respond`: the server answers texts and tools by itself, but not the history."""
+        return () if self._asked else self._ask(GO_ON)
+
+    def audio(self, data: bytes) -> bytes:
+        """As `ModelSession.audio`; built by hand, since one comes every 20 ms."""
+        encoded = binascii.b2a_base64(data, newline=False)
+        return b'{"realtimeInput":{"audio":{"mimeType":"audio/pcm;rate=16000","data":"%s"}}}' % encoded
+
+    def cancel(self) -> Messages:
+        """As `ModelSession.cancel`: the server ends an answer by itself when it hears the caller."""
+        return ()
+
+    def unheard(self, item: str, content_index: int, heard_ms: int) -> Messages:  # noqa: ARG002 - there is no message
+        """As `ModelSession.unheard`: the API has no such message."""
+        return ()
+
+    def tool_output(self, call: ToolCalled, output: str) -> Messages:
+        """As `ModelSession.tool_output`: what came of tools that were called together is sent together."""
+        if call.call not in self._tools_open:
+            return ()
+        self._tools_open.discard(call.call)
+        self._outputs.append({"id": call.call, "name": call.name, "response": {"output": output}})
+        if self._tools_open:
+            return ()
+        outputs, self._outputs = self._outputs, []
+        self._asked = True
+        return [_encoded({"toolResponse": {"functionResponses": outputs}})]
+
+    def text(self, text: str) -> Messages:
+        """As `ModelSession.text`; during an answer it is held until that has ended."""
+        if self._answering:
+            self._texts_held.append(text)
+            return ()
+        return self._ask(text)
+
+    def _ask(self, text: str) -> list[bytes]:
+        """What is answered as if the caller had said it: newer models take no other text in mid-conversation."""
+        self._asked, self._covered = True, False
+        return [_encoded({"realtimeInput": {"text": text}})]
+
+    @property
+    def covered(self) -> bool:
+        """As `ModelSession.covered`."""
+        return not self._answering and (self._covered or not self._handle)
+
+    # -- what the server says -----------------------------------------------------------------------------------------
+
+    def binary(self, data: bytes) -> Sequence[ModelEvent]:
+        """As `ModelSession.binary`: the server sends its JSON in these."""
+        return self.events(data)
+
+    def events(self, text: bytes) -> Sequence[ModelEvent]:
+        """As `ModelSession.events`."""
+        try:
+            message = server_message.decode(text)
+        except NOT_JSON as error:
+            raise BadEventError(f"{type(error).__name__}: {error}") from error
+        return list(self._read(message))
+
+    def _read(self, message: ServerMessage) -> Iterator[ModelEvent]:
+        if message.setup_complete is not None:
+            self._attempts = 0
+            yield SessionAccepted()
+        if message.server_content is not None:
+            yield from self._content(message.server_content)
+        if message.tool_call is not None and message.tool_call.function_calls:
+            yield from self._tools(message.tool_call.function_calls)
+        if message.tool_call_cancellation is not None:
+            self._tools_open.difference_update(message.tool_call_cancellation.ids)
+        update = message.session_resumption_update
+        if update is not None:
+            self._covered = update.resumable and bool(update.new_handle)
+            self._handle = update.new_handle if self._covered else self._handle
+        if message.go_away is not None:
+            yield SessionEnding(seconds(message.go_away.time_left))
+
+    def _content(self, content: ServerContent) -> Iterator[ModelEvent]:
+        if content.input_transcription is not None:
+            self._caller_words.append(content.input_transcription.text)
+        for part in content.model_turn.parts if content.model_turn is not None else ():
+            blob = part.inline_data
+            if blob is not None and blob.mime_type.startswith("audio/"):
+                if blob.mime_type.replace(" ", "") not in ("audio/pcm;rate=24000", "audio/pcm"):
+                    raise UnusableFormatError(f"the server's audio is {blob.mime_type[:80]}: it must be PCM at 24 kHz")
+                yield from self._begun()
+                yield AnswerAudio(self._item, blob.data)
+        if content.output_transcription is not None:
+            self._model_words.append(content.output_transcription.text)
+        if content.interrupted:
+            yield CallerBegan()
+            yield from self._said()
+            yield from self._ended(AnswerEnded("cut", by_caller=True))
+        if content.generation_complete:
+            yield from self._ended(AnswerEnded())
+        if content.turn_complete:
+            yield from self._said()
+            if content.turn_complete_reason == _FAILED:
+                self._answering, self._asked = True, False
+                yield from self._ended(AnswerEnded("failed", error=_FAILED))
+            else:
+                yield from self._ended(AnswerEnded())
+            self._item = ""
+
+    def _begun(self) -> Iterator[ModelEvent]:
+        self._asked, self._covered = True, False
+        if not self._answering or not self._item:
+            self._answering = True
+            self._item = f"answer-{next(self._numbers)}"
+            yield AnswerBegan()
+
+    def _said(self) -> Iterator[ModelEvent]:
+        """The turn is over: what was said in it, in the order of a conversation."""
+        heard, said = "".join(self._caller_words).strip(), "".join(self._model_words).strip()
+        self._caller_words.clear()
+        self._model_words.clear()
+        if heard:
+            yield CallerSaid(heard)
+        if said:
+            yield AnswerText(self._item, said)
+
+    def _ended(self, event: AnswerEnded) -> Iterator[ModelEvent]:
+        if not self._answering:
+            return
+        self._answering = False
+        yield event
+        for text in self._texts_held:
+            yield from map(ReplyWanted, self._ask(text))
+        self._texts_held.clear()
+
+    def _tools(self, calls: Sequence[FunctionCall]) -> Iterator[ModelEvent]:
+        yield from self._begun()
+        yield from self._said()
+        for call in calls:
+            name = call.id or call.name
+            self._tools_open.add(name)
+            yield ToolCalled(name, call.name, msgspec.json.encode(call.args).decode())
+        yield AnswerEnded()
+        self._item = ""  # what follows once they have run is another answer
+
+
+def _encoded(message: Mapping[str, Any]) -> bytes:
+    return msgspec.json.encode(message)
+
+
+def _turn(role: Role, text: str) -> dict[str, Any]:
+    return {"role": "user" if role == "user" else "model", "parts": [{"text": text}]}
