@@ -162,6 +162,7 @@ def test_the_session_is_asked_for_as_written() -> None:
     assert go_to["parameters"]["properties"] == {"route": {"type": "STRING", "enum": ["sales"]}}
     assert go_to["parameters"]["required"] == ["route"]
     assert note["parameters"]["type"] == "OBJECT"
+    assert {one["behavior"] for one in (hang_up, go_to, note)} == {"BLOCKING"}
     assert bot.stream.ended_with == 1000
 
 

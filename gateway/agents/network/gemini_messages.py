@@ -81,8 +81,11 @@ server_message = msgspec.json.Decoder(ServerMessage)
 
 
 def declaration(tool: Mapping[str, Any]) -> dict[str, Any]:
-    """A tool of `ToolSet.declared` as the API has it: types in capitals, and no object without properties."""
-    declared = {"name": tool["name"], "description": tool["description"]}
+    """A tool of `ToolSet.declared` as the API has it: types in capitals, and no object without properties.
+
+    It is blocking, so that the model has said what it had to say when it calls: newer ones talk on if not told so.
+    """
+    declared = {"name": tool["name"], "description": tool["description"], "behavior": "BLOCKING"}
     if tool["parameters"]["properties"]:
         declared["parameters"] = _schema(tool["parameters"])
     return declared
