@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 BreakerState: TypeAlias = Literal["closed", "open", "probing"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Attempt:
+    """One call that tries the backend."""
+
+    is_probe: bool
 
 
 class Breaker:
     """A circuit breaker. Times are seconds on any one clock.
 
     Closed, every call is tried. After `failures` calls in a row have failed it is open for `cool_down_s`, and no call
-    is tried; then one is, as a probe. If that works it is closed, otherwise it is open again.
+    is tried; then one is, as a probe. If that works it is closed, otherwise it is open again. Calls that began before
+    it opened say nothing about now: only the probe closes it.
     """
 
     def __init__(self, failures: int, cool_down_s: float) -> None:
@@ -19,41 +28,46 @@ class Breaker:
         self._failures = failures
         self._cool_down_s = cool_down_s
         self._open_until_s: float | None = None
-        self._probing = False
+        self._probe: Attempt | None = None
 
     @property
     def state(self) -> BreakerState:
         """`closed` while it is not known to fail."""
         if self._open_until_s is None:
             return "closed"
-        return "probing" if self._probing else "open"
+        return "open" if self._probe is None else "probing"
 
-    def admits(self, now_s: float) -> bool:
-        """Whether a call may try it; the probe is admitted once."""
+    def begin(self, now_s: float) -> Attempt | None:
+        """A call wants to try the backend: None if it must not."""
         if self._open_until_s is None:
-            return True
-        if self._probing or now_s < self._open_until_s:
-            return False
-        self._probing = True
-        return True
+            return Attempt(is_probe=False)
+        if self._probe is not None or now_s < self._open_until_s:
+            return None
+        self._probe = Attempt(is_probe=True)
+        return self._probe
 
     def wait_s(self, now_s: float) -> float:
-        """How long until the next probe; 0 if it is closed, or under way."""
+        """How long until the next probe; 0 if it is closed, or the probe is under way."""
         return 0.0 if self._open_until_s is None else max(0.0, self._open_until_s - now_s)
 
-    def succeeded(self) -> None:
-        """A call works."""
-        self.failed_in_a_row = 0
-        self._open_until_s = None
-        self._probing = False
+    def succeeded(self, attempt: Attempt) -> None:
+        """The backend works."""
+        if attempt is self._probe:
+            self._probe = self._open_until_s = None
+        if self._open_until_s is None:
+            self.failed_in_a_row = 0
 
-    def failed(self, now_s: float) -> None:
-        """A call has failed."""
+    def failed(self, attempt: Attempt, now_s: float) -> bool:
+        """The backend has failed. Returns whether that has opened the breaker."""
+        if self._open_until_s is not None and attempt is not self._probe:
+            return False
         self.failed_in_a_row += 1
-        if self._probing or self.failed_in_a_row >= self._failures:
-            self._open_until_s = now_s + self._cool_down_s
-        self._probing = False
+        opens = attempt is self._probe or self.failed_in_a_row >= self._failures
+        if opens:
+            self._probe, self._open_until_s = None, now_s + self._cool_down_s
+        return opens
 
-    def left(self) -> None:
-        """A call ended before it was known whether it works: if it was the probe, the next call is."""
-        self._probing = False
+    def left(self, attempt: Attempt) -> None:
+        """The call ended before it was known whether the backend works: after a probe, the next call is one."""
+        if attempt is self._probe:
+            self._probe = None

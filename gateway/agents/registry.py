@@ -103,22 +103,22 @@ class AgentSpec:
         if breaker is None:
             yield
             return
-        if not breaker.admits(loop.time()):
+        attempt = breaker.begin(loop.time())
+        if attempt is None:
             again = f"tried again in {breaker.wait_s(loop.time()):.0f} s" if breaker.state == "open" else "being tried"
             raise AgentBusyError(self.name, f"{breaker.failed_in_a_row} calls in a row have failed; it is {again}")
-        proven = loop.call_later(PROVEN_S, breaker.succeeded)
+        proven = loop.call_later(PROVEN_S, breaker.succeeded, attempt)
         try:
             yield
         except (AgentBusyError, AgentFailedError):
-            breaker.failed(loop.time())
-            if breaker.state == "open":
+            if breaker.failed(attempt, loop.time()):
                 _log.warning("agent.breaker_open", agent=self.name, failed_in_a_row=breaker.failed_in_a_row)
             raise
         except BaseException:
-            breaker.left()
+            breaker.left(attempt)
             raise
         else:
-            breaker.succeeded()
+            breaker.succeeded(attempt)
         finally:
             proven.cancel()
 

@@ -45,8 +45,8 @@ def _lines(said: dict[str, Json]) -> Iterator[str]:
         if isinstance(trunk, dict):
             yield f"trunk    {name}: {_trunk(trunk)}"
     for name, agent in _object(said, "agents").items():
-        if isinstance(agent, dict) and (agent.get("calls") or agent.get("failed")):
-            tripped = agent.get("breaker") not in {None, "closed"}
+        tripped = isinstance(agent, dict) and agent.get("breaker") not in {None, "closed"}
+        if isinstance(agent, dict) and (agent.get("calls") or agent.get("failed") or tripped):
             ending = "; it fails again and again: calls go to its backup" if tripped else ""
             yield f"agent    {name}: {agent.get('calls')} calls, {agent.get('failed')} failed{ending}"
 

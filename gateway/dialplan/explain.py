@@ -25,7 +25,7 @@ class Passed:
 
     route: Route
     misses: tuple[Miss, ...]
-    """Empty for a route without `match`, which can only be reached by a goto."""
+    """Empty for a route without `match`, which can only be reached by a goto or an agent."""
 
 
 @dataclass(frozen=True, slots=True)

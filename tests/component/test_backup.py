@@ -161,7 +161,9 @@ async def test_a_probe_whose_caller_gives_up_proves_nothing() -> None:
     asyncio.get_running_loop().call_later(1, party.leave, EndCause.CALLER_CANCELLED, 487)
     await lived(party, agents)
     assert breaker.state == "open"
-    assert breaker.admits(asyncio.get_running_loop().time()), "the next call is the probe"
+    probe = breaker.begin(asyncio.get_running_loop().time())
+    assert probe is not None
+    assert probe.is_probe, "the next call is the probe"
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ class BackupOptions(Model):
     agents: tuple[Name, ...] = Field(min_length=1, max_length=8)
     """Their names, in order. Their own backups are not asked."""
     dead_air_s: Seconds = Field(default=4.0, alias="dead_air")
-    """The agent has failed when it says nothing for this long after the caller has finished; `0s`: it may be silent."""
+    """The agent has failed when it says nothing for this long after the caller has finished; `0s`: it may be silent.
+    It needs voice detection, most of what a frame costs."""
     apology: SoundFile | None = None
     """A sound that the caller hears when the agent fails in mid-call, while the next one gets ready."""
     failures: Annotated[int, Field(ge=1)] = 5
