@@ -161,13 +161,14 @@ class Lanes:
             if pcm is not None:
                 self.epoch_taken = epoch
                 return Audio(pcm.copy())
-            if not self._ready():
-                await self._wait()
+            await self._wait()
 
     def _take_frame(self) -> Pcm | None:
+        if not self._audio:
+            return None
         try:
             return self._audio.popleft()
-        except IndexError:  # none waits, or the other thread has just closed the lanes
+        except IndexError:  # the other thread has just closed the lanes
             return None
 
     def _take_urgent(self) -> UrgentEvent:
@@ -193,8 +194,7 @@ class Lanes:
             if pcm is not None:
                 self.epoch_taken = epoch
                 return pcm.copy()
-            if not self._ready():
-                await self._wait()
+            await self._wait()
 
     def waiting_audio(self) -> Iterator[Pcm]:
         """Take the frames that wait, as they are, until none is left."""

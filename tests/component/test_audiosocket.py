@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import uuid
-import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import numpy as np
 import pytest
 import structlog
 
 from gateway.agents import (
-    Agent,
     AgentBusyError,
     AgentFailedError,
     AgentSpec,
     AudioSocketSettings,
     BargeInOptions,
-    let_talk,
     prepare,
 )
 from gateway.agents.network import audiosocket_agent
-from media.conversation.conversation import Conversation
 from media.conversation.events import CallInfo
 from media.conversation.floor import BargeIn, Keys
-from media.leg import Pcm
 from tests.audiosocket_server import (
     DTMF,
     ERROR,
@@ -40,55 +32,33 @@ from tests.audiosocket_server import (
     Session,
     parrots,
 )
-from tests.conformance.agent import AGENT_CHECKS, PATIENCE_S, AgentCase
-from tests.fake_leg import FakeLeg, caller_sends, silence, voice
+from tests.backend_call import PATIENCE, CallOfAgent, call_of, nothing_left, run, tone, until
+from tests.conformance.agent import AGENT_CHECKS, AgentCase
+from tests.fake_leg import caller_sends, silence, voice
 
 INFO = CallInfo(call_id="c1", id="01899b2a-0000-7000-8000-0123456789ab")
 DEADLINE_S = 5.0
 
 
 def settings(server: str, **written: object) -> AudioSocketSettings:
-    return AudioSocketSettings.model_validate(
-        {"server": server, "hangup_grace": PATIENCE_S, "cancel_deadline": PATIENCE_S, "connect_timeout": 2.0, **written}
-    )
+    return AudioSocketSettings.model_validate({"server": server, **PATIENCE, **written})
 
 
-def tone(length_ms: int, rate_hz: int = 8_000) -> Pcm:
-    wave: Pcm = (8_000 * np.sin(2 * np.pi * 440 * np.arange(rate_hz * length_ms // 1_000) / rate_hz)).astype(np.int16)
-    return wave
-
-
-async def until(what: Callable[[], object]) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        while not what():  # noqa: ASYNC110 - what happens elsewhere
-            await asyncio.sleep(0.005)
-
-
-@asynccontextmanager
-async def in_call(
+def in_call(
     server: AudioSocketServer,
     rate_hz: int = 8_000,
     *,
     made: Callable[[AgentSpec], None] = lambda _: None,
     **written: object,
-) -> AsyncIterator[tuple[FakeLeg, Conversation, asyncio.Task[object]]]:
-    """A call with the server; at the end the caller hangs up, if nobody has."""
+) -> CallOfAgent:
+    """A call with the server, which knows its id."""
     spec = AgentSpec("server", settings(server.address, **written))
     made(spec)
-    leg = FakeLeg(rate_hz)
-    call = Conversation(leg, INFO, spec.settings.effective_barge_in)
-    talking = asyncio.create_task(let_talk(spec, call))
-    await until(lambda: server.sessions and (server.sessions[-1].received or not server._reads))
-    yield leg, call, talking
-    call.caller_hung_up()
-    await asyncio.wait({talking}, timeout=PATIENCE_S)
-    assert talking.done()
-    call.close()
-    leg.stop_clock()
 
+    def begun() -> object:
+        return server.sessions and (server.sessions[-1].received or not server._reads)
 
-def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(work)
+    return call_of(spec, lambda: until(begun), rate_hz, INFO)
 
 
 @pytest.mark.slow  # in real time: there is a network
@@ -259,33 +229,14 @@ def test_the_gateway_may_silence_it() -> None:
 
 
 def test_nothing_is_left_of_a_call_without_a_garbage_collection() -> None:
-    """Full collections are rare where calls are up."""
-    made: list[weakref.ref[Agent]] = []
-
-    def keep(spec: AgentSpec) -> None:
-        make = spec.make
-
-        def kept() -> Agent:
-            agent = make()
-            made.append(weakref.ref(agent))
-            return agent
-
-        spec.make = kept
-
     async def talked(server: AudioSocketServer) -> None:
         async with in_call(server, made=keep) as (leg, _, _):
             await caller_sends(leg, voice(8_000, 200))
         await until(server.session.closed.is_set)
         await asyncio.sleep(PAUSE_OF_READING_S)
 
-    gc.collect()
-    gc.disable()
-    try:
-        with AudioSocketServer(parrots) as server:
-            run(talked(server))
-        assert [one() for one in made] == [None]
-    finally:
-        gc.enable()
+    with nothing_left() as keep, AudioSocketServer(parrots) as server:
+        run(talked(server))
 
 
 PAUSE_OF_READING_S = audiosocket_agent.PAUSE_S + 0.1

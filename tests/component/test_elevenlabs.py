@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -24,37 +24,21 @@ from gateway.agents import (
     Done,
     ElevenLabsSettings,
     GoTo,
-    let_talk,
     prepare,
 )
-from media.conversation.conversation import Conversation
-from media.conversation.events import CallInfo
 from media.conversation.floor import BargeIn
 from media.g711 import mulaw_decoded, mulaw_encoded
-from media.leg import Pcm
+from tests.backend_call import PATIENCE, CallOfAgent, call_of, nothing_left, run, tone, until
 from tests.bot import DEADLINE_S, Bot, Message, Stream
-from tests.conformance.agent import AGENT_CHECKS, PATIENCE_S, AgentCase
+from tests.conformance.agent import AGENT_CHECKS, AgentCase
 from tests.elevenlabs_server import ElevenLabsStream, accepts, check, echoes
-from tests.fake_leg import FakeLeg, caller_sends, silence, voice
-
-
-def info() -> CallInfo:
-    return CallInfo(
-        call_id="c1", id="01899b2a-0000-7000-8000-0123456789ab", to="600", from_="+4930123", codec="PCMU/8000"
-    )
-
+from tests.fake_leg import caller_sends, silence, voice
 
 BEGIN = "conversation_initiation_client_data"
 
 
 def settings(url: str, **written: object) -> ElevenLabsSettings:
-    patience = {"hangup_grace": PATIENCE_S, "cancel_deadline": PATIENCE_S, "connect_timeout": 2.0}
-    return ElevenLabsSettings.model_validate({"url": url, "agent_id": "agent_1", **patience, **written})
-
-
-def tone(length_ms: int, rate_hz: int = 8_000) -> Pcm:
-    wave: Pcm = (8_000 * np.sin(2 * np.pi * 440 * np.arange(rate_hz * length_ms // 1_000) / rate_hz)).astype(np.int16)
-    return wave
+    return ElevenLabsSettings.model_validate({"url": url, "agent_id": "agent_1", **PATIENCE, **written})
 
 
 def server(behave: Callable[[Stream, Message], Awaitable[None]] = accepts, **more: Any) -> Bot:
@@ -75,32 +59,13 @@ async def sent(bot: Bot, kind: str, count: int = 1) -> list[Message]:
     return bot.stream.of(kind)
 
 
-@asynccontextmanager
-async def in_call(
-    bot: Bot, rate_hz: int = 8_000, **written: object
-) -> AsyncIterator[tuple[FakeLeg, Conversation, asyncio.Task[Any]]]:
-    """A call whose session was asked for; at the end the caller hangs up, if nobody has."""
+def in_call(
+    bot: Bot, rate_hz: int = 8_000, *, made: Callable[[AgentSpec], None] = lambda _: None, **written: object
+) -> CallOfAgent:
+    """A call whose session was asked for."""
     spec = AgentSpec("agent", settings(cast("str", written.pop("url", bot.url)), **written))
-    leg = FakeLeg(rate_hz)
-    call = Conversation(leg, info(), spec.settings.effective_barge_in, hang_up=lambda: call.caller_hung_up())  # noqa: PLW0108
-    talking = asyncio.create_task(let_talk(spec, call))
-    await sent(bot, BEGIN)
-    yield leg, call, talking
-    call.caller_hung_up()
-    await asyncio.wait({talking}, timeout=PATIENCE_S)
-    assert talking.done()
-    call.close()
-    leg.stop_clock()
-
-
-async def until(what: Callable[[], object]) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        while not what():  # noqa: ASYNC110 - what happens elsewhere
-            await asyncio.sleep(0.005)
-
-
-def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(work)
+    made(spec)
+    return call_of(spec, lambda: sent(bot, BEGIN), rate_hz)
 
 
 @pytest.mark.slow  # in real time: there is a network
@@ -453,3 +418,12 @@ def test_a_server_that_is_busy_leads_to_on_busy() -> None:
 
     with server(refuse=(HTTPStatus.TOO_MANY_REQUESTS, {})) as bot:
         run(refused(bot))
+
+
+def test_nothing_is_left_of_a_call_without_a_garbage_collection() -> None:
+    async def talked(bot: Bot) -> None:
+        async with in_call(bot, made=keep) as (leg, _, _):
+            await caller_sends(leg, voice(8_000, 200))
+
+    with nothing_left() as keep, server(echoes) as bot:
+        run(talked(bot))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -21,38 +20,23 @@ from gateway.agents import (
     Done,
     GeminiLiveSettings,
     GoTo,
-    let_talk,
     prepare,
 )
-from media.conversation.conversation import Conversation
-from media.conversation.events import CallInfo
 from media.conversation.floor import BargeIn
-from media.leg import Pcm
 from media.pcm_bytes import pcm16_decoded, pcm16_encoded
 from media.resample import Resampler
+from tests.backend_call import PATIENCE, CallOfAgent, call_of, nothing_left, run, tone, until
 from tests.bot import DEADLINE_S, Bot, Message, Stream
-from tests.conformance.agent import AGENT_CHECKS, PATIENCE_S, AgentCase
+from tests.conformance.agent import AGENT_CHECKS, AgentCase
 from tests.fake_leg import FakeLeg, caller_sends, silence, voice
 from tests.gemini_server import GeminiStream, accepts
 
-
-def info() -> CallInfo:
-    own_id = "01899b2a-0000-7000-8000-0123456789ab"
-    return CallInfo(call_id="c1", id=own_id, to="600", from_="+4930123", codec="PCMU/8000")
-
-
+SAID_HZ = 24_000
 OFF = BargeInOptions(mode=BargeIn.OFF)
 
 
 def settings(url: str, **written: object) -> GeminiLiveSettings:
-    return GeminiLiveSettings.model_validate(
-        {"url": url, "hangup_grace": PATIENCE_S, "cancel_deadline": PATIENCE_S, "connect_timeout": 2.0, **written}
-    )
-
-
-def tone(length_ms: int, rate_hz: int = 24_000) -> Pcm:
-    wave: Pcm = (8_000 * np.sin(2 * np.pi * 440 * np.arange(rate_hz * length_ms // 1_000) / rate_hz)).astype(np.int16)
-    return wave
+    return GeminiLiveSettings.model_validate({"url": url, **PATIENCE, **written})
 
 
 def server(behave: Callable[[Stream, Message], Awaitable[None]] = accepts, **more: Any) -> Bot:
@@ -73,36 +57,17 @@ async def sent(bot: Bot, kind: str, count: int = 1) -> list[Message]:
     return bot.stream.of(kind)
 
 
-async def until(what: Callable[[], object]) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        while not what():  # noqa: ASYNC110 - what happens elsewhere
-            await asyncio.sleep(0.005)
-
-
 def loud(leg: FakeLeg) -> int:
     return int(np.count_nonzero(np.abs(leg.heard()) > 100))
 
 
-@asynccontextmanager
-async def in_call(
-    bot: Bot, rate_hz: int = 8_000, **written: object
-) -> AsyncIterator[tuple[FakeLeg, Conversation, asyncio.Task[Any]]]:
-    """A call whose session has been asked for; at the end the caller hangs up, if nobody has."""
+def in_call(
+    bot: Bot, rate_hz: int = 8_000, *, made: Callable[[AgentSpec], None] = lambda _: None, **written: object
+) -> CallOfAgent:
+    """A call whose session was asked for."""
     spec = AgentSpec("model", settings(bot.url, **written))
-    leg = FakeLeg(rate_hz)
-    call = Conversation(leg, info(), spec.settings.effective_barge_in, hang_up=lambda: call.caller_hung_up())  # noqa: PLW0108
-    talking = asyncio.create_task(let_talk(spec, call))
-    await sent(bot, "setup")
-    yield leg, call, talking
-    call.caller_hung_up()
-    await asyncio.wait({talking}, timeout=PATIENCE_S)
-    assert talking.done()
-    call.close()
-    leg.stop_clock()
-
-
-def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(work)
+    made(spec)
+    return call_of(spec, lambda: sent(bot, "setup"), rate_hz)
 
 
 async def echoes(stream: Stream, message: Message) -> None:
@@ -172,7 +137,7 @@ def test_names_that_the_api_does_not_take_are_found_before_a_call() -> None:
 
 
 async def answer(stream: GeminiStream) -> None:
-    await stream.audio(tone(400))
+    await stream.audio(tone(400, SAID_HZ))
     await stream.finish()
 
 
@@ -191,7 +156,7 @@ def test_an_answer_is_heard_at_the_right_speed(rate_hz: int) -> None:
 def test_the_server_interrupts_when_the_gateway_hears_the_caller_too() -> None:
     async def talked(bot: Bot) -> None:
         async with in_call(bot, greeting="none", barge_in=OFF) as (leg, call, _):
-            do(bot, lambda stream: stream.audio(tone(8_000)))
+            do(bot, lambda stream: stream.audio(tone(8_000, SAID_HZ)))
             await until(lambda: loud(leg))
             await caller_sends(leg, voice(8_000, 400))
             assert call.queued_ms > 0
@@ -211,7 +176,7 @@ def test_an_interruption_is_taken_back_when_the_caller_does_not_speak() -> None:
     async def talked(bot: Bot) -> None:
         async with in_call(bot, greeting="none") as (leg, call, _):
             await caller_sends(leg, silence(8_000, 100))
-            do(bot, lambda stream: stream.audio(tone(900)))
+            do(bot, lambda stream: stream.audio(tone(900, SAID_HZ)))
             await until(lambda: loud(leg))
             do(bot, GeminiStream.interrupt)
             await until(lambda: loud(leg) > 0.85 * 8_000 and not call.speaking)
@@ -224,7 +189,7 @@ def test_an_interruption_is_taken_back_when_the_caller_does_not_speak() -> None:
 
 def test_tools_are_run_while_the_model_waits() -> None:
     async def notes(stream: GeminiStream) -> None:
-        await stream.audio(tone(100))
+        await stream.audio(tone(100, SAID_HZ))
         await stream.call_tools(("note", {"customer": "4711"}), ("dance", {}), ("go_to", {"route": "nowhere"}))
 
     async def goes(stream: GeminiStream) -> None:
@@ -253,7 +218,7 @@ def test_tools_are_run_while_the_model_waits() -> None:
 
 def test_a_model_that_hangs_up_is_heard_to_the_end() -> None:
     async def leaves(stream: GeminiStream) -> None:
-        await stream.audio(tone(300))
+        await stream.audio(tone(300, SAID_HZ))
         await stream.call_tools(("hang_up", {}))
 
     async def talked(bot: Bot) -> None:
@@ -269,7 +234,7 @@ def test_a_model_that_hangs_up_is_heard_to_the_end() -> None:
 
 async def conversation(stream: GeminiStream) -> None:
     await stream.caller_said("What do ", "you have?")
-    await stream.audio(tone(100))
+    await stream.audio(tone(100, SAID_HZ))
     await stream.said("We have ", "apples.")
     await stream.finish()
 
@@ -278,7 +243,7 @@ def test_a_session_that_will_end_is_resumed_between_answers() -> None:
     async def talked(bot: Bot) -> None:
         async with in_call(bot, greeting="none") as (leg, _, talking):
             do(bot, lambda stream: stream.handle("old"))
-            do(bot, lambda stream: stream.audio(tone(400)))
+            do(bot, lambda stream: stream.audio(tone(400, SAID_HZ)))
             await until(lambda: loud(leg))
             do(bot, lambda stream: stream.go_away("50s"))
             do(bot, GeminiStream.finish)
@@ -306,7 +271,7 @@ def test_an_answer_that_does_not_end_in_time_is_asked_for_again() -> None:
             do(bot, lambda stream: stream.handle("old"))
             do(bot, conversation)
             do(bot, lambda stream: stream.caller_said("And pears?"))
-            do(bot, lambda stream: stream.audio(tone(100)))
+            do(bot, lambda stream: stream.audio(tone(100, SAID_HZ)))
             do(bot, lambda stream: stream.go_away("5s"))  # as much as is left for it
             await until(lambda: len(bot.streams) == 2)
             (told,) = await sent(bot, "clientContent")
@@ -323,7 +288,7 @@ def test_a_connection_without_a_handle_is_followed_by_one_that_is_told_what_was_
     async def ends(stream: GeminiStream) -> None:
         await conversation(stream)
         if how == "in an answer":
-            await stream.audio(tone(100))
+            await stream.audio(tone(100, SAID_HZ))
         if how == "closed":
             await stream.close(1001)
         else:
@@ -379,7 +344,7 @@ def test_keys_are_told_and_answered() -> None:
     async def talked(bot: Bot) -> None:
         async with in_call(bot, greeting="none") as (leg, _, _):
             assert leg.listener is not None
-            do(bot, lambda stream: stream.audio(tone(100)))
+            do(bot, lambda stream: stream.audio(tone(100, SAID_HZ)))
             await until(lambda: loud(leg))
             for digit in "12#":
                 leg.listener.on_dtmf(digit, 100)
@@ -504,3 +469,12 @@ def test_a_server_that_is_busy_leads_to_on_busy() -> None:
 
     with server(refuse=(HTTPStatus.TOO_MANY_REQUESTS, {"Retry-After": "7"})) as bot:
         run(refused(bot))
+
+
+def test_nothing_is_left_of_a_call_without_a_garbage_collection() -> None:
+    async def talked(bot: Bot) -> None:
+        async with in_call(bot, made=keep) as (leg, _, _):
+            await caller_sends(leg, voice(8_000, 200))
+
+    with nothing_left() as keep, server(echoes) as bot:
+        run(talked(bot))

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import socket
-import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -16,7 +13,6 @@ import pytest
 import structlog
 
 from gateway.agents import (
-    Agent,
     AgentBusyError,
     AgentError,
     AgentFailedError,
@@ -33,9 +29,9 @@ from media.conversation.conversation import Conversation
 from media.conversation.events import CallInfo
 from media.conversation.floor import BargeIn, Keys
 from media.g711 import mulaw_decoded, mulaw_encoded
-from media.leg import Pcm
+from tests.backend_call import PATIENCE, CallOfAgent, call_of, nothing_left, run, tone, until
 from tests.bot import DEADLINE_S, Bot, Message, Stream, listens, parrots
-from tests.conformance.agent import AGENT_CHECKS, PATIENCE_S, AgentCase
+from tests.conformance.agent import AGENT_CHECKS, AgentCase
 from tests.fake_leg import FakeLeg, caller_sends, silence, voice
 
 INFO = CallInfo(
@@ -51,43 +47,16 @@ TWILIO_HEX = "01899b2a000070008000" + "0123456789ab"
 
 
 def settings(url: str, **written: object) -> MediaStreamsSettings:
-    return MediaStreamsSettings.model_validate(
-        {"url": url, "hangup_grace": PATIENCE_S, "cancel_deadline": PATIENCE_S, "connect_timeout": 2.0, **written}
-    )
+    return MediaStreamsSettings.model_validate({"url": url, **PATIENCE, **written})
 
 
-def tone(length_ms: int, hz: float = 440.0, rate_hz: int = 8_000) -> Pcm:
-    wave: Pcm = (8_000 * np.sin(2 * np.pi * hz * np.arange(rate_hz * length_ms // 1_000) / rate_hz)).astype(np.int16)
-    return wave
-
-
-@asynccontextmanager
-async def in_call(
+def in_call(
     bot: Bot, rate_hz: int = 8_000, *, made: Callable[[AgentSpec], None] = lambda _: None, **written: object
-) -> AsyncIterator[tuple[FakeLeg, Conversation, asyncio.Task[object]]]:
-    """A call with the bot, whose stream has begun; at the end the caller hangs up, if nobody has."""
+) -> CallOfAgent:
+    """A call with the bot, whose stream has begun."""
     spec = AgentSpec("bot", settings(bot.url, **written))
     made(spec)
-    leg = FakeLeg(rate_hz)
-    call = Conversation(leg, INFO, spec.settings.effective_barge_in)
-    talking = asyncio.create_task(let_talk(spec, call))
-    await bot.until(lambda stream: stream.of("start") or stream.of("connected"))
-    yield leg, call, talking
-    call.caller_hung_up()
-    await asyncio.wait({talking}, timeout=PATIENCE_S)
-    assert talking.done()
-    call.close()
-    leg.stop_clock()
-
-
-async def until(what: Callable[[], object]) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        while not what():  # noqa: ASYNC110 - what happens elsewhere
-            await asyncio.sleep(0.005)
-
-
-def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(work)
+    return call_of(spec, lambda: bot.until(lambda stream: stream.of("start") or stream.of("connected")), rate_hz, INFO)
 
 
 @pytest.mark.slow  # in real time: there is a network
@@ -152,7 +121,7 @@ def test_what_the_bot_says_is_heard_and_marks_come_back_when_it_was(rate_hz: int
                 await stream.mark("before")
                 await stream.say(said)
                 await stream.mark("middle")
-                await stream.say(tone(200, 900))
+                await stream.say(tone(200, hz=900))
                 await stream.mark("end")
 
             bot.do(say)
@@ -455,7 +424,7 @@ def test_the_gateway_may_silence_it(clears: bool) -> None:
             await stream.say(tone(2_000))
             await stream.mark("end")
         if message["event"] == "media":
-            await stream.say(tone(20, 900))
+            await stream.say(tone(20, hz=900))
 
     async def talked(bot: Bot) -> None:
         barge_in = BargeInOptions(mode=BargeIn.CUT)
@@ -560,28 +529,9 @@ def test_the_request_is_signed_and_has_the_headers(tmp_path: Any) -> None:
 
 
 def test_nothing_is_left_of_a_call_without_a_garbage_collection() -> None:
-    """Full collections are rare where calls are up."""
-    made: list[weakref.ref[Agent]] = []
-
     async def talked(bot: Bot) -> None:
         async with in_call(bot, made=keep) as (leg, _, _):
             await caller_sends(leg, voice(8_000, 200))
 
-    def keep(spec: AgentSpec) -> None:
-        make = spec.make
-
-        def kept() -> Agent:
-            agent = make()
-            made.append(weakref.ref(agent))
-            return agent
-
-        spec.make = kept
-
-    gc.collect()
-    gc.disable()
-    try:
-        with Bot(parrots) as bot:
-            run(talked(bot))
-        assert [one() for one in made] == [None]
-    finally:
-        gc.enable()
+    with nothing_left() as keep, Bot(parrots) as bot:
+        run(talked(bot))

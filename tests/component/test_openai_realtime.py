@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import gc
-import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -16,7 +13,6 @@ import pytest
 import structlog
 
 from gateway.agents import (
-    Agent,
     AgentBusyError,
     AgentFailedError,
     AgentSpec,
@@ -24,35 +20,20 @@ from gateway.agents import (
     Done,
     GoTo,
     OpenAIRealtimeSettings,
-    let_talk,
     prepare,
 )
-from media.conversation.conversation import Conversation
 from media.conversation.events import CallInfo
 from media.conversation.floor import BargeIn
 from media.g711 import mulaw_decoded, mulaw_encoded
-from media.leg import Pcm
+from tests.backend_call import PATIENCE, CallOfAgent, call_of, info, nothing_left, run, tone, until
 from tests.bot import DEADLINE_S, Bot, Message, Stream
-from tests.conformance.agent import AGENT_CHECKS, PATIENCE_S, AgentCase
-from tests.fake_leg import FakeLeg, caller_sends, silence, voice
+from tests.conformance.agent import AGENT_CHECKS, AgentCase
+from tests.fake_leg import caller_sends, silence, voice
 from tests.realtime_server import RealtimeStream, accepts
 
 
-def info() -> CallInfo:
-    return CallInfo(
-        call_id="c1", id="01899b2a-0000-7000-8000-0123456789ab", to="600", from_="+4930123", codec="PCMU/8000"
-    )
-
-
 def settings(url: str, **written: object) -> OpenAIRealtimeSettings:
-    return OpenAIRealtimeSettings.model_validate(
-        {"url": url, "hangup_grace": PATIENCE_S, "cancel_deadline": PATIENCE_S, "connect_timeout": 2.0, **written}
-    )
-
-
-def tone(length_ms: int, rate_hz: int = 8_000) -> Pcm:
-    wave: Pcm = (8_000 * np.sin(2 * np.pi * 440 * np.arange(rate_hz * length_ms // 1_000) / rate_hz)).astype(np.int16)
-    return wave
+    return OpenAIRealtimeSettings.model_validate({"url": url, **PATIENCE, **written})
 
 
 def server(behave: Callable[[Stream, Message], Awaitable[None]] = accepts, **more: Any) -> Bot:
@@ -76,38 +57,18 @@ async def sent(bot: Bot, kind: str, count: int = 1) -> list[Message]:
     return bot.stream.of(kind)
 
 
-@asynccontextmanager
-async def in_call(
+def in_call(
     bot: Bot,
     rate_hz: int = 8_000,
     *,
     made: Callable[[AgentSpec], None] = lambda _: None,
     facts: CallInfo | None = None,
     **written: object,
-) -> AsyncIterator[tuple[FakeLeg, Conversation, asyncio.Task[Any]]]:
-    """A call whose session has been accepted; at the end the caller hangs up, if nobody has."""
+) -> CallOfAgent:
+    """A call whose session was asked for."""
     spec = AgentSpec("model", settings(bot.url, **written))
     made(spec)
-    leg = FakeLeg(rate_hz)
-    call = Conversation(leg, facts or info(), spec.settings.effective_barge_in, hang_up=lambda: call.caller_hung_up())  # noqa: PLW0108
-    talking = asyncio.create_task(let_talk(spec, call))
-    await sent(bot, "session.update")
-    yield leg, call, talking
-    call.caller_hung_up()
-    await asyncio.wait({talking}, timeout=PATIENCE_S)
-    assert talking.done()
-    call.close()
-    leg.stop_clock()
-
-
-async def until(what: Callable[[], object]) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        while not what():  # noqa: ASYNC110 - what happens elsewhere
-            await asyncio.sleep(0.005)
-
-
-def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(work)
+    return call_of(spec, lambda: sent(bot, "session.update"), rate_hz, facts)
 
 
 async def echoes(stream: Stream, message: Message) -> None:
@@ -594,28 +555,9 @@ def test_a_server_that_is_busy_leads_to_on_busy() -> None:
 
 
 def test_nothing_is_left_of_a_call_without_a_garbage_collection() -> None:
-    """Full collections are rare where calls are up."""
-    made: list[weakref.ref[Agent]] = []
-
     async def talked(bot: Bot) -> None:
         async with in_call(bot, made=keep) as (leg, _, _):
             await caller_sends(leg, voice(8_000, 200))
 
-    def keep(spec: AgentSpec) -> None:
-        make = spec.make
-
-        def kept() -> Agent:
-            agent = make()
-            made.append(weakref.ref(agent))
-            return agent
-
-        spec.make = kept
-
-    gc.collect()
-    gc.disable()
-    try:
-        with server(echoes) as bot:
-            run(talked(bot))
-        assert [one() for one in made] == [None]
-    finally:
-        gc.enable()
+    with nothing_left() as keep, server(echoes) as bot:
+        run(talked(bot))

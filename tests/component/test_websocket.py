@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,13 +16,8 @@ import structlog
 from gateway.agents.network import websocket
 from gateway.agents.network.errors import BackendError
 from gateway.agents.network.websocket import Endpoint, connect
+from tests.backend_call import until
 from tests.bot import DEADLINE_S, Bot
-
-
-async def until(what: Callable[[], object]) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        while not what():  # noqa: ASYNC110 - what happens elsewhere
-            await asyncio.sleep(0.005)
 
 
 class Inbox:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gateway.agents.agent import Speech
 from gateway.agents.network.voice import Voice
+from media.conversation.history import HistoryText
 from media.leg import Pcm
 
 KEPT = 64
@@ -18,6 +19,8 @@ class _ModelAnswer:
     speech: Speech
     content_index: int
     sent_ms: float = 0.0
+    said: HistoryText | None = None
+    """It in the history of the call."""
     heard: float | None = None
     """Once interrupted: the share of it that was heard, from 0 to 1."""
 
@@ -29,8 +32,6 @@ class Unheard:
     item: str
     content_index: int
     heard_ms: int
-    share: float
-    """Of the whole: from 0 to 1."""
 
 
 class Answers:
@@ -59,11 +60,15 @@ class Answers:
             sent_ms = int(answer.sent_ms)
             heard_ms = min(answer.speech.heard_ms, sent_ms)
             answer.heard = heard_ms / sent_ms if sent_ms else 1.0
+            if answer.said is not None:
+                answer.said.cut(answer.heard)
             if heard_ms < sent_ms:
-                found.append(Unheard(item, answer.content_index, heard_ms, answer.heard))
+                found.append(Unheard(item, answer.content_index, heard_ms))
         return found
 
-    def share_heard(self, item: str) -> float:
-        """How much of an answer was heard, from 0 to 1; 1 as long as it was not interrupted."""
+    def wrote(self, item: str, said: HistoryText) -> None:
+        """What an answer said, as the history has it; cut to what was heard of it, now or when it is interrupted."""
         answer = self._answers.get(item)
-        return 1.0 if answer is None or answer.heard is None else answer.heard
+        if answer is not None:
+            answer.said = said
+            said.cut(1.0 if answer.heard is None else answer.heard)

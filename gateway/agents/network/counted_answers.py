@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 
 from gateway.agents.network.model_session import AnswerAudio, AnswerBegan, AnswerText, ModelEvent
+
+TEXTS_MAX = 200
+"""Of the sentences of one answer, the last so many are kept until its end."""
 
 
 class CountedAnswers:
@@ -16,7 +20,7 @@ class CountedAnswers:
 
     def __init__(self) -> None:
         self._number = 0
-        self._texts: list[str] = []
+        self._texts: deque[str] = deque(maxlen=TEXTS_MAX)
         self._late = False
         self._closed = True
         """Whether the newest answer was sent or interrupted: the next sign is of another one."""
@@ -59,5 +63,6 @@ class CountedAnswers:
     def end(self, *, interrupted: bool = False) -> Sequence[ModelEvent]:
         """It was sent, or the caller has interrupted it."""
         self._late, self._closed, self.under_way = interrupted, True, False
-        text, self._texts = " ".join(self._texts), []
+        text = " ".join(self._texts)
+        self._texts.clear()
         return (AnswerText(str(self._number), text),) if text else ()

@@ -22,13 +22,14 @@ from gateway.agents.network.model_session import (
     CallerSaid,
     Messages,
     ModelEvent,
+    ModelSession,
     SessionAccepted,
     SessionFacts,
     SessionFault,
     ToolCalled,
 )
 from gateway.agents.network.tools import GO_TO, HANG_UP
-from media.conversation.history import Role
+from media.conversation.history import Role, split_unanswered
 
 _ENCODINGS = {"mulaw": "mulaw", "alaw": "alaw", "l16": "linear16"}
 """The API's names."""
@@ -55,14 +56,13 @@ class _DeepgramMessage(msgspec.Struct):
 _kind = msgspec.json.Decoder(_DeepgramMessage)
 
 
-class DeepgramSession:
+class DeepgramSession(ModelSession):
     """`ModelSession` of Deepgram's Voice Agent API. A renewed connection is told the conversation in its settings.
 
     Audio has no name of its answer, and an interrupted answer may have no end: answers are counted.
     """
 
     binary_audio: ClassVar[bool] = True
-    hears_phantoms: ClassVar[bool] = False
 
     def __init__(self, options: DeepgramOptions, facts: SessionFacts) -> None:
         self._options = options
@@ -81,12 +81,8 @@ class DeepgramSession:
         """As `ModelSession.opening`; what the caller said last is kept for `respond`."""
         self._answers.end()
         self._held.clear()
-        said = list(history)
-        began = not said
-        last: list[str] = []
-        while said and said[-1][0] == "user":
-            last.insert(0, said.pop()[1])
-        self._unanswered = " ".join(last)
+        said, self._unanswered = split_unanswered(history)
+        began = not said and not self._unanswered
         wire = {"encoding": _ENCODINGS[self._facts.line.coding], "sample_rate": self._facts.line.rate_hz}
         agent = self._agent()
         if began and self._facts.greeting is not None:
@@ -109,14 +105,6 @@ class DeepgramSession:
         speak = _provider(options.speak_model)
         return {"listen": {"provider": listen}, "think": think, "speak": {"provider": speak}}
 
-    def accepted(self, history: Iterable[tuple[Role, str]]) -> Messages:  # noqa: ARG002 - it was told
-        """As `ModelSession.accepted`."""
-        return ()
-
-    def greet(self) -> Messages:
-        """As `ModelSession.greet`: the greeting is in the settings."""
-        return ()
-
     def respond(self) -> Messages:
         """As `ModelSession.respond`: only what was said before this connection is not answered without being asked."""
         unanswered, self._unanswered = self._unanswered, ""
@@ -126,14 +114,6 @@ class DeepgramSession:
         """As `ModelSession.audio`."""
         return data
 
-    def cancel(self) -> Messages:
-        """As `ModelSession.cancel`: there is no such message, the server hears the caller itself."""
-        return ()
-
-    def unheard(self, item: str, content_index: int, heard_ms: int) -> Messages:  # noqa: ARG002 - as below
-        """As `ModelSession.unheard`: there is no such message."""
-        return ()
-
     def tool_output(self, call: ToolCalled, output: str) -> Messages:
         """As `ModelSession.tool_output`."""
         return [_message("FunctionCallResponse", id=call.call, name=call.name, content=output)]
@@ -141,11 +121,6 @@ class DeepgramSession:
     def text(self, text: str) -> Messages:
         """As `ModelSession.text`; the server answers it."""
         return [_message("InjectUserMessage", content=text)]
-
-    @property
-    def covered(self) -> bool:
-        """As `ModelSession.covered`: each session is told what was said."""
-        return True
 
     # -- what the server says -----------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import binascii
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 
@@ -24,6 +24,7 @@ from gateway.agents.network.model_session import (
     CallerSaid,
     Messages,
     ModelEvent,
+    ModelSession,
     ReplyWanted,
     SessionAccepted,
     SessionFacts,
@@ -31,7 +32,7 @@ from gateway.agents.network.model_session import (
     ToolCalled,
     UnusableFormatError,
 )
-from media.conversation.history import Role
+from media.conversation.history import Role, split_unanswered
 
 PCM_16K = AudioFormat("l16", 16_000)
 FORMATS: Mapping[str, AudioFormat] = {
@@ -68,14 +69,11 @@ _kind = msgspec.json.Decoder(_ElevenLabsMessage)
 _audio = msgspec.json.Decoder(_AudioMessage)
 
 
-class ElevenLabsSession:
+class ElevenLabsSession(ModelSession):
     """`ModelSession` of ElevenLabs' agents. A renewed connection is told the conversation as context.
 
     The server does not say that an answer was sent: it lasts until the caller says something.
     """
-
-    binary_audio: ClassVar[bool] = False
-    hears_phantoms: ClassVar[bool] = False
 
     def __init__(self, options: ElevenLabsOptions, facts: SessionFacts) -> None:
         self._options = options
@@ -113,19 +111,11 @@ class ElevenLabsSession:
 
     def accepted(self, history: Iterable[tuple[Role, str]]) -> Messages:
         """As `ModelSession.accepted`; what the caller said last is kept for `respond`."""
-        said = list(history)
-        last: list[str] = []
-        while said and said[-1][0] == "user":
-            last.insert(0, said.pop()[1])
-        self._unanswered = " ".join(last)
+        said, self._unanswered = split_unanswered(history)
         if not said:
             return ()
         lines = "\n".join(f"{role}: {text}" for role, text in said)
         return [_message("contextual_update", text=f"The connection was lost. So far this was said:\n{lines}")]
-
-    def greet(self) -> Messages:
-        """As `ModelSession.greet`: the agent does so by itself."""
-        return ()
 
     def respond(self) -> Messages:
         """As `ModelSession.respond`: only what was said before this connection is not answered without being asked."""
@@ -136,14 +126,6 @@ class ElevenLabsSession:
         """As `ModelSession.audio`; built by hand, since one comes every 20 ms."""
         return b'{"user_audio_chunk":"%s"}' % binascii.b2a_base64(data, newline=False)
 
-    def cancel(self) -> Messages:
-        """As `ModelSession.cancel`: there is no such message, the server hears the caller itself."""
-        return ()
-
-    def unheard(self, item: str, content_index: int, heard_ms: int) -> Messages:  # noqa: ARG002 - as below
-        """As `ModelSession.unheard`: there is no such message."""
-        return ()
-
     def tool_output(self, call: ToolCalled, output: str) -> Messages:
         """As `ModelSession.tool_output`."""
         failed = output.startswith("error: ")
@@ -152,11 +134,6 @@ class ElevenLabsSession:
     def text(self, text: str) -> Messages:
         """As `ModelSession.text`; the server answers it."""
         return [_message("user_message", text=text)]
-
-    @property
-    def covered(self) -> bool:
-        """As `ModelSession.covered`: each session is told what was said."""
-        return True
 
     # -- what the server says -----------------------------------------------------------------------------------------
 
@@ -172,10 +149,6 @@ class ElevenLabsSession:
             raise
         except (*NOT_JSON, KeyError, TypeError, AttributeError) as error:
             raise BadEventError(f"{type(error).__name__}: {error}") from error
-
-    def binary(self, data: bytes) -> Sequence[ModelEvent]:
-        """As `ModelSession.binary`: there are none."""
-        raise BadEventError(f"a binary message of {len(data)} bytes")
 
     def _piece(self, piece: _AudioOfAnswer) -> Sequence[ModelEvent]:
         if self.said.coding == "l16" and len(piece.audio_base_64) % 2:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import binascii
 import itertools
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -33,6 +34,7 @@ from gateway.agents.network.model_session import (
     CallerSaid,
     Messages,
     ModelEvent,
+    ModelSession,
     ReplyWanted,
     SessionAccepted,
     SessionEnding,
@@ -47,6 +49,8 @@ PCM_24K = AudioFormat("l16", 24_000)
 ATTEMPTS_TO_RESUME = 2
 """The server refuses a handle while it takes the session's old connection for open, so one refusal proves nothing."""
 GO_ON = "(The line was interrupted for a moment. Go on where you were, and do not greet again.)"
+WORDS_MAX = 2_000
+"""Of what one turn says, as text, the last so many pieces are kept until its end."""
 _FAILED = "MALFORMED_FUNCTION_CALL"
 
 
@@ -62,14 +66,13 @@ class GeminiOptions:
     """As `ToolSet.declared` gives them."""
 
 
-class GeminiSession:
+class GeminiSession(ModelSession):
     """`ModelSession` of the Gemini Live API.
 
     A renewed connection resumes the session by its handle if that covers all that was said; otherwise it is told the
     conversation as text. An answer is what the model says in one go: a tool's call ends it, since the model waits then.
     """
 
-    binary_audio: ClassVar[bool] = False
     hears_phantoms: ClassVar[bool] = True
 
     def __init__(self, options: GeminiOptions, facts: SessionFacts) -> None:
@@ -90,8 +93,8 @@ class GeminiSession:
         self._answering = False
         self._texts_held: list[str] = []
         """What the caller has told during an answer: sent at once, it would cut the answer off."""
-        self._caller_words: list[str] = []
-        self._model_words: list[str] = []
+        self._caller_words: deque[str] = deque(maxlen=WORDS_MAX)
+        self._model_words: deque[str] = deque(maxlen=WORDS_MAX)
         self._tools_open: set[str] = set()
         self._outputs: list[dict[str, Any]] = []
 
@@ -105,8 +108,10 @@ class GeminiSession:
         self._telling = not self._handle and any(True for _ in history)
         self._asked = self._answering = False
         self._item = ""
-        for forgotten in (self._texts_held, self._model_words, self._tools_open, self._outputs):
-            forgotten.clear()
+        self._texts_held.clear()
+        self._model_words.clear()
+        self._tools_open.clear()
+        self._outputs.clear()
         return [_encoded({"setup": self._setup()})]
 
     def _setup(self) -> dict[str, Any]:
@@ -158,14 +163,6 @@ class GeminiSession:
         """As `ModelSession.audio`; built by hand, since one comes every 20 ms."""
         encoded = binascii.b2a_base64(data, newline=False)
         return b'{"realtimeInput":{"audio":{"mimeType":"audio/pcm;rate=16000","data":"%s"}}}' % encoded
-
-    def cancel(self) -> Messages:
-        """As `ModelSession.cancel`: the server ends an answer by itself when it hears the caller."""
-        return ()
-
-    def unheard(self, item: str, content_index: int, heard_ms: int) -> Messages:  # noqa: ARG002 - there is no message
-        """As `ModelSession.unheard`: the API has no such message."""
-        return ()
 
     def tool_output(self, call: ToolCalled, output: str) -> Messages:
         """As `ModelSession.tool_output`: what came of tools that were called together is sent together."""

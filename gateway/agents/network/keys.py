@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 PAUSE_S = 1.5
 """After it, or after #, a number is complete."""
+KEYS_MAX = 64
+"""So many keys are a number, too."""
 
 
 class Keypad:
@@ -22,7 +24,8 @@ class Keypad:
         """A key was pressed."""
         self._stop()
         self._typed += digit
-        self._timer = asyncio.get_running_loop().call_later(0.0 if digit == "#" else PAUSE_S, self._complete)
+        is_whole = digit == "#" or len(self._typed) >= KEYS_MAX
+        self._timer = asyncio.get_running_loop().call_later(0.0 if is_whole else PAUSE_S, self._complete)
 
     def _complete(self) -> None:
         typed, self._typed = self._typed, ""

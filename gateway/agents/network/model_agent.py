@@ -17,6 +17,7 @@ from gateway.agents.network.coding import DECODED, MULAW_8K, Encoder, line_forma
 from gateway.agents.network.early import EarlyMessages
 from gateway.agents.network.errors import BackendError
 from gateway.agents.network.keys import Keypad
+from gateway.agents.network.leaving import Leaving
 from gateway.agents.network.model_session import (
     AnswerAudio,
     AnswerBegan,
@@ -39,12 +40,13 @@ from gateway.agents.network.model_session import (
     UnusableFormatError,
 )
 from gateway.agents.network.parameters import filled
+from gateway.agents.network.presence import Presence
 from gateway.agents.network.tools import ToolSet, ToolUse
 from gateway.agents.network.voice import Voice
 from gateway.agents.network.websocket import Endpoint, Receiver, WebSocket, connect
 from gateway.agents.outcome import Outcome
 from media.conversation.events import Dtmf, Interrupted, SpeechEnded, SpeechStarted
-from media.conversation.history import History, heard_words
+from media.conversation.history import History, split_unanswered
 from media.leg import Pcm
 
 BUFFER_MS = 120_000
@@ -56,10 +58,8 @@ SESSION_S = 10.0
 RENEWALS_MAX = 5
 """Sessions of one call in a row, without an answer between them."""
 RENEWAL_PAUSE_S = 0.5
-LEAVING_S = 5.0
-"""So long before the server ends a session another one follows, even if that cuts an answer off."""
-PHANTOM_S = 0.6
-"""The gateway must hear the caller within this before or after a vendor says so that hears callers who do not speak."""
+TOOLS_MAX = 64
+"""Of the tools that one answer calls, the last so many are run."""
 
 _log = structlog.get_logger("agents")
 
@@ -110,7 +110,7 @@ class ModelAgent:
         """Done when the server has accepted the session; None while there is no connection."""
         self._answering = False
         """Whether an answer is being made."""
-        self._tools_called: list[ToolCalled] = []
+        self._tools_called: deque[ToolCalled] = deque(maxlen=TOOLS_MAX)
         self._tool_use = ToolUse(options.tools)
         self._finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when the model has ended its part in the call."""
@@ -125,11 +125,8 @@ class ModelAgent:
         """What was typed while there was no session."""
         self._caller_spoke = False
         """Whether the gateway has heard the caller since the last answer began; only where it listens for that."""
-        self._leaving: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Done when it is time for another session."""
-        self._leave_by: asyncio.TimerHandle | None = None
-        """Once the server has said that it will end the session."""
-        self._presence = _Presence()
+        self._leaving = Leaving()
+        self._presence = Presence()
         self._failed_answers = 0
         self._renewals = 0
         self._ignored = 0
@@ -180,7 +177,7 @@ class ModelAgent:
         finally:
             call.on_audio(None)
             self._keypad.close()
-            self._stay()
+            self._leaving.reset()
             self.discard()
             self._report(call)
         if error is not None:
@@ -208,7 +205,7 @@ class ModelAgent:
             while True:
                 assert self._socket is not None  # noqa: S101 - it was just opened
                 over = self._socket.over
-                either: set[asyncio.Future[Any]] = {over, self._finished, self._leaving}
+                either: set[asyncio.Future[Any]] = {over, self._finished, self._leaving.due}
                 await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
                 if self._finished.done() or call.over:
                     return None
@@ -240,7 +237,7 @@ class ModelAgent:
         self._keys_untold.clear()
         while self._waiting:
             self._send_frame(self._waiting.popleft())
-        if greet and self._history.waits_for == "assistant":
+        if greet and split_unanswered(self._history)[1]:
             self._respond()  # another agent has had the call: what the caller said to it is answered
         elif greet:
             self._send(session.greet())
@@ -253,7 +250,7 @@ class ModelAgent:
         Raises:
             BackendError: there is none to be had.
         """
-        why = str(error or ("the server ends it soon" if self._leaving.done() else "it was closed"))
+        why = str(error or ("the server ends it soon" if self._leaving.due.done() else "it was closed"))
         self._tools_called.clear()
         self._answers = Answers(self._voice)
         while True:
@@ -267,7 +264,7 @@ class ModelAgent:
             if self._socket is not None:
                 await self._socket.close()  # some servers accept no other connection of a session while one is open
             self._early.take()
-            self._stay()
+            self._leaving.reset()
             try:
                 self._socket = await self._connected()
                 await self._open_session(greet=False)
@@ -302,6 +299,7 @@ class ModelAgent:
             socket.send_text(message)
 
     async def _listen(self, call: Call) -> None:
+        loop = asyncio.get_running_loop()
         phantoms = self._session is not None and self._session.hears_phantoms
         async for event in call.events(speech=phantoms):
             match event:
@@ -312,10 +310,10 @@ class ModelAgent:
                     self._keypad.press(event.digit)
                 case SpeechStarted():
                     self._caller_spoke = True
-                    if self._presence.began():
+                    if self._presence.began(loop.time()):
                         self._interrupt()
                 case SpeechEnded():
-                    self._presence.ended()
+                    self._presence.ended(loop.time())
                 case _:
                     pass
 
@@ -349,7 +347,6 @@ class ModelAgent:
             self._send(session.cancel())
         for unheard in self._answers.interrupted():
             self._send(session.unheard(unheard.item, unheard.content_index, unheard.heard_ms))
-            self._history.cut(unheard.item, unheard.share)
 
     # -- the model is heard -------------------------------------------------------------------------------------------
 
@@ -365,9 +362,9 @@ class ModelAgent:
         if self._acceptance is not None and self._session is not None:
             self._take(self._session.binary, data)
 
-    def _take(self, read: Any, data: bytes) -> None:
+    def _take(self, read: Callable[[bytes], Sequence[ModelEvent]], data: bytes) -> None:
         try:
-            events: Sequence[ModelEvent] = read(data)
+            events = read(data)
         except UnusableFormatError as error:
             raise ModelFailedError(str(error), retryable=False) from error
         except BadEventError:
@@ -377,8 +374,8 @@ class ModelAgent:
             self._ignored += 1
         for event in events:
             self._on_event(event)
-        if self._leave_by is not None and self._is_quiet():
-            self._leave()
+        if self._leaving.is_announced and self._is_quiet():
+            self._leaving.now()
 
     def _on_event(self, event: ModelEvent) -> None:
         match event:
@@ -387,7 +384,7 @@ class ModelAgent:
                 self._answers.play(item, content_index, DECODED[self._session.said.coding](audio))
             case CallerBegan():
                 certain = self._session is None or not self._session.hears_phantoms
-                if certain or self._presence.is_confirmed():
+                if certain or self._presence.is_confirmed(asyncio.get_running_loop().time()):
                     self._interrupt()
             case CallerEnded():
                 self._caller_waits = True
@@ -398,9 +395,7 @@ class ModelAgent:
             case SessionFault():
                 self._on_fault(event)
             case SessionEnding(left_s):
-                self._stay()
-                loop = asyncio.get_running_loop()
-                self._leave_by = loop.call_later(max(0.0, left_s - LEAVING_S), self._leave)
+                self._leaving.announce(left_s)
             case ReplyWanted(message):
                 self._send([message])
             case _:
@@ -412,7 +407,7 @@ class ModelAgent:
                 self._answering = True
                 self._caller_waits = self._keys_wait = self._caller_spoke = False
             case AnswerText(item, text):
-                self._history.add("assistant", heard_words(text, self._answers.share_heard(item)), item)
+                self._answers.wrote(item, self._history.add("assistant", text))
             case ToolCalled():
                 self._tools_called.append(event)
             case AnswerEnded():
@@ -428,7 +423,8 @@ class ModelAgent:
 
     def _on_answer_ended(self, event: AnswerEnded) -> None:
         self._answering = False
-        called, self._tools_called = self._tools_called, []
+        called = list(self._tools_called)
+        self._tools_called.clear()
         if event.status == "failed":
             self._failed_answers += 1
             if self._failed_answers > 1:
@@ -460,24 +456,10 @@ class ModelAgent:
             raise BackendError(refused + event.message)
         _log.warning("agent.server_fault", call_id=self._call.info.call_id if self._call else "", said=event.message)
 
-    # -- another session ----------------------------------------------------------------------------------------------
-
     def _is_quiet(self) -> bool:
         """Nobody speaks, no answer is due, and all that was said would be known to another session."""
         waits = self._answering or self._caller_waits or self._keys_wait or self._caller_spoke
         return not waits and self._session is not None and self._session.covered
-
-    def _leave(self) -> None:
-        if not self._leaving.done():
-            self._leaving.set_result(None)
-
-    def _stay(self) -> None:
-        """The session need not be left, or it has been."""
-        if self._leave_by is not None:
-            self._leave_by.cancel()
-            self._leave_by = None
-        if self._leaving.done():
-            self._leaving = asyncio.get_running_loop().create_future()
 
     # -- the way out --------------------------------------------------------------------------------------------------
 
@@ -500,36 +482,3 @@ class ModelAgent:
         }
         if any(lost.values()):
             _log.warning("agent.stream_impaired", call_id=call.info.call_id, **lost)
-
-
-class _Presence:
-    """Whether the gateway has heard the caller speak when a vendor says so."""
-
-    def __init__(self) -> None:
-        self.unconfirmed = 0
-        """How often it has not."""
-        self._loop = asyncio.get_running_loop()
-        self._speaks = False
-        self._spoke_s = self._claimed_s = float("-inf")
-
-    def began(self) -> bool:
-        """The gateway hears the caller. Returns whether that confirms what the vendor has said just before."""
-        self._speaks = True
-        confirms = self._loop.time() - self._claimed_s <= PHANTOM_S
-        self._claimed_s = float("-inf")
-        self.unconfirmed -= confirms
-        return confirms
-
-    def ended(self) -> None:
-        """The gateway hears that the caller has finished."""
-        self._speaks = False
-        self._spoke_s = self._loop.time()
-
-    def is_confirmed(self) -> bool:
-        """The vendor says that the caller speaks. Returns whether the gateway hears it too, or did just before."""
-        now = self._loop.time()
-        if self._speaks or now - self._spoke_s <= PHANTOM_S:
-            return True
-        self._claimed_s = now
-        self.unconfirmed += 1
-        return False

@@ -150,11 +150,14 @@ class SessionFacts:
 
 
 class ModelSession(Protocol):
-    """A vendor's protocol in one call, through all of its connections: a renewed one begins with `opening` again."""
+    """A vendor's protocol in one call, through all of its connections: a renewed one begins with `opening` again.
 
-    binary_audio: ClassVar[bool]
+    What a vendor has no message for, its class does not define: nothing is sent then.
+    """
+
+    binary_audio: ClassVar[bool] = False
     """Whether the caller's voice is sent in binary messages."""
-    hears_phantoms: ClassVar[bool]
+    hears_phantoms: ClassVar[bool] = False
     """Whether `CallerBegan` comes without a caller who speaks: then the gateway must have heard one too."""
     heard: AudioFormat
     """The audio that the server gets."""
@@ -164,15 +167,18 @@ class ModelSession(Protocol):
     @property
     def covered(self) -> bool:
         """Whether a session that followed now would know all that was said in this one."""
+        return True
 
     def opening(self, history: Iterable[tuple[Role, str]]) -> Messages:
         """The first messages of a connection; with what was said in earlier ones, where the vendor takes it here."""
 
-    def accepted(self, history: Iterable[tuple[Role, str]]) -> Messages:
+    def accepted(self, history: Iterable[tuple[Role, str]]) -> Messages:  # noqa: ARG002 - for vendors that can say it
         """The next ones, once the session is accepted; with what was said in earlier ones, where it is taken here."""
+        return ()
 
     def greet(self) -> Messages:
         """Have the model speak first, once the first session is accepted."""
+        return ()
 
     def respond(self) -> Messages:
         """Ask for an answer that the server does not give without being asked."""
@@ -182,9 +188,11 @@ class ModelSession(Protocol):
 
     def cancel(self) -> Messages:
         """Have the answer that is being made given up."""
+        return ()
 
-    def unheard(self, item: str, content_index: int, heard_ms: int) -> Messages:
+    def unheard(self, item: str, content_index: int, heard_ms: int) -> Messages:  # noqa: ARG002 - for vendors that can say it
         """Tell how much of an answer was heard, so that the model knows no more of it than the caller."""
+        return ()
 
     def tool_output(self, call: ToolCalled, output: str) -> Messages:
         """What came of a tool."""
@@ -202,6 +210,7 @@ class ModelSession(Protocol):
 
     def binary(self, data: bytes) -> Sequence[ModelEvent]:
         """As `events`, of a binary message."""
+        raise BadEventError(f"a binary message of {len(data)} bytes")
 
 
 MakeSession: TypeAlias = Callable[[SessionFacts], ModelSession]

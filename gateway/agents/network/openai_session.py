@@ -9,7 +9,7 @@ from __future__ import annotations
 import binascii
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 
@@ -26,6 +26,7 @@ from gateway.agents.network.model_session import (
     CallerSaid,
     Messages,
     ModelEvent,
+    ModelSession,
     SessionAccepted,
     SessionFacts,
     SessionFault,
@@ -72,11 +73,8 @@ _kind = msgspec.json.Decoder(_EventKind)
 _delta = msgspec.json.Decoder(_Delta)
 
 
-class OpenAISession:
+class OpenAISession(ModelSession):
     """`ModelSession` of OpenAI's Realtime API. A renewed connection is told the conversation in items."""
-
-    binary_audio: ClassVar[bool] = False
-    hears_phantoms: ClassVar[bool] = False
 
     def __init__(self, options: OpenAIOptions, facts: SessionFacts) -> None:
         self._options = options
@@ -151,11 +149,6 @@ class OpenAISession:
         """As `ModelSession.text`."""
         return [_said("user", text)]
 
-    @property
-    def covered(self) -> bool:
-        """As `ModelSession.covered`: each session is told what was said."""
-        return True
-
     # -- what the server says -----------------------------------------------------------------------------------------
 
     def events(self, text: bytes) -> Sequence[ModelEvent]:
@@ -175,10 +168,6 @@ class OpenAISession:
             raise
         except (*NOT_JSON, KeyError, TypeError, AttributeError) as error:
             raise BadEventError(f"{type(error).__name__}: {error}") from error
-
-    def binary(self, data: bytes) -> Sequence[ModelEvent]:
-        """As `ModelSession.binary`: there are none."""
-        raise BadEventError(f"a binary message of {len(data)} bytes")
 
     def _session_updated(self, event: Any) -> Sequence[ModelEvent]:
         """The formats may not be what was asked for."""
