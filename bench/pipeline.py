@@ -177,7 +177,7 @@ async def hear_us(frames: list[Pcm], rounds: int) -> list[float]:
             await asyncio.sleep(0)
             await asyncio.sleep(0)
         costs.append((time.process_time_ns() - begin) / len(frames) / 1_000)
-    call.caller_hung_up()
+    call.on_call_over()
     await listening
     call.close()
     assert count == len(frames) * (rounds + 1)  # noqa: S101 - a figure for frames that did not arrive is none

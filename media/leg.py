@@ -66,7 +66,7 @@ class LegListener(Protocol):
 class LegTap(Protocol):
     """Who overhears a leg beside its listener: a recorder, a meter, somebody who listens in, the other leg of a bridge.
 
-    Called on the asyncio thread; must return at once. One that raises is taken off, and costs nobody else anything.
+    Called on the asyncio thread; must return at once. A tap that raises is removed; it costs nobody else anything.
     Times are of CLOCK_MONOTONIC in ns, one clock for both directions; `media.timeline` makes tracks of them.
     """
 
@@ -78,6 +78,12 @@ class LegTap(Protocol):
 
     def on_dtmf(self, digit: str, duration_ms: int) -> None:
         """As `LegListener.on_dtmf`."""
+
+    def on_closed(self, error: Exception | None) -> None:
+        """Nothing more comes: the leg was closed, or this tap was removed because it raised `error`. Told once.
+
+        A tap that was taken off by `remove_tap` is not told.
+        """
 
 
 class Leg(Protocol):

@@ -88,10 +88,12 @@ class EngineLeg(OwnedLeg):
     def close(self) -> None:
         # The stream, if one is attached, is the SIP side's to detach.
         self.listener = self.on_failure = self.on_heard = self.on_silent = None
-        if self.taps:
-            self.taps = ()
+        taps, self.taps = self.taps, ()
+        if taps:
             self.slot.tap_sent(tapped=False)
         self._plane.forget(self)
+        for tap in taps:
+            _close_tap(self, tap, None)
 
 
 class MediaPlane:
@@ -157,9 +159,17 @@ def _tell_taps(  # noqa: PLR0913, PLR0917 - a record, as it is
                 tap.on_sent_frame(pcm[begin:end], time_ns)
             elif kind == _engine.DTMF:
                 tap.on_dtmf(chr(begin), end)
-        except Exception:  # noqa: BLE001 - who overhears must not cost the call anything
+        except Exception as error:  # noqa: BLE001 - a tap's fault must not cost the call anything
             leg.remove_tap(tap)
             _log.exception("leg.tap_failed", slot=leg.slot.id, tap=type(tap).__name__)
+            _close_tap(leg, tap, error)
+
+
+def _close_tap(leg: EngineLeg, tap: LegTap, error: Exception | None) -> None:
+    try:
+        tap.on_closed(error)
+    except Exception:  # noqa: BLE001 - as above
+        _log.exception("leg.tap_failed", slot=leg.slot.id, tap=type(tap).__name__)
 
 
 def _tell(leg: EngineLeg, kind: int, begin: int, end: int) -> None:

@@ -69,11 +69,11 @@ async def call_of(
     """A call of the agent that has begun for its backend; at the end the caller hangs up, if nobody has."""
     leg = FakeLeg(rate_hz)
     barge_in = spec.settings.effective_barge_in
-    call = Conversation(leg, facts or info(), barge_in, hang_up=lambda: call.caller_hung_up())  # noqa: PLW0108
+    call = Conversation(leg, facts or info(), barge_in, hang_up=lambda: call.on_call_over())  # noqa: PLW0108
     talking = asyncio.create_task(let_talk(spec, call))
     await begun()
     yield leg, call, talking
-    call.caller_hung_up()
+    call.on_call_over()
     await asyncio.wait({talking}, timeout=PATIENCE_S)
     assert talking.done()
     call.close()

@@ -102,8 +102,9 @@ class FakeLeg(Leg):
         for tap in self._taps:
             try:
                 news(tap)
-            except Exception:  # noqa: BLE001 - as the contract has it
+            except Exception as error:  # noqa: BLE001 - as the contract has it
                 self.remove_tap(tap)
+                tap.on_closed(error)
 
     def _now_ns(self) -> int:
         return round(self._loop.time() * 1e9)
@@ -112,6 +113,12 @@ class FakeLeg(Leg):
         """No more ticks: the stream is gone."""
         if self._tick is not None:
             self._tick.cancel()
+
+    def close_taps(self) -> None:
+        """The leg is closed: its taps are told."""
+        taps, self._taps = self._taps, []
+        for tap in taps:
+            tap.on_closed(None)
 
     def _schedule(self) -> None:
         period_s = FRAME_MS / 1_000

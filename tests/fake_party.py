@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from gateway.calls.party import Arrival, CallSource, Over, Party, PartyListener, Reception
+from gateway.calls.party import Arrival, CallSource, IncomingParty, Over, PartyListener, Reception
 from gateway.dialplan import Cause, Invite
 from media.leg import Counters, OwnedLeg
 from tests.fake_leg import FakeLeg
@@ -37,6 +37,7 @@ class FakeOwnedLeg(FakeLeg, OwnedLeg):
         self.closed = True
         self.listener = self.on_failure = self.on_heard = self.on_silent = None
         self.stop_clock()
+        self.close_taps()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Manner:
     """From being asked to go to being gone; None: never."""
 
 
-class FakeParty(Party):
+class FakeParty(IncomingParty):
     """Somebody who calls."""
 
     def __init__(self, manner: Manner | None = None) -> None:
@@ -101,6 +102,16 @@ class FakeParty(Party):
     def leave(self, cause: EndCause, code: int = 200, detail: str = "") -> None:
         """The party goes, or its line does."""
         self._go(Over(cause, code, "", detail))
+
+    def hold(self) -> None:
+        """It puts us on hold: it hears nothing, and what is said to it waits."""
+        self._leg.pause()
+        self._listener().on_held(one_way=False)
+
+    def resume(self) -> None:
+        """It is back from hold."""
+        self._leg.resume()
+        self._listener().on_resumed()
 
     def say(self, pcm: Pcm) -> None:
         """Let whoever listens hear a frame."""

@@ -11,7 +11,6 @@ from gateway.agents import AgentBusyError, AgentFailedError, CallInfo, let_talk,
 from gateway.agents.outcome import merged
 from gateway.calls.outcome import EndCause, Failure, cause_of
 from gateway.calls.party import Over, PartyListener
-from gateway.calls.record import CallRecord
 from gateway.dialplan import AgentEnded, CallControl, Cause, Why, find_route, run_route
 from media.conversation.conversation import Conversation, play_once
 from media.conversation.history import History
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from gateway.agents import AgentRegistry, AgentRun, AgentSpec, Outcome
     from gateway.calls.party import Arrival
+    from gateway.calls.record import CallRecord
     from gateway.dialplan import Plan
     from gateway.settings.model import Limits
 
@@ -52,13 +52,14 @@ class Call(CallControl, PartyListener):
         """Whether an agent has had the call."""
         self._history = History()
         self._over: asyncio.Future[Over] = self._loop.create_future()
-        self._ends = False
-        """The party was asked to go."""
-        self._ended: float | None = None
+        self._asked_to_go = False
+        """Whether the party was hung up or refused."""
+        self._over_at: float | None = None
+        self._held_one_way: bool | None = None
+        """None while the party hears us; otherwise as `PartyListener.on_held` told."""
         self._no_agent = asyncio.Event()
         self._no_agent.set()
-        called = arrival.invite
-        self.record = CallRecord(arrival.call_id, arrival.source, called.trunk, called.to, called.from_)
+        self.record = arrival.record()
         self._log = _log.bind(call_id=arrival.call_id, id=self.record.id)
         self.party.listener = self
 
@@ -70,7 +71,7 @@ class Call(CallControl, PartyListener):
         self._log.info("call.incoming", **facts, always=self.invite.trunk is not None)
         timers = [
             self._loop.call_later(self._limits.setup_timeout_s, self._on_setup_timeout),
-            self._loop.call_later(self._limits.max_duration_s, self._finish, EndCause.MAX_DURATION, Cause.NORMAL),
+            self._loop.call_later(self._limits.max_duration_s, self._end, EndCause.MAX_DURATION, Cause.NORMAL),
         ]
         steps = self._loop.create_task(self._run_route(plan), name=f"route:{self.record.id}")
         try:
@@ -79,15 +80,15 @@ class Call(CallControl, PartyListener):
             if not steps.done():
                 await self._no_agent.wait()  # it has been told that the call is over, and ends in its own way
         except asyncio.CancelledError:
-            self._finish(EndCause.SHUTDOWN, Cause.NORMAL)
+            self._end(EndCause.SHUTDOWN, Cause.NORMAL)
             raise
         finally:
             steps.cancel()
             await asyncio.wait({steps})
             for timer in timers:
                 timer.cancel()
-        if not self._over.done() and not self._ends:
-            self._end(Cause.ERROR)
+        if not self._over.done() and not self._asked_to_go:
+            self._let_go(Cause.ERROR)
         self._complete(await self._over)
         self.party.close()
         return self.record
@@ -105,18 +106,18 @@ class Call(CallControl, PartyListener):
             self.record.route = ending.routes[-1] if ending.routes else route.name
         except Exception as error:  # noqa: BLE001 - the edge of a call: our own fault must end this one alone
             self._log.exception("call.failed")
-            self._finish(EndCause.INTERNAL_ERROR, Cause.ERROR, repr(error))
+            self._end(EndCause.INTERNAL_ERROR, Cause.ERROR, repr(error))
 
     def _complete(self, over: Over) -> None:
         self.measure()
-        self.record.code = over.code
-        self.record.reason = over.reason
+        self.record.party.code = over.code
+        self.record.party.reason = over.reason
 
     def measure(self) -> None:
         """Put into the record how long the call has lived, and what its leg has counted."""
-        ended = self._loop.time() if self._ended is None else self._ended
+        ended = self._loop.time() if self._over_at is None else self._over_at
         self.record.duration_s = round(ended - self._began, 3)
-        self.record.add_media(self.party.leg.counters())
+        self.record.party.add_media(self.party.leg.counters())
 
     def _because(self, cause: EndCause, detail: str = "") -> None:
         """The first cause given is the one: what follows it is its consequence."""
@@ -127,44 +128,48 @@ class Call(CallControl, PartyListener):
     # ---- PartyListener: what the party told ----------------------------------------------------------------
 
     def on_media(self, codec: str) -> None:
-        self.record.codec = codec
+        self.record.party.codec = codec
 
     def on_answered(self) -> None:
-        if self.record.answered_s is None:
-            self.record.answered_s = round(self._loop.time() - self._began, 3)
+        if self.record.party.answered_s is None:
+            self.record.party.answered_s = round(self._loop.time() - self._began, 3)
 
-    def on_held(self) -> None:
-        """The agent goes on; the engine keeps its voice until the party is back."""
+    def on_held(self, *, one_way: bool) -> None:
+        self._held_one_way = one_way
+        if self.conversation is not None:
+            self.conversation.on_held(one_way=one_way)
 
     def on_resumed(self) -> None:
-        """As `on_held`."""
+        self._held_one_way = None
+        if self.conversation is not None:
+            self.conversation.on_resumed()
 
     def on_over(self, over: Over) -> None:
-        self._ended = self._loop.time()
+        self._over_at = self._loop.time()
         self._because(over.cause or EndCause.INTERNAL_ERROR, over.detail)
         if not self._over.done():
             self._over.set_result(over)
         if self.conversation is not None:
-            self.conversation.caller_hung_up()
+            self.conversation.on_call_over()
 
     # ---- ways to end it ------------------------------------------------------------------------------------
 
     def _on_setup_timeout(self) -> None:
         if not self._answered:
-            self._finish(EndCause.SETUP_TIMEOUT, Cause.UNAVAILABLE)
+            self._end(EndCause.SETUP_TIMEOUT, Cause.UNAVAILABLE)
 
     def shut_down(self) -> None:
         """The gateway stops, and has waited long enough."""
-        self._finish(EndCause.SHUTDOWN, Cause.NORMAL)
+        self._end(EndCause.SHUTDOWN, Cause.NORMAL)
 
-    def _finish(self, why: EndCause, cause: Cause, detail: str = "") -> None:
+    def _end(self, why: EndCause, cause: Cause, detail: str = "") -> None:
         self._because(why, detail)
-        self._end(cause)
+        self._let_go(cause)
 
-    def _end(self, cause: Cause) -> None:
-        if self._ends:
+    def _let_go(self, cause: Cause) -> None:
+        if self._asked_to_go:
             return
-        self._ends = True
+        self._asked_to_go = True
         if self._answered:
             self.party.hang_up(cause)
         else:
@@ -263,7 +268,7 @@ class Call(CallControl, PartyListener):
         def hang_up() -> None:
             nonlocal hung_up
             hung_up = True
-            conversation.caller_hung_up()
+            conversation.on_call_over()
 
         backup = spec.settings.backup
         conversation = Conversation(
@@ -274,6 +279,8 @@ class Call(CallControl, PartyListener):
             dead_air_s=0.0 if backup is None else backup.dead_air_s,
         )
         self.conversation = conversation
+        if self._held_one_way is not None:
+            conversation.on_held(one_way=self._held_one_way)
         self._no_agent.clear()
         try:
             async with asyncio.timeout(max_duration_s):
@@ -294,7 +301,7 @@ class Call(CallControl, PartyListener):
 
     async def _stop_if_ending(self) -> None:
         """Take no further step on a call that is over, or whose party was asked to go: the cancellation follows."""
-        if self._ends or self._over.done():
+        if self._asked_to_go or self._over.done():
             await self._loop.create_future()
 
     def _info(self) -> CallInfo:
@@ -306,7 +313,7 @@ class Call(CallControl, PartyListener):
             trunk=self.invite.trunk or "",
             route=self.record.route or "",
             headers=self.invite.headers,
-            codec=self.record.codec or "",
+            codec=self.record.party.codec or "",
             results=self.record.results,
             history=self._history,
         )
@@ -326,9 +333,9 @@ class Call(CallControl, PartyListener):
             self.record.failures = (*self.record.failures, Failure(cause_of(why), detail))
 
     async def reject(self, code: int, reason: str | None, retry_after_s: float | None) -> None:
-        if not self._ends:
-            self._ends = True
+        if not self._asked_to_go:
+            self._asked_to_go = True
             self.party.refuse(code, reason, retry_after_s)
 
     async def hang_up(self, cause: Cause) -> None:
-        self._end(cause)
+        self._let_go(cause)

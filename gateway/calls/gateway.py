@@ -11,6 +11,7 @@ import structlog
 from gateway.calls.call import Call
 from gateway.calls.outcome import EndCause
 from gateway.calls.party import Reception
+from gateway.calls.party_record import PartyRecord
 from gateway.calls.record import CallRecord, RecordLog
 from gateway.process.garbage import GarbagePolicy
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gateway.agents import AgentRegistry
-    from gateway.calls.party import Arrival, CallSource, Party
+    from gateway.calls.party import Arrival, CallSource, IncomingParty
     from gateway.calls.record import RecordSink
     from gateway.dialplan import PlanStore
     from gateway.settings import Settings
@@ -112,13 +113,11 @@ class Gateway(Reception):
         try:
             return self._admit(arrival)
         except Exception as error:  # noqa: BLE001 - the edge of a call: its caller waits for an answer, whatever it is
-            self.on_lost(
-                arrival.party, error, call_id=arrival.call_id, source=arrival.source, trunk=arrival.invite.trunk
-            )
+            self._lose(arrival.party, arrival.record(), error)
             return False
 
-    def on_lost(self, party: Party, error: Exception, *, call_id: str, source: str, trunk: str | None) -> None:
-        self._lose(party, CallRecord(call_id, source, trunk, "", ""), error)
+    def on_lost(self, party: IncomingParty, error: Exception, *, call_id: str, source: str, trunk: str | None) -> None:
+        self._lose(party, CallRecord(call_id, PartyRecord(source), trunk, "", ""), error)
 
     def on_refused(self, why: str, *, call_id: str, source: str) -> None:
         self.calls_refused += 1
@@ -177,7 +176,7 @@ class Gateway(Reception):
             if not self.calls:
                 self._empty.set()
 
-    def _lose(self, party: Party, record: CallRecord, error: Exception) -> None:
+    def _lose(self, party: IncomingParty, record: CallRecord, error: Exception) -> None:
         """End a call by a fault of our own, with an answer and a record."""
         _log.error("call.lost", call_id=record.call_id, id=record.id, exc_info=error)
         steps: tuple[Callable[[], None], ...] = (lambda: party.refuse(_INTERNAL_ERROR), party.close)
@@ -186,7 +185,7 @@ class Gateway(Reception):
                 step()
             except Exception:  # noqa: BLE001 - as above: it must not cost any other call its life
                 _log.exception("call.not_closed", call_id=record.call_id, id=record.id)
-        record.code = record.code or _INTERNAL_ERROR
+        record.party.code = record.party.code or _INTERNAL_ERROR
         if record.cause is None:
             record.cause, record.detail = EndCause.INTERNAL_ERROR, repr(error)
         self._keep(record)

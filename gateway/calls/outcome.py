@@ -18,7 +18,7 @@ class EndedBy(enum.Enum):
     NETWORK = "network"
 
 
-class Class(enum.Enum):
+class Responsibility(enum.Enum):
     """Where to look when there are many of them."""
 
     OURS = "ours"
@@ -69,21 +69,21 @@ class EndCause(enum.Enum):
         return _DOERS[self].ended_by
 
     @property
-    def class_(self) -> Class:
+    def responsibility(self) -> Responsibility:
         """Whose doing that was."""
-        return _DOERS[self].class_
+        return _DOERS[self].responsibility
 
 
 class _Doer(NamedTuple):
     ended_by: EndedBy
-    class_: Class
+    responsibility: Responsibility
 
 
-_CALLER = _Doer(EndedBy.CALLER, Class.THEIRS)
-_AGENT = _Doer(EndedBy.AGENT, Class.OURS)
-_DIALPLAN = _Doer(EndedBy.DIALPLAN, Class.OURS)
-_GATEWAY = _Doer(EndedBy.GATEWAY, Class.OURS)
-_NETWORK = _Doer(EndedBy.NETWORK, Class.CARRIER)
+_CALLER = _Doer(EndedBy.CALLER, Responsibility.THEIRS)
+_AGENT = _Doer(EndedBy.AGENT, Responsibility.OURS)
+_DIALPLAN = _Doer(EndedBy.DIALPLAN, Responsibility.OURS)
+_GATEWAY = _Doer(EndedBy.GATEWAY, Responsibility.OURS)
+_NETWORK = _Doer(EndedBy.NETWORK, Responsibility.CARRIER)
 
 _DOERS = {
     EndCause.CALLER_HUNG_UP: _CALLER,
@@ -100,7 +100,7 @@ _DOERS = {
     EndCause.MAX_DURATION: _GATEWAY,
     EndCause.SHUTDOWN: _GATEWAY,
     EndCause.INTERNAL_ERROR: _GATEWAY,
-    EndCause.MEDIA_FAILED: _Doer(EndedBy.GATEWAY, Class.THEIRS),
+    EndCause.MEDIA_FAILED: _Doer(EndedBy.GATEWAY, Responsibility.THEIRS),
     EndCause.NO_MEDIA: _NETWORK,
     EndCause.NOT_ACKNOWLEDGED: _NETWORK,
     EndCause.PEER_GONE: _NETWORK,

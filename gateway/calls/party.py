@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from gateway.calls.party_record import PartyRecord
+from gateway.calls.record import CallRecord
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -39,8 +42,12 @@ class PartyListener(Protocol):
     def on_answered(self) -> None:
         """The call is up: the caller has acknowledged our answer, or the party that we called has answered."""
 
-    def on_held(self) -> None:
-        """The party put us on hold: it hears nothing, and silence is no fault."""
+    def on_held(self, *, one_way: bool) -> None:
+        """The party hears nothing from now on, and its silence is no fault.
+
+        It put us on hold, and what it sends is music; or, with `one_way`, it has only sent since the call began
+        (`a=sendonly` in its first offer), and what it sends is its voice.
+        """
 
     def on_resumed(self) -> None:
         """The party is back from hold."""
@@ -52,7 +59,7 @@ class PartyListener(Protocol):
 class Party(Protocol):
     """Somebody at the end of a line. For the asyncio thread only; nothing here raises because the party is gone.
 
-    Whoever owns it calls `close` when `on_over` was told and the leg's counters are read.
+    Its owner calls `close` when `on_over` was told and the leg's counters are read.
     """
 
     listener: PartyListener | None
@@ -61,29 +68,6 @@ class Party(Protocol):
     def leg(self) -> OwnedLeg:
         """The party as sound. Its rate is known from the first `on_media` on."""
 
-    def ring(self) -> None:
-        """Let the caller hear ringing."""
-
-    async def early_media(self) -> bool:
-        """Let the caller hear sound before the answer. Returns whether that is possible, once it is known.
-
-        It cannot where the caller has made no offer yet: it rings then.
-        """
-
-    async def answer(self) -> None:
-        """Take the call; returns once the party hears what is played from now on, and at once the second time."""
-
-    def refuse(self, code: int, reason: str | None = None, retry_after_s: float | None = None) -> None:
-        """End a call that was not answered; one that was is hung up.
-
-        `on_over` follows within seconds, whatever the line does.
-
-        Args:
-            code: a final SIP status, 400 to 699.
-            reason: its phrase; None is the code's own.
-            retry_after_s: when to try again.
-        """
-
     def hang_up(self, cause: Cause) -> None:
         """End an answered call; `on_over` follows within seconds, whatever the line does."""
 
@@ -91,17 +75,49 @@ class Party(Protocol):
         """Free what it holds."""
 
 
+class IncomingParty(Party, Protocol):
+    """A party that calls us, and waits for an answer."""
+
+    def ring(self) -> None:
+        """Let the caller hear ringing."""
+
+    async def early_media(self) -> bool:
+        """Let the caller hear sound before the answer. Returns whether that is possible, once it is known.
+
+        It is not possible if the caller has made no offer yet: then it rings.
+        """
+
+    async def answer(self) -> None:
+        """Take the call; returns once the party hears what is played from now on, and at once the second time."""
+
+    def refuse(self, code: int, reason: str | None = None, retry_after_s: float | None = None) -> None:
+        """End a call that was not answered; a call that was answered is hung up.
+
+        `on_over` follows within seconds, whatever the line does.
+
+        Args:
+            code: a final SIP status, 400 to 699.
+            reason: the reason phrase; None is the code's own.
+            retry_after_s: when to try again.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """A party that asks for a call."""
 
-    party: Party
+    party: IncomingParty
     invite: Invite
     """What the dialplan may ask about it."""
     call_id: str
     """SIP's Call-ID: the caller's choice. What a carrier finds the call by."""
     source: str
     """Who sent it, "address:port"."""
+
+    def record(self) -> CallRecord:
+        """The record of the call that begins now."""
+        called = self.invite
+        return CallRecord(self.call_id, PartyRecord(self.source), called.trunk, called.to, called.from_)
 
 
 class Reception(Protocol):
@@ -110,7 +126,7 @@ class Reception(Protocol):
     def on_arrival(self, arrival: Arrival) -> bool:
         """Take or refuse a party; returns whether it was taken. Never raises."""
 
-    def on_lost(self, party: Party, error: Exception, *, call_id: str, source: str, trunk: str | None) -> None:
+    def on_lost(self, party: IncomingParty, error: Exception, *, call_id: str, source: str, trunk: str | None) -> None:
         """A party came whose request we failed to read, by a fault of our own: it gets an answer and a record."""
 
     def on_refused(self, why: str, *, call_id: str, source: str) -> None:

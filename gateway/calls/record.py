@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gateway.calls.outcome import EndCause, Failure
-    from media.leg import Counters
+    from gateway.calls.party_record import PartyRecord
 
 _log = structlog.get_logger("gateway")
 
@@ -28,7 +28,8 @@ class CallRecord:
 
     call_id: str
     """SIP's Call-ID: the caller's choice."""
-    source: str
+    party: PartyRecord
+    """The caller's line."""
     trunk: str | None
     to: str
     from_: str
@@ -37,18 +38,11 @@ class CallRecord:
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     """When the INVITE came."""
     route: str | None = None
-    codec: str | None = None
     agents: tuple[str, ...] = ()
-    answered_s: float | None = None
-    """None: it was never answered."""
     duration_s: float = 0.0
     cause: EndCause | None = None
     """None while it lives. Who ended it, and whose doing that was, follow from it."""
     detail: str = ""
-    code: int = 0
-    """The last SIP status; 0 when there was none."""
-    reason: str = ""
-    """Its phrase."""
     failures: tuple[Failure, ...] = ()
     """What did not work out on the way, in order: before a fallback, too."""
     results: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -64,54 +58,23 @@ class CallRecord:
     """Frames of the caller that an agent was too slow to take."""
     agent_events_dropped: int = 0
     """Events that only inform, which an agent left alone for too long."""
-    packets_received: int = 0
-    packets_foreign: int = 0
-    """Somebody else's, sent to the call's port: nobody heard them."""
-    packets_sent: int = 0
-    packets_late: int = 0
-    """Of those received: something stood in for them already."""
-    loss_pct: float = 0.0
-    """Of the caller's voice, what never came or came too late."""
-    peer_loss_pct: float = 0.0
-    jitter_ms: float = 0.0
-    frames_concealed: int = 0
-    frames_overrun: int = 0
-    mos: float | None = None
-    """Estimated listening quality of what the gateway heard; None when nothing came."""
 
     @property
     def is_real(self) -> bool:
         """Whether it was answered or came over a trunk: no limit of the log may drop its record."""
-        return self.answered_s is not None or self.trunk is not None
-
-    def add_media(self, counters: Counters) -> None:
-        """Take over what the leg counted."""
-        self.packets_received = counters.packets_received
-        self.packets_foreign = counters.packets_foreign
-        self.packets_sent = counters.packets_sent
-        self.packets_late = counters.packets_late
-        # Neither knows all: what came too late is no lost packet, and in an outage nobody makes up a voice.
-        lost = _share(counters.packets_lost, counters.packets_received + counters.packets_lost)
-        spoken_frames = counters.frames_in + counters.frames_overrun - counters.frames_filled
-        concealed = _share(counters.frames_concealed, spoken_frames)
-        self.loss_pct = round(100.0 * max(lost, concealed), 3)
-        self.peer_loss_pct = round(counters.peer_loss_pct, 3)
-        self.jitter_ms = round(counters.jitter_ms, 2)
-        self.frames_concealed = counters.frames_concealed
-        self.frames_overrun = counters.frames_overrun
-        if counters.packets_received:
-            self.mos = round(mos(self.loss_pct, counters.round_trip_ms / 2 + 2 * counters.jitter_ms), 2)
+        return self.party.answered_s is not None or self.trunk is not None
 
     def as_keys(self) -> dict[str, object]:
         """For the log; what does not apply to this call is left out."""
         values = {one.name.rstrip("_"): getattr(self, one.name) for one in dataclasses.fields(self)}
+        values |= dataclasses.asdict(values.pop("party"))
         values["started"] = self.started.isoformat(timespec="milliseconds")
         values["failures"] = tuple(map(str, self.failures))
         values["results"] = dict(self.results) or None
         if self.cause is not None:
-            values |= {
-                "cause": self.cause.value, "ended_by": self.cause.ended_by.value, "class": self.cause.class_.value
-            }  # fmt: skip
+            values["cause"] = self.cause.value
+            values["ended_by"] = self.cause.ended_by.value
+            values["class"] = self.cause.responsibility.value
         told = {name: value for name, value in values.items() if value is not None and value not in ("", ())}
         return {"call_id": self.call_id, **told}  # also an empty one: whoever counts calls finds every record by it
 
@@ -136,18 +99,3 @@ def uuid7() -> uuid.UUID:
     milliseconds = time.time_ns() // 1_000_000
     bits = milliseconds << 80 | 7 << 76 | secrets.randbits(12) << 64 | 0b10 << 62 | secrets.randbits(62)
     return uuid.UUID(int=bits)
-
-
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole > 0 else 0.0
-
-
-def mos(loss_pct: float, delay_ms: float) -> float:
-    """Mean opinion score of random loss and one-way delay: the E-model (ITU-T G.107) for G.711 with concealment.
-
-    R = 93.2 - Id - Ie,eff, with Ie = 0 and Bpl = 25.1 (G.113 appendix I), then R to MOS (G.107 annex B).
-    """
-    delay_impairment = 0.024 * delay_ms + (0.11 * (delay_ms - 177.3) if delay_ms > 177.3 else 0.0)
-    loss_impairment = 95.0 * loss_pct / (loss_pct + 25.1)
-    rating = max(0.0, min(93.2 - delay_impairment - loss_impairment, 100.0))
-    return max(1.0, 1.0 + 0.035 * rating + rating * (rating - 60.0) * (100.0 - rating) * 7e-6)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from gateway.calls.outcome import EndCause
-from gateway.calls.party import Over, Party, PartyListener
+from gateway.calls.party import IncomingParty, Over, PartyListener
 from gateway.dialplan import Cause
 from gateway.sip.events import (
     CommandFailed,
@@ -66,7 +66,7 @@ class Waits:
     """For where the caller really hears, when its SDP names an address that nobody outside its network reaches."""
 
 
-class SipParty(Party):
+class SipParty(IncomingParty):
     """The caller of an INVITE."""
 
     def __init__(  # noqa: PLR0913 - the parts that a SIP call is made of
@@ -94,6 +94,8 @@ class SipParty(Party):
         self._confirmed = asyncio.Event()
         self._answered = False
         self._held = False
+        self._was_two_way = False
+        """Whether sound could flow both ways before."""
         self._heard = False
         self._may_be_natted = False
         self._fault: tuple[EndCause, str] | None = None
@@ -108,7 +110,7 @@ class SipParty(Party):
         leg.on_silent = self._on_silent
         leg.on_failure = self._on_leg_failure
 
-    # ---- Party: what a call does with it -------------------------------------------------------------------
+    # ---- IncomingParty: what a call does with it -------------------------------------------------------------------
 
     @property
     def leg(self) -> OwnedLeg:
@@ -158,6 +160,7 @@ class SipParty(Party):
             case MediaStarted(codec=codec, remote_address=address):
                 self._may_be_natted = is_private(address.rpartition(":")[0])
                 self._media.set()
+                self._was_two_way |= not self._held
                 if self.listener is not None:
                     self.listener.on_media(codec)
             case MediaFailed(why=why):
@@ -179,7 +182,7 @@ class SipParty(Party):
         self._watch()
         if self.listener is not None:
             if held:
-                self.listener.on_held()
+                self.listener.on_held(one_way=not self._was_two_way)
             else:
                 self.listener.on_resumed()
 

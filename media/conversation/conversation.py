@@ -21,6 +21,8 @@ from media.conversation.events import (
     Interrupted,
     MarkReached,
     MediaSilent,
+    OffHold,
+    OnHold,
     Resumed,
     SpeechEnded,
     SpeechStarted,
@@ -78,6 +80,8 @@ class Conversation:
         "_hanging_up",
         "_lanes",
         "_leg",
+        "_on_hold",
+        "_party_hears",
         "_playout",
         "_settings",
         "counters",
@@ -119,6 +123,8 @@ class Conversation:
         self._consumer: Callable[[Pcm], object] | None = None
         self._hang_up = hang_up
         self._hanging_up = False
+        self._on_hold = False
+        self._party_hears = True
         self._end_awaited = 0  # how many of the agent's tasks wait in `until_over`
         self._failure: Exception | None = None
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -280,14 +286,18 @@ class Conversation:
         return bool(actions)
 
     def hang_up(self) -> None:
-        """End the call once all that was said so far was heard; from now on nothing more can be said."""
+        """End the call once all that was said so far was heard; from now on nothing more can be said.
+
+        If the caller hears nothing, as on hold, the call ends at once.
+        """
         if not self.ending:
             self._hanging_up = True
             self._playout.refuse("the agent has hung up: say everything before hang_up()")
             self._hang_up_if_heard()
 
     def _hang_up_if_heard(self) -> None:
-        if self._hanging_up and not self._playout.speaking and not self.over and self._hang_up is not None:
+        is_heard = not self._playout.speaking or not self._party_hears
+        if self._hanging_up and is_heard and not self.over and self._hang_up is not None:
             self._hang_up()
 
     async def until_over(self) -> None:
@@ -385,7 +395,26 @@ class Conversation:
         lanes.adopt(self._lanes)
         self._lanes = lanes
 
-    def caller_hung_up(self) -> None:
+    def on_held(self, *, one_way: bool) -> None:
+        """The caller hears nothing from now on.
+
+        On hold, what comes is music or an announcement, and the agent gets none of it. With `one_way` it is the
+        caller's voice, and no hold.
+        """
+        self._party_hears = False
+        if not (one_way or self._on_hold):
+            self._on_hold = True
+            self._emit(OnHold())
+        self._hang_up_if_heard()
+
+    def on_resumed(self) -> None:
+        """The caller hears the agent again."""
+        self._party_hears = True
+        if self._on_hold:
+            self._on_hold = False
+            self._emit(OffHold())
+
+    def on_call_over(self) -> None:
         """The call is over: `Hangup` is the agent's last event, `say` and `play` raise from now on."""
         self.hung_up = True
         self._end("the call is over")
@@ -428,6 +457,8 @@ class Conversation:
 
     def on_frame(self, pcm: Pcm) -> None:
         """Take one frame of the caller's voice its whole way."""
+        if self._on_hold:
+            return
         if self._ear is not None:
             self._ear.hear(pcm)
         consumer = self._consumer

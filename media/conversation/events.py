@@ -20,6 +20,8 @@ EventKind = Literal[
     "mark_reached",
     "drained",
     "media_silent",
+    "on_hold",
+    "off_hold",
     "hangup",
 ]
 """What an event's `kind` is: its class, for an agent that imports nothing."""
@@ -145,16 +147,45 @@ class MediaSilent:
 
 
 @dataclass(frozen=True, slots=True)
+class OnHold:
+    """The caller has put the call on hold: no frame of audio comes until `OffHold`, and nobody hears the agent.
+
+    What the agent says meanwhile is kept, and heard when the caller is back.
+    """
+
+    kind: ClassVar[EventKind] = "on_hold"
+
+
+@dataclass(frozen=True, slots=True)
+class OffHold:
+    """The caller is back from hold."""
+
+    kind: ClassVar[EventKind] = "off_hold"
+
+
+@dataclass(frozen=True, slots=True)
 class Hangup:
     """The call is over; the last event of every call."""
 
     kind: ClassVar[EventKind] = "hangup"
 
 
-UrgentEvent = SpeechStarted | SpeechEnded | Interrupted | Resumed | Dtmf | MarkReached | Drained | MediaSilent | Hangup
+UrgentEvent = (
+    SpeechStarted
+    | SpeechEnded
+    | Interrupted
+    | Resumed
+    | Dtmf
+    | MarkReached
+    | Drained
+    | MediaSilent
+    | OnHold
+    | OffHold
+    | Hangup
+)
 """Events that overtake all audio."""
 
-INFORMING = frozenset({Drained, MarkReached, MediaSilent, Resumed, SpeechEnded, SpeechStarted})
+INFORMING = frozenset({Drained, MarkReached, MediaSilent, OffHold, OnHold, Resumed, SpeechEnded, SpeechStarted})
 """Events that only inform: of these, an agent that takes none for a long time may lose the oldest."""
 
 Event = Audio | UrgentEvent

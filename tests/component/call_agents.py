@@ -24,6 +24,15 @@ class Polite:
         call.hang_up()
 
 
+class Farewell:
+    """Says ten seconds of farewell, and hangs up."""
+
+    async def run(self, call: Call) -> None:
+        await asyncio.sleep(0.5)
+        await call.say(np.full(80_000, 1_000, np.int16))
+        call.hang_up()
+
+
 class Broken:
     """Raises."""
 

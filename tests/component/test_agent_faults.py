@@ -52,7 +52,7 @@ def begin(spec: AgentSpec) -> tuple[FakeLeg, Conversation, asyncio.Task[None]]:
 
 
 async def caller_leaves(leg: FakeLeg, call: Conversation, running: asyncio.Task[None]) -> None:
-    call.caller_hung_up()
+    call.on_call_over()
     await running
     call.close()
     leg.stop_clock()
@@ -243,7 +243,7 @@ async def test_one_that_swallows_its_cancellation_is_abandoned_and_counted() -> 
     spec = spec_of("SwallowsCancellation", NONE, {"seconds": 10})
     leg, call, running = begin(spec)
     await asyncio.sleep(1)
-    call.caller_hung_up()
+    call.on_call_over()
     await running
     assert asyncio.get_running_loop().time() == pytest.approx(1 + 1 + 2, abs=0.01)
     assert (spec.abandoned, spec.abandoned_total) == (1, 1)
@@ -259,7 +259,7 @@ def test_blocked_threads_hurt_nobody_and_are_limited() -> None:
         for blocked in range(1, 21):
             leg, call, running = begin(spec)
             await caller_sends(leg, silence(8_000, 20))
-            call.caller_hung_up()
+            call.on_call_over()
             await running
             assert spec.abandoned == blocked
             call.close()
@@ -337,9 +337,9 @@ def test_a_thread_that_computes_without_end_leaves_the_other_calls_their_voice()
         await call.said()
         assert leg.position().played_samples == len(words)
         assert not burning[2].done()
-        burning[1].caller_hung_up()
+        burning[1].on_call_over()
         await burning[2]
-        call.caller_hung_up()
+        call.on_call_over()
         await running
         while threads():  # noqa: ASYNC110 - threads end when they do
             await asyncio.sleep(0.01)
@@ -359,7 +359,7 @@ async def test_max_calls() -> None:
     other_leg, other, refused = begin(spec)
     with pytest.raises(AgentBusyError, match="it has 1 calls, max_calls is 1"):
         await refused
-    call.caller_hung_up()
+    call.on_call_over()
     await running
     assert spec.calls == 0
     for done in (call, other):
@@ -387,7 +387,7 @@ async def test_its_last_words_are_heard_before_it_hangs_up(after: str) -> None:
 
     def hang_up() -> None:
         ended_s.append(asyncio.get_running_loop().time())
-        call.caller_hung_up()
+        call.on_call_over()
 
     call = Conversation(leg, barge_in=spec.settings.effective_barge_in, hang_up=hang_up)
     await run_agent(spec, call)
@@ -403,7 +403,7 @@ async def test_its_last_words_are_heard_before_it_hangs_up(after: str) -> None:
 async def test_a_goodbye_that_is_interrupted_ends_the_call_at_once() -> None:
     leg = FakeLeg()
     cut = BargeInSettings(mode=BargeIn.CUT)
-    call = Conversation(leg, barge_in=cut, hang_up=lambda: call.caller_hung_up())  # noqa: PLW0108 - no name yet
+    call = Conversation(leg, barge_in=cut, hang_up=lambda: call.on_call_over())  # noqa: PLW0108 - no name yet
     call.play(np.full(80_000, 7_000, np.int16))
     call.hang_up()
     with pytest.raises(CallEndedError, match="say everything before hang_up"):
@@ -418,7 +418,7 @@ async def test_a_goodbye_that_is_interrupted_ends_the_call_at_once() -> None:
 @virtual
 async def test_who_waits_for_room_when_it_hangs_up_is_told() -> None:
     leg = FakeLeg()
-    call = Conversation(leg, hang_up=lambda: call.caller_hung_up())  # noqa: PLW0108 - no name yet
+    call = Conversation(leg, hang_up=lambda: call.on_call_over())  # noqa: PLW0108 - no name yet
     saying = asyncio.create_task(call.say(np.full(60 * 8_000, 7_000, np.int16)))
     await asyncio.sleep(0.1)
     call.hang_up()
@@ -434,7 +434,7 @@ async def test_after_the_hangup_it_may_finish_by_itself() -> None:
     user_agents.FinishesItsNotes.notes.clear()
     leg, call, running = begin(spec_of("FinishesItsNotes", NONE))
     await caller_sends(leg, silence(8_000, 100))
-    call.caller_hung_up()
+    call.on_call_over()
     await running
     assert user_agents.FinishesItsNotes.notes == ["written"]
     call.close()
@@ -485,7 +485,7 @@ def test_the_whole_interface_is_the_same_in_a_thread(isolation: Isolation) -> No
             await running  # raises what the agent found wrong
         call.on_dtmf("9", 80)
         await asyncio.sleep(0.05)
-        call.caller_hung_up()
+        call.on_call_over()
         await running
         assert user_agents.UsesEverything.finished == ["to the end"]
         assert call.hung_up

@@ -44,7 +44,7 @@ async def test_tasks_that_find_the_call_over_are_no_fault_of_the_agent() -> None
     with structlog.testing.capture_logs() as logs:
         running = asyncio.create_task(run_agent(spec, call))
         await asyncio.sleep(1)
-        call.caller_hung_up()
+        call.on_call_over()
         await running
     assert not logs
     call.close()

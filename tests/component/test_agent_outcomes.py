@@ -71,7 +71,7 @@ async def test_the_caller_hears_ringing_until_the_agent_is_ready() -> None:
     party = FakeParty()
     record = await lived(party, "[agent: bot]", seconds=3)
     assert party.told[:2] == ["180", "200"]
-    assert record.answered_s == 3.1
+    assert record.party.answered_s == 3.1
     assert record.results == {"same_loop": "True"}
 
 
@@ -99,7 +99,7 @@ async def test_an_agent_that_is_not_ready_leaves_the_call_unanswered(options: di
         record = await lived(party, "[agent: {name: bot, on_busy: hangup}]", **options)
     assert party.told == (["180", "486"] if "agent-busy" in failure else ["180", "480"])
     assert str(record.failures[0]).startswith(failure)
-    assert record.answered_s is None
+    assert record.party.answered_s is None
     assert record.agents == ()
     assert [line["event"] for line in logs if line["event"].startswith("agent.")] == [
         "agent.unprepared" if "agent-busy" in failure else "agent.failed"
@@ -161,7 +161,7 @@ def test_in_a_thread_its_faults_are_the_same(fault: str) -> None:
 
     record = asyncio.run(main())
     assert party_told == ["180", "486" if fault == "busy" else "480"]
-    assert record.answered_s is None
+    assert record.party.answered_s is None
 
 
 @pytest.mark.parametrize("class_name", ["Prepares", "PreparesByBlocking"])

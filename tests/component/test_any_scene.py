@@ -60,7 +60,7 @@ async def play_scene(mode: BargeIn, event_delay_ms: int, deeds: list[tuple[str, 
     assert not call.held
     await call.said()
     await asyncio.sleep(event_delay_ms / 1_000 + 0.05)
-    call.caller_hung_up()
+    call.on_call_over()
     await listening
     sounding = int((leg.heard() != 0).sum())
     assert sounding == leg.position().played_samples

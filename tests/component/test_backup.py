@@ -74,7 +74,7 @@ async def test_when_all_have_failed_the_dialplan_says_what_follows() -> None:
     )
     record = await lived(party, agents)
     assert [one.detail.split(" ")[1] for one in record.failures] == ["'first'", "'second'"]
-    assert (record.cause, record.answered_s) == (EndCause.STEP, None)
+    assert (record.cause, record.party.answered_s) == (EndCause.STEP, None)
 
 
 @virtual

@@ -48,7 +48,7 @@ async def scene(
         await call.say(answer[start : start + rate_hz], mark=f"s{index}")
     await caller_sends(leg, said)
     await call.said()
-    call.caller_hung_up()
+    call.on_call_over()
     await listener
     call.close()
     leg.stop_clock()
@@ -149,7 +149,7 @@ async def real_time_scene(
     await caller_sends(leg, said)
     agent.cancel()
     await asyncio.wait({agent})
-    call.caller_hung_up()
+    call.on_call_over()
     await listener
     call.close()
     leg.stop_clock()
@@ -220,7 +220,7 @@ async def echoing_scene(mode: BargeIn, delay_ms: int, gain_db: float, said: Pcm)
     listener = asyncio.create_task(collect(call, events))
     await call.say(talk(8_000, 6_000))
     await line_echoes(leg, delay_ms, gain_db, said)
-    call.caller_hung_up()
+    call.on_call_over()
     await listener
     call.close()
     leg.stop_clock()

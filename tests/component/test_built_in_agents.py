@@ -34,7 +34,7 @@ async def check_gives_way(kind: AgentSettings, before: int, speech_ms: int = 3_0
     assert not any(frame.any() for frame in leg.wire[-(speech_ms - 200) // 20 :])
     await caller_sends(leg, silence(8_000, 900))
     assert leg.wire[-1].any(), "and then it goes on"
-    call.caller_hung_up()
+    call.on_call_over()
     await running
     call.close()
     leg.stop_clock()
@@ -75,7 +75,7 @@ async def test_an_echo_leaves_out_what_would_wait_for_the_rest_of_the_call(
         await asyncio.sleep(0.020)
     assert agent.frames_skipped == skipped
     assert call.wait_ms < 30
-    call.caller_hung_up()
+    call.on_call_over()
     await running
     call.close()
     leg.stop_clock()
@@ -109,7 +109,7 @@ async def test_an_echo_loses_nothing_of_a_caller_that_sends_nothing_while_silent
             listener.on_frame(stand_in)
     await asyncio.sleep(0.5)
     assert sum(np.array_equal(frame, FRAME) for frame in leg.wire) == 12 * 25
-    call.caller_hung_up()
+    call.on_call_over()
     await running
     call.close()
     leg.stop_clock()

@@ -13,7 +13,7 @@ import pytest
 
 from gateway.agents import AgentRegistry, EchoSettings, Isolation, PythonSettings
 from gateway.calls.call import Call
-from gateway.calls.outcome import Class, EndCause, EndedBy, Failure
+from gateway.calls.outcome import EndCause, EndedBy, Failure, Responsibility
 from gateway.dialplan.load import load_text
 from gateway.settings.model import Limits
 from tests.agents import python_agent
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gateway.calls.record import CallRecord
     from gateway.dialplan import Plan
 
-AGENTS = ("echo", "polite", "broken", "full", "waits")
+AGENTS = ("echo", "polite", "broken", "full", "waits", "farewell")
 
 TAKEN = ExitStack()
 """The places of agents that have none left; not given back."""
@@ -48,6 +48,7 @@ def call_of(party: FakeParty, **limits: str) -> Call:
             "polite": user_agent("Polite"),
             "broken": user_agent("Broken"),
             "waits": user_agent("Waits"),
+            "farewell": user_agent("Farewell"),
         }
     )
     TAKEN.enter_context(agents["full"].admit())
@@ -60,9 +61,9 @@ async def lived(party: FakeParty, steps: str, fallback: str = "[]", **limits: st
     return record
 
 
-def ending(record: CallRecord) -> tuple[EndCause, EndedBy, Class, int]:
+def ending(record: CallRecord) -> tuple[EndCause, EndedBy, Responsibility, int]:
     assert record.cause is not None
-    return record.cause, record.cause.ended_by, record.cause.class_, record.code
+    return record.cause, record.cause.ended_by, record.cause.responsibility, record.party.code
 
 
 @virtual
@@ -70,10 +71,10 @@ async def test_the_caller_hangs_up() -> None:
     party = FakeParty()
     asyncio.get_running_loop().call_later(7, party.leave, EndCause.CALLER_HUNG_UP)
     record = await lived(party, "[ring, answer, agent: echo]")
-    assert ending(record) == (EndCause.CALLER_HUNG_UP, EndedBy.CALLER, Class.THEIRS, 200)
+    assert ending(record) == (EndCause.CALLER_HUNG_UP, EndedBy.CALLER, Responsibility.THEIRS, 200)
     assert party.told == ["180", "200"]
-    assert (record.route, record.agents, record.codec) == ("a", ("echo",), "PCMU/8000")
-    assert (record.answered_s, record.duration_s) == (0.1, 7.0)
+    assert (record.route, record.agents, record.party.codec) == ("a", ("echo",), "PCMU/8000")
+    assert (record.party.answered_s, record.duration_s) == (0.1, 7.0)
 
 
 @virtual
@@ -81,8 +82,8 @@ async def test_the_caller_cancels() -> None:
     party = FakeParty()
     asyncio.get_running_loop().call_later(2, party.leave, EndCause.CALLER_CANCELLED, 487)
     record = await lived(party, "[ring, pause: 9s, agent: echo]")
-    assert ending(record) == (EndCause.CALLER_CANCELLED, EndedBy.CALLER, Class.THEIRS, 487)
-    assert record.answered_s is None
+    assert ending(record) == (EndCause.CALLER_CANCELLED, EndedBy.CALLER, Responsibility.THEIRS, 487)
+    assert record.party.answered_s is None
     assert record.agents == ()
 
 
@@ -92,7 +93,7 @@ async def test_an_answer_that_is_never_acknowledged_is_none() -> None:
     party = FakeParty(Manner(answers_after_s=None))
     asyncio.get_running_loop().call_later(32, party.leave, EndCause.NOT_ACKNOWLEDGED, 408)
     record = await lived(party, "[answer, agent: echo]")
-    assert (record.cause, record.answered_s, record.agents) == (EndCause.NOT_ACKNOWLEDGED, None, ())
+    assert (record.cause, record.party.answered_s, record.agents) == (EndCause.NOT_ACKNOWLEDGED, None, ())
     assert not record.is_real
 
 
@@ -102,7 +103,7 @@ async def test_no_step_follows_once_the_party_was_asked_to_go() -> None:
     party = FakeParty(Manner(goes_after_s=3))
     record = await lived(party, "[ring, pause: 6s, agent: echo]", setup_timeout="5s")
     assert party.told == ["180", "480"]
-    assert (record.cause, record.answered_s, record.agents) == (EndCause.SETUP_TIMEOUT, None, ())
+    assert (record.cause, record.party.answered_s, record.agents) == (EndCause.SETUP_TIMEOUT, None, ())
 
 
 @virtual
@@ -117,8 +118,25 @@ async def test_an_answered_call_that_has_lasted_too_long_gets_no_next_agent() ->
 async def test_the_agent_hangs_up() -> None:
     party = FakeParty()
     record = await lived(party, "[agent: polite]")
-    assert ending(record) == (EndCause.AGENT_HUNG_UP, EndedBy.AGENT, Class.OURS, 200)
+    assert ending(record) == (EndCause.AGENT_HUNG_UP, EndedBy.AGENT, Responsibility.OURS, 200)
     assert party.told == ["200", "bye normal"]
+
+
+@virtual
+async def test_an_agent_that_hangs_up_on_a_caller_who_holds_does_not_wait_for_it() -> None:
+    party = FakeParty()
+    asyncio.get_running_loop().call_later(0.3, party.hold)
+    record = await lived(party, "[agent: farewell]")
+    assert ending(record) == (EndCause.AGENT_HUNG_UP, EndedBy.AGENT, Responsibility.OURS, 200)
+    assert record.duration_s == pytest.approx(1, abs=0.5), "its last words would take ten seconds"
+
+
+@virtual
+async def test_the_next_agent_is_told_that_the_caller_holds() -> None:
+    party = FakeParty()
+    asyncio.get_running_loop().call_later(0.3, party.hold)
+    record = await lived(party, "[{agent: {name: waits, max_duration: 2s}}, agent: farewell]")
+    assert record.duration_s < 5
 
 
 @pytest.mark.parametrize(
@@ -135,7 +153,7 @@ async def test_the_agent_hangs_up() -> None:
 async def test_the_dialplan_ends_it(steps: str, cause: EndCause, told: list[str]) -> None:
     party = FakeParty()
     record = await lived(party, steps)
-    assert ending(record)[:3] == (cause, EndedBy.DIALPLAN, Class.OURS)
+    assert ending(record)[:3] == (cause, EndedBy.DIALPLAN, Responsibility.OURS)
     assert party.told == told
 
 
@@ -143,7 +161,7 @@ async def test_the_dialplan_ends_it(steps: str, cause: EndCause, told: list[str]
 async def test_no_route_takes_it() -> None:
     party = FakeParty()
     record = await call_of(party).live(plan("[answer]", to="{to: '700'}"))
-    assert ending(record) == (EndCause.NO_ROUTE, EndedBy.DIALPLAN, Class.OURS, 404)
+    assert ending(record) == (EndCause.NO_ROUTE, EndedBy.DIALPLAN, Responsibility.OURS, 404)
     assert party.told == ["404"]
     assert record.route is None
 
@@ -180,7 +198,7 @@ async def test_the_longest_duration_is_the_longest_life() -> None:
     """Also of an answer that nobody acknowledges."""
     party = FakeParty(Manner(answers_after_s=None))
     record = await lived(party, "[answer, agent: echo]", max_duration="100s")
-    assert ending(record)[:3] == (EndCause.MAX_DURATION, EndedBy.GATEWAY, Class.OURS)
+    assert ending(record)[:3] == (EndCause.MAX_DURATION, EndedBy.GATEWAY, Responsibility.OURS)
     assert party.told == ["200", "bye normal"]
     assert record.duration_s == pytest.approx(100, abs=1)
 
@@ -189,7 +207,7 @@ async def test_the_longest_duration_is_the_longest_life() -> None:
 async def test_a_call_that_only_rings_ends() -> None:
     party = FakeParty()
     record = await lived(party, "[ring, pause: 1h]", setup_timeout="60s")
-    assert ending(record) == (EndCause.SETUP_TIMEOUT, EndedBy.GATEWAY, Class.OURS, 480)
+    assert ending(record) == (EndCause.SETUP_TIMEOUT, EndedBy.GATEWAY, Responsibility.OURS, 480)
     assert record.duration_s == pytest.approx(60, abs=1)
 
 
@@ -199,7 +217,7 @@ async def test_the_network_ends_it(cause: EndCause) -> None:
     party = FakeParty()
     asyncio.get_running_loop().call_later(3, party.leave, cause, 408, "no RTP for 30 s")
     record = await lived(party, "[agent: echo]")
-    assert ending(record) == (cause, EndedBy.NETWORK, Class.CARRIER, 408)
+    assert ending(record) == (cause, EndedBy.NETWORK, Responsibility.CARRIER, 408)
     assert record.detail == "no RTP for 30 s"
 
 
@@ -232,7 +250,7 @@ async def test_a_fault_of_our_own_ends_this_call_alone(monkeypatch: pytest.Monke
     monkeypatch.setattr("gateway.calls.call.find_route", broken)
     party = FakeParty()
     record = await lived(party, "[answer]")
-    assert ending(record) == (EndCause.INTERNAL_ERROR, EndedBy.GATEWAY, Class.OURS, 500)
+    assert ending(record) == (EndCause.INTERNAL_ERROR, EndedBy.GATEWAY, Responsibility.OURS, 500)
     assert "nobody foresaw this" in record.detail
 
 

@@ -19,6 +19,8 @@ from media.conversation.events import (
     Hangup,
     Interrupted,
     MarkReached,
+    OffHold,
+    OnHold,
     Resumed,
     SpeechEnded,
 )
@@ -139,7 +141,7 @@ async def test_marks_are_told_in_order_with_drained_last() -> None:
     call.play(tone(0), mark="empty")
     call.play(tone(100), mark="two")
     await call.said()
-    call.caller_hung_up()
+    call.on_call_over()
     await listening
     assert events == [MarkReached("one"), MarkReached("empty"), MarkReached("two"), Drained(), Hangup()]
     leg.stop_clock()
@@ -213,7 +215,7 @@ async def test_a_synthesis_that_is_still_known_is_closed(
         case "interrupted":
             await caller_sends(leg, voice(RATE_HZ, 600))
         case "hung up":
-            call.caller_hung_up()
+            call.on_call_over()
         case _:
             speaking.cancel()
     await asyncio.wait({speaking})
@@ -248,7 +250,7 @@ async def test_a_synthesis_that_thinks_is_closed_at_once() -> None:
 
 @virtual
 async def test_the_end_of_the_call_and_cancellation_close_a_synthesis_that_thinks() -> None:
-    for end in (Conversation.caller_hung_up, None):
+    for end in (Conversation.on_call_over, None):
         leg, call = start()
         closed: list[bool] = []
         speaking = asyncio.create_task(call.speak(thinking(closed)))
@@ -368,7 +370,7 @@ async def test_packets_that_stop_do_not_hold_the_agent_for_ever() -> None:
 
 
 async def drain(call: Conversation) -> list[Event]:
-    call.caller_hung_up()
+    call.on_call_over()
     return [event async for event in call.events()]
 
 
@@ -468,9 +470,53 @@ async def test_the_next_event_or_none_in_time() -> None:
     call.on_dtmf("8", 100)
     assert await call.next_event(timeout_s=0) == Dtmf("8", 100)
     assert isinstance(await call.next_event(Audio), Audio)
-    call.caller_hung_up()
+    call.on_call_over()
     assert await call.next_event(Dtmf) == await call.next_event() == Hangup()
     await sending
+    leg.stop_clock()
+
+
+@virtual
+async def test_a_caller_on_hold_is_not_heard_and_nothing_that_was_said_is_lost() -> None:
+    leg, call = start()
+    events = call.events()
+    call.play(tone(400))
+    call.on_held(one_way=False)
+    call.on_held(one_way=False)
+    await caller_sends(leg, voice(RATE_HZ, 1_000))  # music
+    assert call.counters.turns == 0, "it interrupts nobody"
+    call.on_resumed()
+    call.on_resumed()
+    await caller_sends(leg, silence(RATE_HZ, 20))
+    told = [type(await anext(events)) for _ in range(4)]
+    assert [kind for kind in told if kind is not Drained] == [OnHold, OffHold, Audio]
+    leg.stop_clock()
+
+
+@virtual
+async def test_a_caller_who_only_sends_is_heard_and_does_not_hold_a_farewell() -> None:
+    ended: list[bool] = []
+    leg = FakeLeg(RATE_HZ)
+    call = Conversation(leg, hang_up=lambda: ended.append(True))
+    call.on_held(one_way=True)
+    await caller_sends(leg, silence(RATE_HZ, 20))
+    assert isinstance(await call.next_event(Audio), Audio)
+    call.play(tone(1_000))
+    call.hang_up()
+    assert ended == [True]
+    leg.stop_clock()
+
+
+@virtual
+async def test_a_hold_ends_the_wait_for_last_words() -> None:
+    ended: list[bool] = []
+    leg = FakeLeg(RATE_HZ)
+    call = Conversation(leg, hang_up=lambda: ended.append(True))
+    call.play(tone(1_000))
+    call.hang_up()
+    assert not ended
+    call.on_held(one_way=False)
+    assert ended == [True]
     leg.stop_clock()
 
 
@@ -483,7 +529,7 @@ async def test_after_the_end_nothing_can_be_said_and_everyone_wakes() -> None:
     leg, call = start()
     saying, hearing = asyncio.create_task(call.say(tone(60_000))), asyncio.create_task(first_event(call))
     await asyncio.sleep(1.001)
-    call.caller_hung_up()
+    call.on_call_over()
     assert await hearing == Hangup()
     with pytest.raises(CallEndedError):
         await saying

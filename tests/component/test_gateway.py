@@ -182,7 +182,7 @@ async def test_a_call_that_cannot_be_dealt_with_gets_an_answer_and_a_record(
         (record,) = scene.kept.records
         assert party.told == ["500"]
         assert party.leg.closed
-        assert (record.cause, record.code, record.call_id) == (EndCause.INTERNAL_ERROR, 500, "id@there")
+        assert (record.cause, record.party.code, record.call_id) == (EndCause.INTERNAL_ERROR, 500, "id@there")
 
 
 @virtual

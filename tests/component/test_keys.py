@@ -32,7 +32,7 @@ def start(keys: Keys = Keys.ASKED, mode: BargeIn = BargeIn.OFF) -> tuple[FakeLeg
 
 
 async def events_of(call: Conversation) -> list[Event]:
-    call.caller_hung_up()
+    call.on_call_over()
     return [event async for event in call.events()]
 
 
@@ -135,7 +135,7 @@ async def test_no_key_in_time_and_none_after_the_end() -> None:
     leg, call = start()
     assert await call.next_key(timeout_s=5) is None
     assert asyncio.get_running_loop().time() == pytest.approx(5)
-    call.caller_hung_up()
+    call.on_call_over()
     assert await call.next_key() is None
     with pytest.raises(ValueError, match="'key' is none of audio, "):
         await call.next_event("key")  # type: ignore[arg-type]

@@ -196,7 +196,7 @@ def test_the_bots_first_words_are_kept_that_come_before_its_call() -> None:
         call = Conversation(leg, INFO, spec.settings.effective_barge_in)
         talking = asyncio.create_task(let_talk(spec, call, run_))
         await until(lambda: np.count_nonzero(leg.heard()) > 700)
-        call.caller_hung_up()
+        call.on_call_over()
         await talking
         call.close()
         leg.stop_clock()
@@ -486,7 +486,7 @@ def test_a_mark_behind_what_was_interrupted_comes_back_at_once() -> None:
         assert voice_.play(tone(20)) == 20
         pumping.cancel()
         await asyncio.wait({pumping})
-        call.caller_hung_up()
+        call.on_call_over()
         call.close()
         leg.stop_clock()
 

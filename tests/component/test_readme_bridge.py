@@ -85,7 +85,7 @@ async def bridged(
             async with asyncio.timeout(LONGEST_S):
                 yield leg, call, running
         finally:
-            call.caller_hung_up()
+            call.on_call_over()
             with contextlib.suppress(AgentFailedError):
                 await running
             call.close()

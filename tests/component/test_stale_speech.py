@@ -75,7 +75,7 @@ async def interrupt(name: str, isolation: Isolation) -> None:
         async with asyncio.timeout(LONGEST_S):
             await scene(name, leg)
     finally:
-        call.caller_hung_up()
+        call.on_call_over()
         await running
         call.close()
         leg.stop_clock()

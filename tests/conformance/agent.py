@@ -55,11 +55,11 @@ async def talking(case: AgentCase) -> AsyncIterator[tuple[FakeLeg, Conversation,
     leg = FakeLeg(case.rate_hz)
     spec = case.make()
     barge_in = spec.settings.effective_barge_in
-    call = Conversation(leg, CallInfo(call_id="c1"), barge_in, hang_up=lambda: call.caller_hung_up())  # noqa: PLW0108 - no name yet
+    call = Conversation(leg, CallInfo(call_id="c1"), barge_in, hang_up=lambda: call.on_call_over())  # noqa: PLW0108 - no name yet
     running = asyncio.create_task(run_agent(spec, call))
     await asyncio.sleep(0.05)
     yield leg, call, running
-    call.caller_hung_up()
+    call.on_call_over()
     done, _ = await asyncio.wait({running}, timeout=_by_itself_s(spec))
     assert done, "it has not ended by itself"
     assert running.cancelled() or running.exception() is None
@@ -120,7 +120,7 @@ async def check_hangup_before_it_was_made(case: AgentCase) -> None:
     leg = FakeLeg(case.rate_hz)
     spec = case.make()
     call = Conversation(leg, barge_in=spec.settings.effective_barge_in)
-    call.caller_hung_up()
+    call.on_call_over()
     await asyncio.wait_for(run_agent(spec, call), _by_itself_s(spec))
     call.close()
     leg.stop_clock()

@@ -272,6 +272,7 @@ class Overheard(LegTap):
         self.sent: list[Pcm] = []
         self.times_ns: list[int] = []
         """Of what was sent."""
+        self.closed_by: list[Exception | None] = []
 
     def on_heard_frame(self, pcm: Pcm, time_ns: int) -> None:
         self.heard.append(pcm)
@@ -282,6 +283,9 @@ class Overheard(LegTap):
 
     def on_dtmf(self, digit: str, duration_ms: int) -> None:
         pass
+
+    def on_closed(self, error: Exception | None) -> None:
+        self.closed_by.append(error)
 
     def voice(self) -> Pcm:
         """What was sent, without silence."""
@@ -337,14 +341,16 @@ async def check_every_tap_hears_what_the_listener_hears(rig: LegRig) -> None:
 
 async def check_a_tap_that_fails_costs_the_others_nothing(rig: LegRig) -> None:
     notes = rig.leg.listener = Notes()
-    after = Overheard()
-    rig.leg.add_tap(Broken())
+    broken, after = Broken(), Overheard()
+    rig.leg.add_tap(broken)
     rig.leg.add_tap(after)
     rig.leg.play(sound(rig.leg, 200))
     await rig.party_says(sound(rig.leg, 200))
     await rig.elapse(240 + rig.slack_ms)
     assert len(after.voice()) == rig.leg.rate_hz * 200 // 1_000
     assert np.array_equal(np.concatenate(after.heard), np.concatenate(notes.frames))
+    assert [type(error) for error in broken.closed_by] == [RuntimeError], "told why it was taken off"
+    assert not after.closed_by
 
 
 async def check_a_tap_that_was_taken_off_gets_nothing_more(rig: LegRig) -> None:

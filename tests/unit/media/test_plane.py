@@ -266,6 +266,11 @@ class Overheard(LegTap):
     def on_dtmf(self, digit: str, duration_ms: int) -> None:
         self.news.append((digit, duration_ms))
 
+    def on_closed(self, error: Exception | None) -> None:
+        self.news.append(("closed", repr(error)))
+        if self._fails:
+            raise RuntimeError("and once more")
+
 
 def test_a_tap_gets_both_directions_and_keys_of_its_leg_alone(
     media: plane.MediaPlane, engine: FakeEngine, deliver: Callable[[], None]
@@ -298,13 +303,25 @@ def test_the_engine_copies_what_is_sent_only_while_somebody_taps(media: plane.Me
     assert not slot.tapped
 
 
+def test_a_tap_is_told_once_that_nothing_more_comes_unless_it_was_taken_off(media: plane.MediaPlane) -> None:
+    leg = media.open()
+    taken_off, broken, last = Overheard(), Overheard(fails=True), Overheard()
+    for tap in (taken_off, broken, last):
+        leg.add_tap(tap)
+    leg.remove_tap(taken_off)
+    leg.close()
+    leg.close()
+    assert [tap.news for tap in (taken_off, broken, last)] == [[], [("closed", "None")], [("closed", "None")]]
+
+
 def test_a_tap_that_fails_is_taken_off_and_nobody_else_misses_anything(
     media: plane.MediaPlane, engine: FakeEngine, deliver: Callable[[], None]
 ) -> None:
     leg, other = media.open(), media.open()
     after, others = Overheard(), Overheard()
     leg.listener = diary = Diary()
-    leg.add_tap(Overheard(fails=True))
+    broken = Overheard(fails=True)
+    leg.add_tap(broken)
     leg.add_tap(after)
     other.add_tap(others)
     for slot in (1, 2, 1, 2):
@@ -312,6 +329,7 @@ def test_a_tap_that_fails_is_taken_off_and_nobody_else_misses_anything(
     deliver()
     assert len(after.news) == len(others.news) == len(diary.entries) == 2
     assert leg.taps == (after,)
+    assert broken.news == [("closed", repr(RuntimeError("a tap's own fault")))]
 
 
 def test_a_tap_may_take_others_off_while_it_is_told(

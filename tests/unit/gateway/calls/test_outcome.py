@@ -11,7 +11,7 @@ from gateway.dialplan import Why
 @pytest.mark.parametrize("cause", EndCause)
 def test_every_cause_has_a_doer(cause: EndCause) -> None:
     assert cause.ended_by
-    assert cause.class_
+    assert cause.responsibility
 
 
 @pytest.mark.parametrize("why", Why)

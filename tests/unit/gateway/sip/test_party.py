@@ -75,8 +75,8 @@ class Told(PartyListener):
     def on_answered(self) -> None:
         self.news.append("answered")
 
-    def on_held(self) -> None:
-        self.news.append("held")
+    def on_held(self, *, one_way: bool) -> None:
+        self.news.append("one-way" if one_way else "held")
 
     def on_resumed(self) -> None:
         self.news.append("resumed")
@@ -412,6 +412,18 @@ async def test_who_stays_silent_after_a_hold_is_gone() -> None:
     scene.party.on_event(HoldChanged(REF, held=False))
     await asyncio.sleep(31)
     assert scene.sip.sent == [200, -200]
+    scene.close()
+
+
+@virtual
+async def test_a_caller_who_has_only_sent_since_the_call_began_holds_nobody() -> None:
+    scene = Scene()
+    scene.party.on_event(HoldChanged(REF, held=True))
+    await scene.answered()
+    for held in (False, True):
+        scene.party.on_event(HoldChanged(REF, held=held))
+        scene.party.on_event(MediaStarted(REF, "PCMU/8000", PUBLIC))
+    assert [one for one in scene.told.news if "/" not in one] == ["one-way", "answered", "resumed", "held"]
     scene.close()
 
 
