@@ -195,7 +195,8 @@ bench-pipeline: $(VENV)/installed ## Cost of a frame and of a stage, beside pipe
 	$(BIN)/python -m bench.pipeline
 
 .PHONY: bench-results
-bench-results: $(VENV)/dev-installed bench-ready ## All published figures anew: medians of five runs, plots, README (25 minutes)
+bench-results: $(VENV)/dev-installed bench-ready ## All published figures anew: medians of five runs, plots, README (30 minutes)
+	@$(PACKAGES) bench/packages.txt
 	$(BIN)/python -m bench.results
 
 .PHONY: bench-vad

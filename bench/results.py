@@ -12,7 +12,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from bench import bargein, echo, figures, pipeline, plot, setup
+from bench import bargein, echo, figures, pipeline, plot, setup, vad
 from bench.errors import MeasurementFailedError
 from bench.generator import build_generator
 from bench.provenance import RESULTS, report
@@ -28,6 +28,8 @@ PARROT_CALLS = 20
 LIVE, CALLS_PER_SECOND = 300, 50
 BARGE_IN_CALLS = 300
 SECONDS = 15.0
+VAD, VAD_CALLS, VAD_SECONDS = "vad", 300, 5.0
+"""It takes turns among its own loads: what it hears is the same in every run, and measured once."""
 
 
 def _echo(calls: int, *, parrot: bool = False) -> dict[str, Json]:
@@ -85,9 +87,11 @@ def main() -> int:
     """Measure all, and publish."""
     parser = argparse.ArgumentParser(prog="python -m bench.results", description=__doc__)
     parser.add_argument("--runs", type=int, default=RUNS)
-    parser.add_argument("--only", choices=sorted(BENCHMARKS), action="append", help="may be given several times")
+    choices = [*BENCHMARKS, VAD]
+    parser.add_argument("--only", choices=sorted(choices), action="append", help="may be given several times")
     given = parser.parse_args()
-    names = given.only or list(BENCHMARKS)
+    chosen = given.only or choices
+    names = [name for name in chosen if name != VAD]
     runs: dict[str, list[Json]] = {name: [] for name in names}
     began_s = time.monotonic()
     failures = 0
@@ -102,6 +106,9 @@ def main() -> int:
                 sys.stderr.write(f"{name}, run {turn + 1} failed and is left out: {error}\n")
                 continue
             publish(name, runs[name])
+    if VAD in chosen:
+        sys.stderr.write(f"[{time.monotonic() - began_s:6.0f} s] {VAD}, {given.runs} runs\n")
+        report(VAD, vad.measure(VAD_CALLS, VAD_SECONDS, given.runs), directory=RESULTS)
     plot.main()
     return figures.main() or min(failures, 1)
 

@@ -310,6 +310,21 @@ def _float(result: dict[str, Json]) -> float:
     return value
 
 
+def measure(calls: int, seconds: float, runs: int) -> dict[str, Json]:
+    """What the detectors hear, and what they cost: the median of so many runs, which take turns."""
+    sys.setswitchinterval(0.0005)  # as the gateway has it
+    measured: list[dict[str, dict[str, Json]]] = [
+        {one: asyncio.run(load(calls, seconds, one)) for one in ("none", "webrtcvad", "silero")} for _ in range(runs)
+    ]
+    return {
+        "calls": calls,
+        "seconds": seconds,
+        "cost": summary(measured, calls),
+        "runs": [dict(run) for run in measured],
+        "accuracy": asyncio.run(accuracy()),
+    }
+
+
 def main() -> int:
     """Measure, print and keep."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -318,18 +333,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=5, help="of all loads, one after the other")
     parser.add_argument("--keep", action="store_true", help="as bench/results/vad.json, whose figures README.md shows")
     arguments = parser.parse_args()
-    sys.setswitchinterval(0.0005)  # as the gateway has it
-    runs: list[dict[str, dict[str, Json]]] = [
-        {one: asyncio.run(load(arguments.calls, arguments.seconds, one)) for one in ("none", "webrtcvad", "silero")}
-        for _ in range(arguments.runs)
-    ]
-    whole: dict[str, Json] = {
-        "calls": arguments.calls,
-        "seconds": arguments.seconds,
-        "cost": summary(runs, arguments.calls),
-        "runs": [dict(run) for run in runs],
-        "accuracy": asyncio.run(accuracy()),
-    }
+    whole = measure(arguments.calls, arguments.seconds, arguments.runs)
     report("vad", whole, directory=RESULTS if arguments.keep else LAST_RUNS)
     return 0
 

@@ -59,8 +59,8 @@ class ConversationCounters:
 class Conversation:
     """The pipeline of one call and what its agent gets. It is the leg's listener until it is closed.
 
-    A frame passes voice detection, floor control and the inline consumer by plain calls; no task stands in its way.
-    Speech that belongs to before an interruption (or a `stop`) is refused after it, whichever code says it. A task that
+    What an agent may do is `gateway.agents.agent.Call`, and is described there. A frame passes voice detection, floor
+    control and the inline consumer by plain calls; no task stands in its way. Speech that belongs to before an interruption (or a `stop`) is refused after it, whichever code says it. A task that
     listens speaks for what it has taken last, and so do the tasks that it starts, for what it had taken then. A task
     that does not listen begins an answer by `speak` or `utterance`; its pieces belong to that answer. Everything
     else, such as a queue or a socket, carries an utterance, or the number of its epoch.
@@ -145,11 +145,7 @@ class Conversation:
     # -- the agent hears ----------------------------------------------------------------------------------------------
 
     def on_audio(self, consumer: Callable[[Pcm], object] | None) -> None:
-        """Call `consumer(pcm)` for each frame instead of queueing it; None ends that. The cheapest way to hear.
-
-        Frames that wait already come first. The consumer must return at once; when it raises, the agent has failed.
-        A frame is a view of what came for all calls together: copy what you keep.
-        """
+        """As `Call.on_audio`. Frames that wait already come first. A frame is a view of what came for all calls."""
         if self._consumer is _ignore:
             return
         self._consumer = consumer
@@ -160,17 +156,11 @@ class Conversation:
                     return
 
     def hear(self) -> Stream[Pcm]:
-        """The caller's voice, frame by frame, until the caller hangs up; other events are passed over."""
+        """As `Call.hear`."""
         return Stream(self._lanes.get_audio, self._lanes, self._belonging)
 
     def events(self, *, speech: bool = True) -> Stream[Event]:
-        """Everything that happens, urgent events before any audio; the last one is `Hangup`.
-
-        Without `speech` the caller's speech is detected only where barge-in needs it.
-
-        What happens while the agent does something else, as in `speak`, waits and comes in order: a `SpeechEnded` may
-        be the end of a cough, long before the `Interrupted` behind it.
-        """
+        """As `Call.events`."""
         if speech:
             self.listen()
         return Stream(self._lanes.get, self._lanes, self._belonging)
@@ -178,21 +168,11 @@ class Conversation:
     def next_event(
         self, *kinds: EventKind | type[Event], timeout_s: float | None = None
     ) -> Coroutine[Any, Any, Event | None]:
-        """The next event of these kinds, any but audio if none is named; None when `timeout_s` has passed first.
-
-        A kind is an event's `kind`, as "dtmf", or its class. What is not asked for is passed over. The end of the call
-        ends every wait, with `Hangup`. While it waits for "dtmf", a key ends what the agent says.
-
-        Raises:
-            ValueError: there is no such kind of event.
-        """
+        """As `Call.next_event`."""
         return next_event(self.events().for_this_task(), kinds, timeout_s, self._lanes)
 
     def next_key(self, *, timeout_s: float | None = None) -> Coroutine[Any, Any, str | None]:
-        """The next key that the caller presses, "0" to "9", "*", "#", "A" to "D"; what else happens is passed over.
-
-        None when `timeout_s` has passed first, or the call is over. While it waits, a key ends what the agent says.
-        """
+        """As `Call.next_key`."""
         return next_key(self.events().for_this_task(), timeout_s, self._lanes)
 
     def listen(self) -> None:
@@ -203,58 +183,33 @@ class Conversation:
     # -- the agent speaks ---------------------------------------------------------------------------------------------
 
     def play(self, pcm: Pcm, mark: str | None = None) -> bool:
-        """Queue int16 audio behind what is queued; with a mark, `MarkReached` follows when its last sample was heard.
-
-        Returns False, and queues nothing, when it belongs to before an interruption: see the class.
-
-        Raises:
-            PlayoutFullError: the leg's queue cannot take it; nothing was queued. `say` waits instead.
-            CallEndedError: the call is over, or the agent has hung up.
-            TypeError: the audio is not one-dimensional int16.
-        """
+        """As `Call.play`."""
         return self._playout.play(pcm, mark, self._belonging.of_piece(self._playout.epoch))
 
     def say(self, pcm: Pcm, mark: str | None = None) -> Coroutine[Any, Any, bool]:
-        """As `play`, for audio of any length: waits while more than `max_ahead_ms` is queued, returns when accepted.
-
-        Returns False when it belongs to before an interruption, also one that comes while it waits: what was not queued
-        yet is not to be heard.
-
-        Raises:
-            CallEndedError: the call is over, or the agent has hung up.
-            TypeError: the audio is not one-dimensional int16.
-        """
+        """As `Call.say`; it waits while more than `max_ahead_ms` are queued."""
         # Not a coroutine itself, here and below: what it says belongs to the task that calls it, also when
         # `asyncio.wait_for` or `gather` has another task wait.
         return self._playout.say(pcm, mark, self._belonging.of_piece(self._playout.epoch))
 
     async def said(self) -> int:
-        """Wait until everything queued was heard or dropped; returns the heard ms of the utterance."""
+        """As `Call.said`."""
         return await self._playout.said()
 
     def speak(
         self, speech: Pcm | Iterable[Pcm] | AsyncIterable[Pcm], *, keys: bool = False
     ) -> Coroutine[Any, Any, Spoken]:
-        """Say all of it as one utterance and wait until it was heard; an interruption ends it at once.
-
-        With `keys`, so does a key. Give it a synthesis as it streams: it is not asked for more than `max_ahead_ms`
-        ahead, and closed when cut. What belongs to before an interruption ends at once, with nothing heard. What
-        happened meanwhile waits in `events`, in order, the `Interrupted` of an interruption among it.
-        """
+        """As `Call.speak`; it asks for `max_ahead_ms` of a stream at most."""
         return speak(self.utterance(), speech, keys=keys)
 
     def utterance(self, epoch: int | None = None) -> Utterance:
-        """A new answer, that an interruption silences for good.
-
-        It answers what the task has heard last, or now if it does not listen; with `epoch`, what was heard when
-        `Call.epoch` was that. If an interruption has come since then, it is silent from the start.
-        """
+        """As `Call.utterance`."""
         if epoch is None:
             epoch = self._belonging.of_answer(self._playout.epoch)
         return Utterance(self._playout, self._playout.new_stretch(epoch))
 
     def stop(self) -> int:
-        """Drop what is queued, at once, and what others say for before; returns the heard ms of the utterance."""
+        """As `Call.stop`."""
         cut = self.cut()
         self._belonging.has_stopped(self._playout.epoch)
         return cut.heard_ms
@@ -267,7 +222,7 @@ class Conversation:
         return cut
 
     def confirm_interruption(self) -> bool:
-        """`pause` mode: the speech that holds the agent's voice is an interruption; False if none holds it."""
+        """As `Call.confirm_interruption`."""
         if not self.confirm():
             return False
         self._belonging.has_stopped(self._playout.epoch)
@@ -280,16 +235,13 @@ class Conversation:
         return bool(actions)
 
     def reject_interruption(self) -> bool:
-        """`pause` mode: the speech that holds the agent's voice is none ("uh-huh"); False if none holds it."""
+        """As `Call.reject_interruption`."""
         actions = self._floor.reject()
         self._act(actions)
         return bool(actions)
 
     def hang_up(self) -> None:
-        """End the call once all that was said so far was heard; from now on nothing more can be said.
-
-        If the caller hears nothing, as on hold, the call ends at once.
-        """
+        """As `Call.hang_up`."""
         if not self.ending:
             self._hanging_up = True
             self._playout.refuse("the agent has hung up: say everything before hang_up()")
@@ -301,7 +253,7 @@ class Conversation:
             self._hang_up()
 
     async def until_over(self) -> None:
-        """Wait for the end of the call, for an agent that has said all, or does everything in `on_audio`."""
+        """As `Call.until_over`."""
         self._end_awaited += 1
         try:
             await asyncio.shield(self.ended)
@@ -310,37 +262,37 @@ class Conversation:
 
     @property
     def results(self) -> Mapping[str, str]:
-        """The results of the agents that have had this call before."""
+        """As `Call.results`."""
         return self.info.results
 
     @property
     def heard_ms(self) -> int:
-        """How much of the current utterance was heard; an utterance begins when nothing was queued."""
+        """As `Call.heard_ms`."""
         return self._playout.heard_ms
 
     @property
     def queued_ms(self) -> int:
-        """How much audio waits to be played."""
+        """As `Call.queued_ms`."""
         return self._playout.queued_ms
 
     @property
     def wait_ms(self) -> float:
-        """How long audio that is queued now waits for its first sample to be played, unless playout is paused."""
+        """As `Call.wait_ms`."""
         return self._playout.wait_ms
 
     @property
     def epoch(self) -> int:
-        """How many interruptions and stops there were; an answer belongs to the one in which it began."""
+        """As `Call.epoch`."""
         return self._playout.epoch
 
     @property
     def speaking(self) -> bool:
-        """Whether the agent's audio is queued."""
+        """As `Call.speaking`."""
         return self._playout.speaking
 
     @property
     def held(self) -> bool:
-        """`pause` mode: whether the agent's voice is held and neither confirmation nor rejection has come."""
+        """As `Call.held`."""
         return self._playout.held
 
     # -- the gateway runs the call ------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from tests.e2e.peers.process import wait_until
 from tests.e2e.peers.rtp_stream import RtpStream
 from tests.e2e.peers.sip_message import direction
 from tests.e2e.peers.sipp import Script, run_sipp
-from tests.e2e.peers.sound import level_dbfs, tone
+from tests.e2e.peers.sound import level_dbfs, silence, tone
 from tests.e2e.peers.wire import RtpRelay
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ TIMER_H_S = 32.0
 AGENTS: dict[str, Json] = {
     "slow-start": python_agent("SlowStart"),
     "hangs-up": python_agent("HangsUp"),
+    "farewell": python_agent("Farewell"),
     "steady": {"kind": "tone", "frequency": 500, "barge_in": {"mode": "off"}},
 }
 EARLY: Object = {"name": "early", "match": {"to": "early"}, "steps": [{"ring": {"early": True}}, {"agent": "echo"}]}
@@ -165,6 +166,35 @@ def test_hold_and_resume_during_speech(gateway: GatewayProcess, caller: Caller) 
     assert call.hangup() == 200
     record = gateway.record(call.call_id)
     assert ends(record) == ("caller-hung-up", "caller", 200)
+
+
+def test_music_on_hold_is_not_heard_and_does_not_delay_what_follows(gateway: GatewayProcess, caller: Caller) -> None:
+    call = caller.dial("echo")
+    call.wait_answered()
+    call.send(tone(440, 400))
+    assert_heard(call.wait_heard(600), [440])
+    call.reinvite("sendonly")
+    call.send(tone(700, 1000))
+    call.reinvite("sendrecv")
+    resumed_s = time.monotonic()
+    call.send(silence(200))
+    call.send(tone(1000, 400))
+    assert_heard(call.wait_heard(900, resumed_s), [1000])
+    sent_s = next(p.time_s for p in call.stream.sent if p.time_s > resumed_s and level_dbfs(p.pcm) > -30)
+    back_s = next(p.time_s for p in call.received if p.time_s > resumed_s and level_dbfs(p.pcm) > -30)
+    assert back_s - sent_s < 0.15, "what waited during the hold would come first"
+    assert call.hangup() == 200
+
+
+def test_an_agent_that_hangs_up_on_hold_does_not_wait_for_the_caller(gateway: GatewayProcess, caller: Caller) -> None:
+    call = caller.dial("farewell")
+    call.wait_answered()
+    call.reinvite("sendonly")
+    assert call.wait_ended() == "them"
+    record = gateway.record(call.call_id)
+    assert ends(record) == ("agent-hung-up", "agent", 200)
+    assert isinstance(record["duration_s"], float)
+    assert record["duration_s"] < 5
 
 
 def test_a_held_call_whose_peer_is_there_lives(gateway: GatewayProcess, caller: Caller) -> None:

@@ -138,6 +138,16 @@ class HangsUp:
         await call.until_over()
 
 
+class Farewell:
+    """Waits for a second, and says ten seconds of farewell before it hangs up."""
+
+    async def run(self, call):
+        await call.next_event("hangup", timeout_s=1)
+        await call.say(tone(400, 10_000, call.rate_hz))
+        call.hang_up()
+        await call.until_over()
+
+
 def tone(frequency_hz, length_ms, rate_hz):
     times = np.arange(rate_hz * length_ms // 1000) / rate_hz
     return (8000 * np.sin(2 * np.pi * frequency_hz * times)).astype(np.int16)

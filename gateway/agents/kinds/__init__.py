@@ -8,6 +8,7 @@ from typing import Annotated, TypeAlias
 from pydantic import Field
 
 from gateway.agents.kinds.audiosocket import AudioSocketSettings
+from gateway.agents.kinds.chan_websocket import ChanWebSocketSettings
 from gateway.agents.kinds.deepgram import DeepgramSettings
 from gateway.agents.kinds.echo import EchoSettings
 from gateway.agents.kinds.elevenlabs import ElevenLabsSettings
@@ -31,7 +32,8 @@ AnyAgent: TypeAlias = Annotated[
     | GeminiLiveSettings
     | DeepgramSettings
     | ElevenLabsSettings
-    | AudioSocketSettings,
+    | AudioSocketSettings
+    | ChanWebSocketSettings,
     Field(discriminator="kind"),
 ]
 """An entry below `agents:`."""
@@ -41,6 +43,7 @@ __all__ = [
     "AnyAgent",
     "AudioSocketSettings",
     "BargeInOptions",
+    "ChanWebSocketSettings",
     "DeepgramSettings",
     "EchoSettings",
     "ElevenLabsSettings",

@@ -89,6 +89,11 @@ class Voice:
             self._waiting_ms = 0.0
             self._emptied.set()
 
+    @property
+    def queued_ms(self) -> int:
+        """What was said and not yet heard: what waits here, and in the call."""
+        return round(self._waiting_ms) + (self._call.queued_ms if self._call is not None else 0)
+
     async def until_empty(self) -> None:
         """Wait until nothing waits here any more: all was handed to the call."""
         await self._emptied.wait()

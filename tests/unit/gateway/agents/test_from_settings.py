@@ -88,7 +88,7 @@ agents:
 """
     assert faults(text) == [
         'g.yaml:2:6: agents.x: there is no such kind as "ecko"; did you mean "echo"?',
-        'g.yaml:3:6: agents.y: the key "kind" is missing; add kind: with one of echo, tone, speaker, python, media-streams, openai-realtime, gemini-live, deepgram, elevenlabs, audiosocket',
+        'g.yaml:3:6: agents.y: the key "kind" is missing; add kind: with one of echo, tone, speaker, python, media-streams, openai-realtime, gemini-live, deepgram, elevenlabs, audiosocket, chan-websocket',
         "g.yaml:4:29: agents.z.files: it is empty, got an empty list; write at least one",
         'g.yaml:4:41: agents.z.repeat: less than 0, got "-1"; write 0 or more',
         'g.yaml:5:36: agents.w.barge_in.mode: not one of the words allowed here, got "paus"; did you mean "pause"? use one of cut, pause, off',
@@ -141,6 +141,7 @@ class TestSample:
             "  receptionist: {kind: python, class: mycompany.agents:Receptionist}\n"
             "  bot: {kind: media-streams, url: 'wss://bot.example.com/stream'}\n"
             "  pbx: {kind: audiosocket, server: 'bot.example.com:9092'}\n"
+            "  application: {kind: chan-websocket, url: 'wss://bot.example.com/media'}\n"
             "  assistant: {kind: openai-realtime}\n"
             "  gemini: {kind: gemini-live}\n"
             "  clerk: {kind: deepgram}\n"
