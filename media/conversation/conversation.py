@@ -59,11 +59,13 @@ class ConversationCounters:
 class Conversation:
     """The pipeline of one call and what its agent gets. It is the leg's listener until it is closed.
 
-    What an agent may do is `gateway.agents.agent.Call`, and is described there. A frame passes voice detection, floor
-    control and the inline consumer by plain calls; no task stands in its way. Speech that belongs to before an interruption (or a `stop`) is refused after it, whichever code says it. A task that
-    listens speaks for what it has taken last, and so do the tasks that it starts, for what it had taken then. A task
-    that does not listen begins an answer by `speak` or `utterance`; its pieces belong to that answer. Everything
-    else, such as a queue or a socket, carries an utterance, or the number of its epoch.
+    What an agent may do is `gateway.agents.agent.Call`, and described there. A frame passes voice detection, floor
+    control and the inline consumer by plain calls; no task stands in its way.
+
+    Speech from before an interruption (or a `stop`) is refused after it, whichever code says it. A task that listens
+    speaks for what it has taken last, and so do the tasks that it starts, for what it had taken then. A task that does
+    not listen begins an answer by `speak` or `utterance`; its pieces belong to that answer. Everything else, such as a
+    queue or a socket, carries an utterance, or the number of its epoch.
 
     For the asyncio thread only.
     """
