@@ -116,7 +116,7 @@ class TestCheck:
         assert main(["check"]) == 1
         assert capsys.readouterr() == (
             "",
-            f'{tmp_path}/g.yaml:1:6: sip: not a mapping, got "5"; write keys with values, as key: value\n',
+            f'{tmp_path}/g.yaml:1:6: sip: not a mapping, got "5"; write keys with values, such as key: value\n',
         )
 
     def test_faults_of_agents_and_dialplans_are_told_together(self, tmp_path: Path, capsys: Output) -> None:
@@ -323,7 +323,8 @@ class TestOthers:
         monkeypatch.setattr("gateway.cli.settings_path", lambda chosen: settings_path(chosen, {}, Path("/etc/x.yaml")))
         assert main(command) == 1
         assert capsys.readouterr().err == (
-            "/etc/x.yaml: cannot read the file: Permission denied; run this with sudo, or name another with --config\n"
+            "/etc/x.yaml: cannot read the file: Permission denied; "
+            "run this with sudo, or name another file with --config\n"
         )
 
     def test_status_needs_to_know_no_more_than_where_to_ask(self, tmp_path: Path, capsys: Output) -> None:
