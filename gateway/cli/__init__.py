@@ -1,6 +1,7 @@
 """The command line: `offhook run | check | reload | route | status | version`.
 
-Exit codes: 0 all is well, 1 the configuration is at fault or the command failed, 2 the command line is at fault.
+Exit codes: 0 success, 1 the configuration has faults or the command failed, 2 the command line has faults. `run` also
+returns 78, when the configuration has faults.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ _UNWRITABLE = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code. Usage errors leave through SystemExit(2), as argparse does it."""
+    """Run one command; returns the exit code. Usage errors raise SystemExit(2), as usual with argparse."""
     open_missing_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # as standard error: a terminal may have no umlauts
+        sys.stdout.reconfigure(errors="backslashreplace")  # like standard error: a terminal may lack umlauts
     args = _parse(arguments)
     try:
         if args.command == "version":
@@ -44,14 +45,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.errno not in _UNWRITABLE:
             raise
         drop_unwritten(sys.stdout)
-        if error.errno != errno.EPIPE:  # the reader, as `head`, has had enough
+        if error.errno != errno.EPIPE:  # a reader such as `head` has closed the pipe
             complain(f"cannot write standard output: {error.strerror}\n")
         return FAILED
     return code
 
 
 def _command(command: str, path: Path | None, args: argparse.Namespace) -> int:
-    """Each command's module is imported when it is asked for: `check` needs no SIP stack."""
+    """Import only the module of the given command: `check` needs no SIP stack."""
     match command:
         case "run":
             from gateway.cli.run import run  # noqa: PLC0415 - as the docstring says
@@ -97,9 +98,10 @@ def parser() -> argparse.ArgumentParser:
         "--config",
         type=Path,
         metavar="FILE",
-        help=f"settings; else ${PATH_VARIABLE}, else {SYSTEM_FILE} if it is there, else the embedded default",
+        help=f"settings; else ${PATH_VARIABLE}, else {SYSTEM_FILE} if it exists, else the embedded default",
     )
-    outer = argparse.ArgumentParser(prog="offhook", description="A telephony gateway: SIP trunks in, agents answer.")
+    description = "A telephony gateway: agents answer calls from SIP trunks."
+    outer = argparse.ArgumentParser(prog="offhook", description=description)
     outer.add_argument("--version", action="version", version=f"offhook {version()}")
     commands = outer.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("run", parents=[config], help="take calls until SIGTERM")
@@ -107,12 +109,12 @@ def parser() -> argparse.ArgumentParser:
         "check", parents=[config], help="find every fault in settings and dialplans, without a network"
     )
     check.add_argument("file", type=Path, nargs="?", metavar="FILE", help="the same as --config FILE: a gateway.yaml")
-    _route_arguments(commands.add_parser("route", parents=[config], help="tell which route a call would take, and why"))
+    _route_arguments(commands.add_parser("route", parents=[config], help="show which route a call would take, and why"))
     status = commands.add_parser(
         "status", parents=[config], help="show trunks, calls and limits of the running gateway"
     )
-    status.add_argument("--json", action="store_true", help="for programs")
-    commands.add_parser("reload", parents=[config], help="let the running gateway read its dialplans again")
+    status.add_argument("--json", action="store_true", help="print JSON, for programs")
+    commands.add_parser("reload", parents=[config], help="make the running gateway read its dialplans again")
     commands.add_parser("version", parents=[config], help="show the version")
     return outer
 
@@ -122,7 +124,7 @@ def _route_arguments(route: argparse.ArgumentParser) -> None:
     route.add_argument(
         "--from", default="", dest="from_", metavar="NUMBER", help="the caller's number, name or SIP URI"
     )
-    route.add_argument("--trunk", metavar="NAME", help="the trunk it comes over")
+    route.add_argument("--trunk", metavar="NAME", help="the trunk that the call comes over")
     route.add_argument(
         "--header",
         action="append",
@@ -132,14 +134,14 @@ def _route_arguments(route: argparse.ArgumentParser) -> None:
         metavar="'NAME: VALUE'",
         help="a header of the INVITE; may be given several times",
     )
-    route.add_argument("--json", action="store_true", help="for programs")
+    route.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
 def header(text: str) -> tuple[str, str]:
-    """`X-Tier: gold` as name and value.
+    """Split `X-Tier: gold` into name and value.
 
     Raises:
-        ArgumentTypeError: there is no colon, or no name before it.
+        ArgumentTypeError: there is no colon, or no name before it, or a space in the name.
     """
     name, colon, value = text.partition(":")
     if not colon or not name.strip() or any(letter.isspace() for letter in name.strip()):

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def check(path: Path | None, args: argparse.Namespace) -> int:
-    """Print every warning, one on a line, and what there is; 0, since the gateway would start.
+    """Print each warning on a line, and a summary; returns 0, since the gateway would start.
 
     Raises:
-        ConfigurationError: it would not.
+        ConfigurationError: the gateway would not start.
     """
     del args
     prepared = prepare(path, offline=True)

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 _log = structlog.get_logger("gateway")
 
 PATIENCE_S = 1.0
-"""How long what is left may take to end by itself."""
+"""How long tasks, and then threads, that are left may take to end by themselves."""
 
 
 def run_to_the_end(main: Coroutine[Any, Any, None], at_end: Callable[[], None]) -> None:
-    """Run it on uvloop; if an agent still holds a thread or a task then, call `at_end` and end the process, with 0.
+    """Run `main` on uvloop. If an agent still holds a thread or a task afterwards, call `at_end` and exit with 0.
 
-    Python would wait for these without end: what `asyncio.to_thread` has begun cannot be cancelled, and is joined at
-    exit, also when a daemon thread of an agent began it.
+    Python would wait for these for ever: a thread of `asyncio.to_thread` cannot be cancelled, and Python joins it at
+    exit, even if a daemon thread of an agent started it.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         executor = ThreadPoolExecutor(thread_name_prefix="asyncio")
@@ -53,7 +53,8 @@ async def _tasks_left() -> list[str]:
 
 
 def _threads_left() -> list[str]:
-    # Daemons as well: an executor's threads are joined at exit, and are daemons if one has begun them.
+    # Daemon threads too: an executor's threads are joined at exit, even when they are daemons because a daemon
+    # thread started them.
     ours = (threading.main_thread(), *(one for one in threading.enumerate() if isinstance(one, Writer)))
     threads = [one for one in threading.enumerate() if one not in ours]
     deadline_s = time.monotonic() + PATIENCE_S

@@ -22,9 +22,9 @@ _KINDS = {"udp": socket.SOCK_DGRAM, "tcp": socket.SOCK_STREAM}
 
 
 def unavailable(settings: Settings, document: Document, path: Path | None) -> Iterator[Problem]:
-    """Warn of addresses that another program has, or that are not this machine's.
+    """Warn about addresses that another program uses, or that are not this machine's.
 
-    Nothing is said while the gateway of these settings runs: then it is the one that has them.
+    There are no warnings while the gateway with these settings runs, since it uses the addresses itself.
     """
     if _answers(service_socket(path, settings.control)):
         return
@@ -38,15 +38,15 @@ def unavailable(settings: Settings, document: Document, path: Path | None) -> It
 def _obstacle(one: Listen) -> tuple[str, str] | None:
     with socket.socket(socket.AF_INET, _KINDS[one.transport]) as probe:
         if one.transport == "tcp":
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of the past are no obstacle
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # old connections do not matter
         try:
             probe.bind((str(one.address), one.port))
         except OSError as error:
             match error.errno:
                 case errno.EADDRINUSE:
-                    return f"another program has {one}", listen_fix(error.errno, one.transport, one.port)
+                    return f"another program uses {one}", listen_fix(error.errno, one.transport, one.port)
                 case errno.EADDRNOTAVAIL:
-                    return f"this machine has no address {one.address}", "ip address shows those that it has"
+                    return f"this machine has no address {one.address}", "run ip address to see its addresses"
     return None
 
 
@@ -56,7 +56,7 @@ def _answers(control: Path) -> bool:
         try:
             probe.connect(str(control))
         except PermissionError:
-            return True  # others may not ask it
+            return True  # it may run, but we may not ask it
         except OSError:
             return False
     return True

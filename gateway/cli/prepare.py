@@ -1,4 +1,4 @@
-"""Everything the configuration names, read and checked: what `run` starts with, and what `check` only looks at."""
+"""Reads and checks everything that the configuration names. `run` starts with it, `check` only reports the faults."""
 
 from __future__ import annotations
 
@@ -46,15 +46,16 @@ def prepare(path: Path | None, *, offline: bool = False) -> Prepared:
 
     Args:
         path: the settings file; None is the embedded default.
-        offline: do not insist on secrets that only the service can see.
+        offline: do not require secrets that only the service can see.
 
     Raises:
-        ConfigurationError: with every fault; where settings are faulty, of what their other parts name.
+        ConfigurationError: with every fault; if the settings are faulty, also faults of the agents and dialplans that
+            their valid parts name.
     """
     try:
         loaded = load_settings(path, offline=offline)
     except SettingsError as error:
-        raise ConfigurationError([*error.problems, *_beyond(error.partial)]) from None
+        raise ConfigurationError([*error.problems, *_further_problems(error.partial)]) from None
     settings = loaded.settings
     problems: list[Problem] = []
     plans: PlanStore | None = None
@@ -75,7 +76,7 @@ def prepare(path: Path | None, *, offline: bool = False) -> Prepared:
 
 
 def _missing_routes(agents: AgentRegistry, plan: Plan, document: Document) -> Iterator[Problem]:
-    """Routes that agents may hand callers to, and that no dialplan has."""
+    """Routes to which agents may transfer callers, but which no dialplan has."""
     for spec in agents:
         for at, route in spec.settings.named_routes():
             if route not in plan.by_name:
@@ -84,7 +85,7 @@ def _missing_routes(agents: AgentRegistry, plan: Plan, document: Document) -> It
 
 
 def _unseen_sounds(plan: Plan) -> Iterator[Problem]:
-    """Sounds of dialplans that the user who checks can read and the service cannot."""
+    """Sounds of dialplans that the user who runs the check can read, but the service cannot."""
     account = service_account()
     sounds: dict[Path, Route] = {}
     for route in plan.routes:
@@ -99,8 +100,8 @@ def _unseen_sounds(plan: Plan) -> Iterator[Problem]:
             yield Problem(str(route.file), Place(route.line, 1), route.name, message, None, fix)
 
 
-def _beyond(partial: PartialSettings | None) -> list[Problem]:
-    """What is wrong with agents and dialplans beside the settings' own faults."""
+def _further_problems(partial: PartialSettings | None) -> list[Problem]:
+    """Faults of agents and dialplans, in addition to those of the settings."""
     problems: list[Problem] = []
     if partial is not None:
         _agents(partial, problems)

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from gateway.control.status import Json
 
 _RELOAD_S = 60.0
-"""Ten thousand routes on a busy machine take some seconds."""
+"""Ten thousand routes on a busy machine take several seconds."""
 
 
 def reload(path: Path | None, _args: argparse.Namespace) -> int:
-    """Returns when the new dialplans are in force, with 0; 1 when they are refused, or no gateway answers.
+    """Returns 0 when the new dialplans are in force; 1 when they are refused, or no gateway answers.
 
     Raises:
-        ConfigurationError: the settings do not say where to ask; the rest of them does not matter.
+        ConfigurationError: the control socket cannot be read from the settings; other faults do not matter.
     """
     try:
         said = ask(service_socket(path, load_control(path)), "reload", deadline_s=_RELOAD_S)
@@ -34,7 +34,7 @@ def reload(path: Path | None, _args: argparse.Namespace) -> int:
     for text in (*_texts(said.get("warnings")), *_texts(said.get("problems"))):
         complain(f"{text}\n")
     if said.get("problems"):
-        complain("the dialplans are refused, the old ones stay in force\n")
+        complain("the new dialplans are refused, the old ones stay in force\n")
         return 1
     sys.stdout.write(f"reloaded: {said.get('routes')} routes\n")
     return 0

@@ -1,4 +1,4 @@
-"""`offhook route`: which route a call would take, why not the ones before it, and what would happen."""
+"""`offhook route`: which route a call would take, why not an earlier one, and what would happen."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 
 def route(path: Path | None, args: argparse.Namespace) -> int:
-    """Print the explanation; 0 also when no route takes the call, which is an answer too.
+    """Print the explanation; returns 0, even when no route takes the call, and 1 when an option is wrong.
 
     Raises:
-        ConfigurationError: settings or dialplans are at fault.
+        ConfigurationError: settings or dialplans have faults.
     """
     to, from_ = _called(args.to), _called(args.from_)
     for option, written, user in (("--to", args.to, to), ("--from", args.from_, from_)):
         if written and not user:
-            sys.stderr.write(f"{option}: there is no user in it, got {shown(written)}; write 600 or sip:600@host\n")
+            sys.stderr.write(f"{option}: it has no user part, got {shown(written)}; write 600 or sip:600@host\n")
             return 1
     settings = load_settings(path, offline=True).settings
     if args.trunk is not None and args.trunk not in settings.trunks:
@@ -45,7 +45,7 @@ def route(path: Path | None, args: argparse.Namespace) -> int:
 
 
 def _called(text: str) -> str:
-    """A number or name, also when it is written as the URI that it came in, with or without its scheme."""
+    """The number or name in a text that may also be its URI, with or without the scheme."""
     if re.match(r"(?:.*<)?(?:sips?|tel):", text, re.IGNORECASE):
         return user_part(text)
     return user_part(f"sip:{text}") if "@" in text else text

@@ -40,23 +40,23 @@ if TYPE_CHECKING:
 _log = structlog.get_logger("gateway")
 
 _EX_CONFIG = 78
-"""sysexits.h; the unit does not restart after it."""
+"""sysexits.h; the unit does not restart the gateway after it."""
 _STOP_S = 15.0
-"""How long a stop takes beside waiting for calls, in seconds."""
+"""How long a stop takes in addition to waiting for calls, in seconds."""
 _SIP_STUCK_S = 5.0
-"""The idle SIP thread turns once a second; when it has not for so many seconds, something blocks it."""
+"""The SIP thread's loop turns at least once a second; if it does not for so many seconds, something blocks it."""
 _FILES_PER_CALL = 3
 _SWITCH_INTERVAL_S = 0.0005
-"""How long one Python thread may keep the others waiting: media and SIP take turns in well under a packet's time. With
-Python's 5 ms, one agent that computes without end makes the loop 5.4 ms late (p50; p99 11 ms); with this it is 0.8 ms
-(p99 4 ms)."""
+"""How long one Python thread may make the others wait: media and SIP must get their turn in well under a packet's time.
+With Python's default of 5 ms, one agent that computes without a pause makes the loop 5.4 ms late (p50; p99 11 ms); with
+this value it is 0.8 ms (p99 4 ms)."""
 
 
 def run(path: Path | None, _args: argparse.Namespace) -> int:
-    """Take calls until SIGTERM or SIGINT, then drain; SIGHUP reloads the dialplans, unless it is the terminal's end.
+    """Take calls until SIGTERM or SIGINT, then drain. SIGHUP reloads the dialplans, unless the terminal was closed.
 
-    A second SIGTERM or SIGINT ends the calls that are left. Returns 0 after a clean end, 1 when it could not start, 78
-    when the configuration is at fault: the service manager tries the former again, and not the latter.
+    A second SIGTERM or SIGINT ends the calls that are left. Returns 0 after a clean end, 1 when it could not start or
+    crashed, 78 when the configuration has faults: the service manager starts it again after 1, but not after 78.
     """
     try:
         prepared = prepare(path)
@@ -140,7 +140,7 @@ class _Service:
                 gateway.hurry()
             self._stop.set()
 
-        # Under nohup the terminal may go.
+        # Under nohup the terminal may be closed, and the gateway goes on.
         on_terminal = _has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
 
         def hang_up() -> None:
@@ -167,11 +167,11 @@ class _Service:
             self._reload.clear()
             try:
                 await self._reload_now()
-            except Exception:  # noqa: BLE001 - nobody's calls end because files cannot be read in a way nobody foresaw
+            except Exception:  # noqa: BLE001 - an unexpected error in reading files must not end calls
                 _log.exception("dialplan.reload_failed")
 
     async def _reload_now(self) -> dict[str, Json]:
-        """Read the dialplans again; the answer says what came of it."""
+        """Read the dialplans again; returns the answer to `offhook reload`."""
         plans = self._prepared.plans
         async with self._reloading:
             self._notify("RELOADING=1")
@@ -197,12 +197,12 @@ class _Service:
 
 
 def _has_terminal() -> bool:
-    """Whether someone may see us on a terminal; one that was closed is none."""
+    """Whether a standard stream is a terminal; a closed terminal does not count."""
     return any(os.isatty(stream) for stream in (0, 1, 2))
 
 
 def _what_to_dial(prepared: Prepared) -> str:
-    """The numbers that a person who has just started it can dial."""
+    """A text with the numbers that a person who has just started the gateway can dial."""
     first = prepared.settings.sip.listen[0]
     host = f"[{first.address}]" if ":" in str(first.address) else first.address
     numbers = [
@@ -221,20 +221,20 @@ def _log_warnings(warnings: Iterable[Problem]) -> None:
 
 
 def _allow_files(calls: int) -> None:
-    """Take what the process may have: shells grant 1,024 open files at first, too few for 350 calls."""
+    """Raise the limit of open files to the highest allowed: shells begin with 1,024, too few for 350 calls."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     wanted = _FILES_PER_CALL * calls
     if hard != resource.RLIM_INFINITY and hard < wanted:
         problem = (
-            f"limits.calls: {calls} calls need {wanted} open files, the process may have {hard}; "
+            f"limits.calls: {calls} calls need {wanted} open files, but the process may have only {hard}; "
             f"set LimitNOFILE={wanted} or more in the unit (in a shell: ulimit -n {wanted}), or lower limits.calls"
         )
         _log.warning("configuration.doubtful", problem=problem)
 
 
 async def _feed_watchdog(sip: SipEndpoint) -> None:
-    """Tell systemd that both loops turn, twice in the time after which it would restart us (sd_notify(3))."""
+    """Tell systemd that the asyncio and SIP loops run, twice per watchdog period (sd_notify(3))."""
     period_us = int(os.environ.get("WATCHDOG_USEC", "0"))
     while period_us > 0:
         silent_s = sip.silent_s

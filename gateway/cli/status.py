@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 
 def status(path: Path | None, args: argparse.Namespace) -> int:
-    """Print it; 1 when no gateway answers.
+    """Print the status; returns 1 when no gateway answers, else 0.
 
     Raises:
-        ConfigurationError: the settings do not say where to ask; the rest of them does not matter.
+        ConfigurationError: the control socket cannot be read from the settings; other faults do not matter.
     """
     try:
         said = ask(service_socket(path, load_control(path)), "status")
     except NoAnswerError as error:
         complain(f"{error}\n")
         return 1
-    # A registrar words why it refuses, and could command the terminal.
+    # The text may contain a registrar's reason phrase, which could command the terminal.
     text = json.dumps(said, indent=2) if args.json else "\n".join(printable(line) for line in _lines(said))
     sys.stdout.write(text + "\n")
     return 0
@@ -39,7 +39,7 @@ def status(path: Path | None, args: argparse.Namespace) -> int:
 def _lines(said: dict[str, Json]) -> Iterator[str]:
     calls, process = _object(said, "calls"), _object(said, "process")
     yield f"{said.get('state')}, up {said.get('uptime_s')} s, pid {process.get('pid')}, version {said.get('version')}"
-    overloaded = "; overloaded: new ones are refused" if calls.get("overloaded") else ""
+    overloaded = "; overloaded: new calls are refused" if calls.get("overloaded") else ""
     yield f"calls    {calls.get('live')} of {calls.get('limit')}, {calls.get('total')} since the start{overloaded}"
     for name, trunk in _object(said, "trunks").items():
         if isinstance(trunk, dict):
@@ -47,7 +47,7 @@ def _lines(said: dict[str, Json]) -> Iterator[str]:
     for name, agent in _object(said, "agents").items():
         tripped = isinstance(agent, dict) and agent.get("breaker") not in {None, "closed"}
         if isinstance(agent, dict) and (agent.get("calls") or agent.get("failed") or tripped):
-            ending = "; it fails again and again: calls go to its backup" if tripped else ""
+            ending = "; it fails repeatedly: calls go to its backup" if tripped else ""
             yield f"agent    {name}: {agent.get('calls')} calls, {agent.get('failed')} failed{ending}"
 
 

@@ -1,1 +1,1 @@
-"""The local control socket: what `offhook status` asks the running gateway."""
+"""The local control socket, over which `offhook status` and `offhook reload` reach the running gateway."""

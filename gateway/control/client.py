@@ -19,14 +19,14 @@ _CHUNK_BYTES = 65_536
 
 
 class NoAnswerError(Exception):
-    """No gateway answers. The message names the socket and the fix."""
+    """No gateway answers, or it refuses. The message names the socket, and the fix if one is known."""
 
 
 def ask(path: Path, command: str, *, deadline_s: float = 5.0) -> dict[str, Json]:
-    """What the gateway that listens there answers to a command.
+    """Send a command to the gateway that listens on this socket; returns its answer.
 
     Raises:
-        NoAnswerError: there is no gateway, it did not answer in time, or did not want to.
+        NoAnswerError: there is no gateway, it did not answer in time, or it refused.
     """
     try:
         answer = json.loads(_ask(path, json.dumps({"command": command}).encode() + b"\n", deadline_s))
@@ -40,7 +40,7 @@ def ask(path: Path, command: str, *, deadline_s: float = 5.0) -> dict[str, Json]
         msg = f"no gateway answers on {path}: {reason}; {hint}"
         raise NoAnswerError(msg) from error
     if not isinstance(answer, dict):
-        msg = f"what answers on {path} is no gateway"
+        msg = f"the program that answers on {path} is not a gateway"
         raise NoAnswerError(msg)
     if "error" in answer:
         msg = f"the gateway on {path} refuses: {answer['error']}"
@@ -49,14 +49,14 @@ def ask(path: Path, command: str, *, deadline_s: float = 5.0) -> dict[str, Json]
 
 
 def _ask(path: Path, line: bytes, deadline_s: float) -> bytes:
-    """Everything up to the first line's end. Whoever answers byte by byte has no more time than others."""
+    """The answer up to the end of its first line. The deadline is for all of it, even if it comes byte by byte."""
     end_s = time.monotonic() + deadline_s
     answer = bytearray()
     with socket.socket(socket.AF_UNIX) as peer:
         peer.settimeout(deadline_s)
         peer.connect(os.fspath(path))
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            peer.sendall(line)  # who is refused before it has asked can still read why
+            peer.sendall(line)  # if the server refused us before we asked, its reason can still be read
         while b"\n" not in answer[-_CHUNK_BYTES:]:
             left_s = end_s - time.monotonic()
             if left_s <= 0:
@@ -67,5 +67,5 @@ def _ask(path: Path, line: bytes, deadline_s: float) -> bytes:
                 break
             answer += chunk
             if len(answer) > _ANSWER_BYTES_MAX:
-                raise ValueError("the answer has no end")
+                raise ValueError("the answer is too long")
     return bytes(answer)

@@ -1,4 +1,4 @@
-"""The control socket: one JSON object asked, one answered, on a line each."""
+"""The control socket: a client sends one JSON object and gets one as the answer, each on one line."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ Command: TypeAlias = "Callable[[], Awaitable[dict[str, Json]]]"
 
 
 class ControlError(Exception):
-    """The control socket cannot be opened. The message says which, why, and what to do."""
+    """The control socket cannot be opened. The message names the socket, the reason and the fix."""
 
 
 class ControlServer:
     """Listens on a Unix socket that only the gateway's user and group may use."""
 
     def __init__(self, path: Path, commands: Mapping[str, Command]) -> None:
-        """`commands`: what may be asked for, and who answers."""
+        """`commands`: the function that answers each command, by name."""
         self._path = path
         self._commands = commands
         self._server: asyncio.Server | None = None
@@ -46,7 +46,8 @@ class ControlServer:
         """Open the socket.
 
         Raises:
-            ControlError: another gateway has the socket, or the directory cannot be written, or is a stranger's.
+            ControlError: another gateway uses the socket, the directory cannot be written, or others can replace the
+                socket in it.
         """
         try:
             self._path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
@@ -55,18 +56,19 @@ class ControlServer:
             self._server = await asyncio.start_unix_server(self._serve, self._path, limit=_MAX_LINE)
             self._path.chmod(0o660)
         except OSError as error:
-            fix = "choose another path" + (", or stop who has it" if isinstance(error, FileExistsError) else "")
+            in_use = isinstance(error, FileExistsError)
+            fix = "choose another path" + (", or stop the program that uses it" if in_use else "")
             msg = f"control.socket: {self._path}: {error.strerror or error}; {fix}"
             raise ControlError(msg) from error
 
     def _clear_stale(self) -> None:
-        """A killed gateway leaves its socket behind."""
+        """Remove the socket that a killed gateway has left behind."""
         try:
             mode = self._path.lstat().st_mode
         except FileNotFoundError:
             return
         if not stat.S_ISSOCK(mode):
-            raise FileExistsError(17, "it is there, and no socket", str(self._path))
+            raise FileExistsError(17, "it exists and is not a socket", str(self._path))
         with socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(1.0)
             try:
@@ -86,10 +88,10 @@ class ControlServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._peers += 1
-        writer.transport.set_write_buffer_limits(high=0)  # what is drained is gone, and nothing is left to wait for
+        writer.transport.set_write_buffer_limits(high=0)  # drain() returns only when all is sent
         try:
             if self._peers > _MAX_PEERS:
-                answer: dict[str, Json] = {"error": f"{_MAX_PEERS} others ask already; try again"}
+                answer: dict[str, Json] = {"error": f"{_MAX_PEERS} other clients are connected; try again"}
             else:
                 async with asyncio.timeout(_PEER_S):
                     line = await reader.readline()
@@ -100,7 +102,7 @@ class ControlServer:
             writer.close()
         except (TimeoutError, OSError, ValueError) as error:
             _log.debug("control.peer_lost", error=repr(error))
-        except Exception:  # noqa: BLE001 - the edge of a connection: whoever asked gets no answer, others do
+        except Exception:  # noqa: BLE001 - the edge of a connection: only this client gets no answer
             _log.exception("control.failed")
         finally:
             self._peers -= 1
@@ -116,12 +118,12 @@ class ControlServer:
         command = self._commands.get(name) if isinstance(name, str) else None
         if command is None:
             known = " or ".join(f'{{"command": "{name}"}}' for name in self._commands)
-            return {"error": f"ask {known}"}
+            return {"error": f"send {known}"}
         return await command()
 
 
 def _require_own(directory: Path) -> None:
-    """A stranger who can write there may put a socket in the place of ours, and answer for us."""
+    """Refuse a directory in which another user could replace our socket, and answer instead of us."""
     for where in {directory.lstat().st_uid, directory.stat().st_uid} - {0, os.geteuid()}:
         msg = (
             f"control.socket: {directory} belongs to user {where}, neither to root nor to the gateway's user; "
@@ -131,7 +133,7 @@ def _require_own(directory: Path) -> None:
     resolved = directory.resolve()
     for place in (resolved, *resolved.parents):
         mode = place.stat().st_mode
-        # In a sticky one, as /tmp, nobody can rename or remove what is another's.
+        # In a sticky directory such as /tmp, users cannot rename or remove the files of others.
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
-            msg = f"control.socket: everybody may write in {place}; choose another path, or chmod o-w {place}"
+            msg = f"control.socket: every user may write in {place}; choose another path, or chmod o-w {place}"
             raise ControlError(msg)

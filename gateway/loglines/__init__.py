@@ -1,1 +1,1 @@
-"""The way of a log line: bounded, counted, written by a thread of its own. `gateway/logs.py` puts it together."""
+"""The path of a log line: limits of size and rate, and a thread that writes it. `gateway/logs.py` connects them."""

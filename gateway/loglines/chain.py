@@ -1,4 +1,4 @@
-"""structlog's processors: from the call that makes a line to the thread that writes it."""
+"""structlog's processors, between the code that logs a line and the thread that writes it."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class Encode(Protocol):
 
 
 def prefixed(text: bytes, level: str) -> bytes:
-    """Every line of it with the priority that journald takes from the text's beginning (sd-daemon(3))."""
+    """The text with the priority at the beginning of each line, where journald reads it (sd-daemon(3))."""
     priority = b"<%d>" % _PRIORITIES.get(level, 6)
     return b"\n".join(priority + line for line in text.split(b"\n"))
 
 
 class Limit:
-    """Drops a line when there were too many of its kind: of its event, and of whom it cites in `sender`."""
+    """Drops a line when there were too many of its kind: with the same event, and the same `sender` if it has one."""
 
     def __init__(self, limiter: Limiter, on_dropped: Callable[[], None]) -> None:
         self._limiter = limiter
@@ -62,7 +62,7 @@ class Limit:
 
 
 class Render:
-    """Bounded, printable, and as JSON or for a terminal. Never raises, whatever the values are."""
+    """Makes a line short and printable, as JSON or for a terminal. Never raises, for any values."""
 
     def __init__(self, renderer: structlog.typing.Processor, *, for_journal: bool) -> None:
         self._renderer = renderer
@@ -95,15 +95,15 @@ def _exception_info(given: object) -> ExceptionInfo | None:
 
 
 class Libraries(logging.Handler):
-    """Takes in records of Python's own logging, unless an agent's author has configured logging otherwise."""
+    """Takes the records of Python's own logging, unless an agent's author has configured logging differently."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Turn the record into a line of structlog."""
         try:
             text = record.getMessage()
-        except Exception as error:  # noqa: BLE001 - a library's fault, in a line of its log
+        except Exception as error:  # noqa: BLE001 - the library's error, reported in the text
             text = f"{record.msg!r}, whose arguments do not fit: {error}"
         log = structlog.get_logger("libraries")
-        # structlog knows Python's own levels only, and a library may have one in between.
+        # structlog knows only Python's own levels, but a library may use one between them.
         level = min(max(record.levelno // 10 * 10, logging.DEBUG), logging.CRITICAL)
         log.log(level, "library.said", sender=record.name, text=text, exc_info=record.exc_info)

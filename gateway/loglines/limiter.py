@@ -1,4 +1,4 @@
-"""Rate limits for each kind of log line: a flood is dropped and counted, and hides no other kind."""
+"""Rate limits for each kind of log line: a flood of one kind is dropped and counted, and does not hide other kinds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KIND_BURST, KIND_PER_S = 200.0, 10.0
 TOTAL_BURST, TOTAL_PER_S = 1000.0, 100.0
 """Below journald's own limit for a service (10,000 lines in 30 s), beyond which it drops lines of any kind."""
 SELDOM_S = 1.0
-"""A kind that was silent for so many seconds may be written, whatever the others used up."""
+"""A kind of which no line was written for so many seconds may use more than the total budget."""
 KINDS_MAX = 256
 IDLE_S = 60.0
 OTHERS = "(others)"
@@ -31,7 +31,7 @@ class _Bucket:
         self.seen_s = now_s
 
     def fill(self, now_s: float) -> bool:
-        """Take a token; False when there is none."""
+        """Add the tokens for the time since the last call; returns whether there is one to take."""
         self._tokens = min(self._burst, self._tokens + (now_s - self.seen_s) * self._per_s)
         self.seen_s = now_s
         return self._tokens >= 1.0
@@ -49,14 +49,15 @@ class _Kind(_Bucket):
 
 
 class Limiter:
-    """Decides for each line; from any thread.
+    """Decides whether a line may be written. For any thread.
 
-    Each kind of line has a budget, and all have one together; a kind that speaks once a second at most needs neither.
+    Each kind of line has a budget, and all kinds have a total budget. A kind with at most one line per second always
+    stays within its own budget, and does not depend on the total one.
     """
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
         self._now_s = now_s
-        # Reentrant: collecting garbage may log from within.
+        # Reentrant: garbage collection may log while this thread holds the lock.
         self._lock = threading.RLock()
         self._kinds: dict[str, _Kind] = {}
         self._total = _Bucket(TOTAL_BURST, TOTAL_PER_S, now_s())
@@ -82,18 +83,18 @@ class Limiter:
         return bool(self._dropped)
 
     def take_dropped(self) -> dict[str, int]:
-        """Return how many lines of each kind were dropped since the last call, and begin again at 0."""
+        """Return how many lines of each kind were dropped since the last call, and reset the counts."""
         with self._lock:
             taken, self._dropped = self._dropped, Counter()
         return dict(taken)
 
     def give_back(self, dropped: Mapping[str, int]) -> None:
-        """Put back what `take_dropped` returned and could not be written."""
+        """Put back what `take_dropped` returned, if it could not be written."""
         with self._lock:
             self._dropped.update(dropped)
 
     def after_fork(self) -> None:
-        """In a child process: wait for no lock that another thread had."""
+        """In a child process: replace the lock, since a thread that does not exist here may hold it."""
         self._lock = threading.RLock()
 
     def _kind(self, name: str, now_s: float) -> tuple[str, _Kind]:

@@ -1,4 +1,4 @@
-"""Writes lines to standard output or error on a thread of its own: callers never wait and never fail."""
+"""Writes lines to standard output or error on its own thread: callers never wait and never fail."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ if TYPE_CHECKING:
 
 LINES_MAX = 1000
 LINE_BYTES_MAX = 40_000
-"""journald cuts at 48 KiB (LineMax=), into lines that are no JSON any more."""
+"""journald splits lines at 48 KiB (LineMax=), and the parts are not valid JSON."""
 REPORT_S = 5.0
-"""How long losses are gathered before a line reports them, in seconds."""
+"""How long losses are counted before a line reports them, in seconds."""
 CLOSE_S = 2.0
-"""How long `close` waits for lines that are still to be written, in seconds."""
+"""How long `close` waits for lines that are not written yet, in seconds."""
 
 
 class Notices(Protocol):
     """Makes lines that report lost lines."""
 
     def pending(self) -> bool:
-        """Whether a loss waits to be reported."""
+        """Whether there is a loss to report."""
 
     def tell(self, lost: int, why: str, write: Callable[[bytes], bool]) -> bool:
-        """Write the report; False when that failed, and it is kept."""
+        """Write the report; False when that failed, and `lost` must be reported again."""
 
 
 class Writer(threading.Thread):
-    """The thread that writes one file descriptor. Only it waits for a slow reader or fails on a full disk."""
+    """The thread that writes to one file descriptor. Only it waits for a slow reader, or fails on a full disk."""
 
     def __init__(self, fd: int, name: str, notices: Notices) -> None:
         super().__init__(name=name, daemon=True)
         self._fd = os.dup(fd)  # an agent that closes standard error must not make us write into a socket
         self._notices = notices
-        # Its put may be interrupted by itself, as by a finalizer that logs; a deque under a lock may not.
+        # Its put is reentrant, for example when a finalizer logs during a put; a deque with a lock would not be.
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._lock = threading.RLock()
         self._lost = 0
@@ -52,11 +52,11 @@ class Writer(threading.Thread):
     # ---- any thread ----------------------------------------------------------------------------------------
 
     def put(self, line: bytes) -> None:
-        """Have a line written, without its end. When a thousand wait already it is lost, and counted."""
+        """Queue a line, without its newline. When a thousand lines are waiting it is dropped and counted."""
         if self._direct:
             self._write(line)
         elif self._lines.qsize() >= LINES_MAX:
-            self._lose(1, "nobody reads")
+            self._lose(1, "the reader is too slow")
         else:
             self._lines.put(line)
 
@@ -70,16 +70,16 @@ class Writer(threading.Thread):
         return not self._lines.empty()
 
     def close(self) -> None:
-        """Write what waits, for two seconds at most, and end."""
+        """Write the lines that wait, for two seconds at most, and end the thread."""
         self._lines.put(None)
         self.join(CLOSE_S)
 
     def after_fork(self) -> None:
-        """In a child process, where this thread is not: write at once, and wait for no lock that another one had."""
+        """In a child process, which does not have this thread: write directly, and replace the lock."""
         self._lock = threading.RLock()
         self._direct = True
 
-    # ---- its own -------------------------------------------------------------------------------------------
+    # ---- this thread ---------------------------------------------------------------------------------------
 
     def run(self) -> None:
         """Write lines until `close`."""
@@ -129,12 +129,12 @@ class Writer(threading.Thread):
         return True
 
     def _write_all(self, line: bytes) -> None:
-        """Raises OSError; a part may have been written then, and the next line begins on a new one."""
+        """Write a line. After an OSError a part may have been written; the next call then begins a new line."""
         rest = memoryview((b"\n" if self._torn else b"") + line + b"\n")
         while rest:
             try:
                 written = os.write(self._fd, rest)
-            except BlockingIOError:  # whoever started us shares a pipe that does not block
+            except BlockingIOError:  # the process that started us gave us a pipe that does not block
                 _wait_writable(self._fd)
                 continue
             rest = rest[written:]
@@ -159,7 +159,7 @@ class RawStream(io.RawIOBase):
         self._rest = b""
 
     def write(self, data: ReadableBuffer, /) -> int:
-        """Write all of it."""
+        """Write all of the data; a line without an end is kept until its newline."""
         written = bytes(data)
         with self._lock:
             *lines, self._rest = (self._rest + written).split(b"\n")
@@ -182,6 +182,6 @@ class RawStream(io.RawIOBase):
         return os.isatty(self._stream_fd)
 
     def finish(self) -> None:
-        """Let go of a line that has no end yet."""
+        """Write a line that has no newline yet."""
         if self._rest:
             self.write(b"\n")

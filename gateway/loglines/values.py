@@ -1,4 +1,4 @@
-"""Values as a log line can hold them: short, printable, and of JSON's types, whatever they were."""
+"""Converts any value for a log line: to something short, printable, and of JSON's types."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ExceptionInfo: TypeAlias = "tuple[type[BaseException], BaseException, TracebackT
 TEXT = 1000
 """Characters of a string."""
 _FRAMES = 40
-"""Of a traceback, the innermost: a recursion without end has a thousand."""
+"""The innermost frames of a traceback: an endless recursion has a thousand."""
 _INTEGER_BITS = 64
 _DEPTH = 4
 
@@ -28,34 +28,34 @@ class Bounds:
 
     text: int = TEXT
     items: int = 50
-    """Of a list, a mapping, or of a line's keys."""
+    """Entries of a list or mapping, and keys of a line."""
     trace: int = 8000
     """Characters of a traceback."""
 
 
 TIGHT = Bounds(text=100, items=50, trace=2000)
-"""For a line that is too long with the usual ones."""
+"""For a line that is too long with the usual bounds."""
 
 
 def cut(text: str, characters: int) -> str:
-    """The beginning of a text, and how long it was."""
+    """The text; if it is too long, its beginning and its length."""
     if len(text) <= characters:
         return text
     return f"{text[:characters]}... ({len(text)} characters)"
 
 
 def printable(text: str) -> str:
-    """Without line breaks, and without what a terminal would take for a command: these are escaped as in Python."""
+    """The text, with line breaks and characters that could command a terminal escaped as in Python."""
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def plain(value: object, bounds: Bounds, depth: int = _DEPTH) -> PlainValue:
-    """A value for JSON. Never raises: a user's object may do so when it is looked at."""
+    """A value for JSON. Never raises, even if a user's object raises when it is converted."""
     try:
         return _plain(value, bounds, depth)
-    except Exception as error:  # noqa: BLE001 - whatever it raises is not worth a line
+    except Exception as error:  # noqa: BLE001 - no value may prevent a line
         return f"<{type(value).__name__} raises {type(error).__name__} when it is shown>"
 
 
@@ -86,7 +86,7 @@ def key(name: object, bounds: Bounds) -> str:
 
 
 def described(error: BaseException, characters: int = TEXT) -> str:
-    """An exception in a message: its kind, and what it says, short. Never raises, as its own `__str__` may."""
+    """An exception for a message: its class and its text, shortened. Never raises, even if its `__str__` does."""
     try:
         text = str(error)
     except Exception as fault:  # noqa: BLE001 - a user's exception
@@ -95,17 +95,17 @@ def described(error: BaseException, characters: int = TEXT) -> str:
 
 
 def trace(info: ExceptionInfo, bounds: Bounds) -> str:
-    """A traceback with what caused it. Where it is long, its end is worth more than its beginning."""
+    """A traceback with its causes. If it is too long, mostly its end is kept: it is more useful than the beginning."""
     try:
         text = "".join(traceback.format_exception(*info, limit=-_FRAMES)).rstrip("\n")
     except Exception as error:  # noqa: BLE001 - as above: an exception may be a user's object, too
-        return f"<{info[0].__name__}, of which no traceback can be made: {type(error).__name__}>"
+        return f"<{info[0].__name__}, whose traceback raises {type(error).__name__} when it is shown>"
     if len(text) > bounds.trace:
-        # The last line alone may be a megabyte: it begins with what went wrong.
+        # The last line alone may be a megabyte; its beginning says what went wrong.
         lines = [cut(line, bounds.text) for line in text.splitlines()]
         text = "\n".join(lines)
     if len(text) > bounds.trace:
         head = bounds.trace // 4
-        beginning = f"{info[0].__name__}\n{text[:head]}"  # what it is may stand in neither part
+        beginning = f"{info[0].__name__}\n{text[:head]}"  # neither part may contain the class
         text = f"{beginning}\n... ({len(text)} characters)\n{text[head - bounds.trace :]}"
     return "\n".join(printable(line) for line in text.split("\n"))

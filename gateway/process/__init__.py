@@ -1,1 +1,1 @@
-"""What the process as a whole keeps in order."""
+"""What concerns the whole process: garbage collection, delays, overload, real-time priority."""

@@ -15,7 +15,7 @@ _KEPT = 240
 
 
 class LoopLag:
-    """Measures by a timer how late timers are called."""
+    """Measures with a timer how late timers are called."""
 
     def __init__(self, on_look: Callable[[float], None] = lambda _late_ms: None) -> None:
         """`on_look` gets each measurement, in ms."""
@@ -24,7 +24,7 @@ class LoopLag:
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Begin, on the running loop."""
+        """Start measuring, on the running loop."""
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(_EVERY_S, self._on_timer, loop.time() + _EVERY_S)
 

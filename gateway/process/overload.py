@@ -1,4 +1,4 @@
-"""Whether the gateway keeps up with the calls it has: fed four times a second, asked for each new call."""
+"""Whether the gateway keeps up with its calls: measured four times per second, checked for each new call."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ import structlog
 _log = structlog.get_logger("gateway")
 
 LATE_MS = 40.0
-"""Two frames: an agent that answers in real time is heard to stutter from here on."""
+"""Two frames: with a longer delay, callers hear that an agent that answers in real time stutters."""
 _LOOKS = 8
-"""The last two seconds: a machine that stands still once is not overloaded."""
+"""The measurements of the last two seconds: a machine that stops once for a moment is not overloaded."""
 _BAD_LOOKS = 4
 _GOOD_LOOKS = 20
-"""In a row, until calls are taken again: five seconds, so that it does not change with every call that ends."""
+"""Good measurements in a row until calls are accepted again: five seconds, so that it does not change with every call
+that ends."""
 
 
 class Overload:
-    """Live calls come first: while this is `active`, new ones are refused."""
+    """Protects live calls: while this is `active`, new calls are refused."""
 
     def __init__(self) -> None:
         self._bad: deque[bool] = deque(maxlen=_LOOKS)
@@ -26,7 +27,7 @@ class Overload:
         self.active = False
 
     def observe(self, late_ms: float, *, saturated: bool) -> None:
-        """Take in one look.
+        """Note one measurement.
 
         Args:
             late_ms: how late the asyncio thread was.
@@ -41,8 +42,8 @@ class Overload:
                 "gateway.overloaded",
                 late_ms=round(late_ms, 1),
                 saturated=saturated,
-                why="it does not keep up with its calls: new ones are refused (503) until it does; lower limits.calls, "
-                "or look for agents that compute on the gateway's own thread (isolation: none)",
+                why="the gateway does not keep up with its calls, and refuses new calls (503) until it does; lower "
+                "limits.calls, or look for agents that compute on the gateway's own thread (isolation: none)",
             )
         elif self.active and self._good_looks >= _GOOD_LOOKS:
             self.active = False

@@ -1,10 +1,10 @@
 """Real-time priority for the threads that every call waits for: other programs must not make the sound stutter.
 
-These are the engine's media clock, the receiving thread, asyncio's thread and SIP's. Niceness does not help: with
-autogroups (sched(7)) it counts only within a session, and a backup in another session gets half of the machine. The
-clock has priority 4 (`media/engine/clock.cpp`), the others have those below. Agents' threads stay ordinary. A thread
-that computes for a second without a pause becomes an ordinary one (`media/engine/realtime.hpp`): an agent that loops
-must not take the machine with it.
+These are the engine's media clock, the receiving thread, the asyncio thread and the SIP thread. Niceness does not help:
+with autogroups (sched(7)) it counts only within a session, and a backup in another session gets half of the machine.
+The clock has priority 4 (`media/engine/clock.cpp`), the others have the lower ones. Agents' threads stay ordinary. A
+thread that computes for a second without a pause becomes an ordinary one (`media/engine/realtime.hpp`): an agent in an
+endless loop must not block the machine.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LOOK_S = 1.0
 
 
 class RealTimeThreads:
-    """Asks the system for real time, and reports in the log when it is refused or lost. For the asyncio thread only."""
+    """Asks for real-time priority, and logs when it is refused or lost. For the asyncio thread only."""
 
     def __init__(self) -> None:
         self._realtime = _engine.RealTime()
@@ -33,23 +33,23 @@ class RealTimeThreads:
         self._timer: asyncio.TimerHandle | None = None
         self._of_live_calls: list[int] = []
         self.granted = False
-        """Whether the system permits it."""
+        """Whether the system has granted it."""
 
     @property
     def demoted(self) -> int:
-        """How many threads compute too much to keep their priority, now."""
+        """How many threads are without their priority now, because they compute too much."""
         return self._realtime.demoted
 
     @property
     def saturated(self) -> bool:
-        """Whether a thread that live calls need has no time left: receiving or asyncio.
+        """Whether a thread that live calls need, receiving or asyncio, has no time left.
 
-        SIP's does not count: strangers could saturate it, and so keep a carrier's calls out.
+        The SIP thread does not count: strangers could saturate it, and so block a carrier's calls.
         """
         return any(self._realtime.is_demoted(thread) for thread in self._of_live_calls)
 
     def start(self) -> None:
-        """Ask for it, on asyncio's own thread, once the SIP endpoint runs."""
+        """Ask for real-time priority. Call it on the asyncio thread when the SIP endpoint runs."""
         wanted = [(threading.get_native_id(), _ASYNCIO), *((thread, _RECEIVING) for thread in _threads("media"))]
         self._of_live_calls = [thread for thread, _ in wanted]
         wanted += [(one.native_id, _SIP) for one in threading.enumerate() if one.name == "sip" and one.native_id]
@@ -58,13 +58,13 @@ class RealTimeThreads:
         if not self.granted:
             _log.info(
                 "process.not_realtime",
-                why="the system grants no real-time priority: while other programs compute, sound may stutter; "
+                why="the system grants no real-time priority: sound may stutter while other programs compute; "
                 "set LimitRTPRIO=20 in the unit (in a shell, as root: ulimit -r 20)",
             )
         self._timer = asyncio.get_running_loop().call_later(_LOOK_S, self._look)
 
     def stop(self) -> None:
-        """Report nothing more."""
+        """Stop reporting."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -81,5 +81,5 @@ class RealTimeThreads:
 
 
 def _threads(name: str) -> list[int]:
-    """The kernel ids of this process's threads of a name."""
+    """The kernel ids of this process's threads with a name."""
     return [int(task.name) for task in _TASKS.iterdir() if (task / "comm").read_text().strip() == name]

@@ -1,4 +1,4 @@
-"""gateway.yaml: read once, checked whole, frozen."""
+"""gateway.yaml: read once, checked completely, and immutable from then on."""
 
 from gateway.settings.load import Loaded, control_socket, load_control, load_settings, service_socket, settings_path
 from gateway.settings.model import Settings

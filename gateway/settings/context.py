@@ -22,18 +22,18 @@ class FileContext:
     """The validation context of one file."""
 
     base: Path = field(default_factory=Path.cwd)
-    """Relative paths in the file start here: the directory it lies in."""
+    """Relative paths in the file start here: the directory of the file."""
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     offline: bool = False
     """True for a check outside the service: secrets that only the service can see may be missing."""
 
     def path(self, text: str) -> Path:
-        """A path as written in the file, absolute."""
+        """The absolute path of a path that is written in the file."""
         return self.base / text.strip()
 
 
 def context_of(info: ValidationInfo) -> FileContext:
-    """The context of a validation; the working directory and the real environment when none was given."""
+    """The context of a validation; if none was given, the working directory and the environment of the process."""
     return info.context if isinstance(info.context, FileContext) else FileContext()
 
 
@@ -52,7 +52,7 @@ def _sound(value: object, info: ValidationInfo) -> object:
     return path
 
 
-def _place(value: object, info: ValidationInfo) -> object:
+def _absolute(value: object, info: ValidationInfo) -> object:
     return context_of(info).path(value) if isinstance(value, str) else value
 
 
@@ -60,15 +60,15 @@ ExistingFile: TypeAlias = Annotated[Path, BeforeValidator(_file)]
 """A file that can be read, as an absolute path."""
 SoundFile: TypeAlias = Annotated[Path, BeforeValidator(_sound)]
 """A sound file that the gateway can play, as an absolute path."""
-AnyPath: TypeAlias = Annotated[Path, BeforeValidator(_place)]
-"""An absolute path, whether a file is there or not."""
+AnyPath: TypeAlias = Annotated[Path, BeforeValidator(_absolute)]
+"""An absolute path; the file need not exist."""
 
 
 def require_file(path: Path) -> None:
     """Make sure that a file can be opened.
 
     Raises:
-        PydanticCustomError: it cannot, and why.
+        PydanticCustomError: it cannot be opened; the message says why.
     """
     try:
         regular = stat.S_ISREG(path.stat().st_mode)
@@ -93,10 +93,10 @@ def _file_fix(error: Exception) -> str:
 
 
 def require_sound(path: Path) -> None:
-    """Make sure that a file is a sound the gateway can play, by its header.
+    """Check, by its header, that a file is a sound that the gateway can play.
 
     Raises:
-        PydanticCustomError: it is not, and why.
+        PydanticCustomError: it is not; the message says why.
     """
     try:
         check_wav(path)

@@ -1,8 +1,8 @@
 """YAML text as plain data, with line and column of every value.
 
 The schema decides the type of a value, not YAML: every scalar stays the text that was written (so `+4930`, `600`, `off`
-and `4:30` are what they look like), and an unquoted `null`, `~` or nothing is None. `typed` applies YAML 1.2's core
-schema where we have no schema, as for an agent's own options.
+and `4:30` stay as they are), and an unquoted `null`, `~` or an empty value is None. `typed` applies the core schema of
+YAML 1.2 where we have no schema, for example to an agent's own options.
 
 Size, depth, and the number of values after the expansion of aliases are limited, since a faulty program may have
 written the file. Tags, merge keys, several documents in a file, and keys that are not text are reported as faults.
@@ -33,14 +33,14 @@ PathStep: TypeAlias = "str | int"
 """One step down into a document: a key of a mapping, or an index of a list."""
 
 _LIBYAML_TOO_DEEP = "maximum nesting depth"
-"""Some builds of libyaml have a limit of their own (1,000), and report it before the first event."""
+"""In the error text of libyaml builds that have their own limit (1,000). They report it before the first event."""
 
 _NULL = {"", "~", "null", "Null", "NULL"}
 
-_NO_SPACES = "\u00a0\u2007\u200b\u202f\u2060\ufeff"
-_INVISIBLE_AFTER_KEY = re.compile(rf"\A[\w-]+:[{_NO_SPACES}]")
-_NO_DASHES = tuple("\u2010\u2011\u2012\u2013\u2014\u2015\u2022\u2212")
-"""Hyphens, dashes and bullets that look like YAML's dash and are not."""
+_SPACE_LOOKALIKES = "\u00a0\u2007\u200b\u202f\u2060\ufeff"
+_INVISIBLE_AFTER_KEY = re.compile(rf"\A[\w-]+:[{_SPACE_LOOKALIKES}]")
+_DASH_LOOKALIKES = tuple("\u2010\u2011\u2012\u2013\u2014\u2015\u2022\u2212")
+"""Hyphens, dashes and bullets that look like YAML's dash but are other characters."""
 
 
 class _Mark(Protocol):
@@ -58,31 +58,31 @@ class Plain(str):
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """A value and where it begins; `keys` has the places of a mapping's keys."""
+    """A value and the place where it begins; `keys` has the places of a mapping's keys."""
 
     place: Place
     content: Plain | str | list[Node] | dict[str, Node] | None
     values: int = 1
-    """The number of values in it, itself included, aliases expanded."""
+    """The number of values in it, including itself, with aliases expanded."""
     depth: int = 1
-    """The number of its levels, aliases expanded."""
+    """The number of its levels, with aliases expanded."""
     keys: dict[str, Place] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed file. `problems` has the faults of the YAML itself; `root` is what could be read all the same."""
+    """A parsed file. `problems` has the faults of the YAML itself; `root` has what could be read in spite of them."""
 
     name: str
     root: Node
     problems: tuple[Problem, ...]
     usable: bool
-    """False when reading stopped before the end; `root` then has the outermost entries that were complete."""
+    """False when reading stopped before the document's end; `root` then has its complete outermost entries."""
     unknown: tuple[tuple[PathStep, ...], ...] = ()
-    """Paths of values that could not be read: aliases without an anchor (None), text that may be key and value."""
+    """Paths of values that could not be read: aliases without an anchor (None), text that may be a key with a value."""
 
     def data(self) -> Data:
-        """The whole as plain data."""
+        """The whole document as plain data."""
         return _data(self.root)
 
     def written(self, path: Sequence[PathStep]) -> str | None:
@@ -93,7 +93,7 @@ class Document:
         return str(node.content) if node is not None and isinstance(node.content, str) else None
 
     def place(self, path: Sequence[PathStep], *, of_key: bool = False) -> Place:
-        """Where the value at a path begins, or else the nearest value above it; with `of_key`, where its key begins."""
+        """Where the value at a path begins, or its key with `of_key`; if it is absent, the nearest value above it."""
         node, place = self.root, self.root.place
         for step in path:
             below, key_place = _child(node, step)
@@ -104,7 +104,7 @@ class Document:
         return place
 
     def hides(self, path: Sequence[PathStep]) -> bool:
-        """Whether the value at a path, or any below it, could not be read: that is reported already."""
+        """Whether the value at a path, or a value below it, could not be read, which has already been reported."""
         return any(one[: len(path)] == tuple(path) for one in self.unknown)
 
     def problem(self, path: Sequence[PathStep], message: str, fix: str | None = None) -> Problem:
@@ -121,9 +121,9 @@ def read_text(path: Path, *, regular: bool = False) -> str:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is too large, or not UTF-8; the text says which, and the fix.
+        ValueError: it is too large, or not UTF-8; the message says which, and the fix.
     """
-    with open(open_regular(path) if regular else path, "rb") as file:  # noqa: PTH123 - a path, or what it opened
+    with open(open_regular(path) if regular else path, "rb") as file:  # noqa: PTH123 - a path or a descriptor
         raw = file.read(MAX_BYTES + 1)
     if len(raw) > MAX_BYTES:
         message = f"the file is larger than {MAX_BYTES >> 10} KiB; split it"
@@ -136,7 +136,7 @@ def read_text(path: Path, *, regular: bool = False) -> str:
 
 
 def parse(text: str, name: str) -> Document:
-    """Read one YAML document. Never raises for what the text contains: see `Document.problems`."""
+    """Read one YAML document. Never raises for faults of the text: they are in `Document.problems`."""
     composer = _Composer(name)
     try:
         # Lone surrogates are not YAML. They can come from a program, not from a file that was decoded.
@@ -146,10 +146,10 @@ def parse(text: str, name: str) -> Document:
                 break
     except yaml.MarkedYAMLError as error:
         place = _place(error.problem_mark or error.context_mark)
-        if _LIBYAML_TOO_DEEP in _because(error):
+        if _LIBYAML_TOO_DEEP in _reason(error):
             composer.too_deep(place)
         else:
-            composer.complain(place, _because(error), _hint(text, error))
+            composer.complain(place, _reason(error), _hint(text, error))
     except (yaml.YAMLError, UnicodeEncodeError) as error:
         reason = str(error).splitlines()[0]
         composer.complain(None, f"not YAML: {reason}", "remove the character")
@@ -212,7 +212,7 @@ class _Composer:
         self._open: list[tuple[Node, str | None]] = []
         """Containers being filled, outermost first, with the anchor of each."""
         self._key: list[tuple[str, Place] | None] = []
-        """For each of them the mapping key that waits for its value."""
+        """For each open container, the mapping key that waits for its value."""
         self._anchors: dict[str, Node] = {}
         self._values = 0
         self._documents = 0
@@ -240,7 +240,7 @@ class _Composer:
             case yaml.AliasEvent():
                 return self._alias(event, place)
             case yaml.ScalarEvent():
-                content = self._straight(_scalar(event), place)
+                content = self._cleaned(_scalar(event), place)
                 self._tag(event, place)
                 self._anchor(event.anchor, node := Node(place, content))
                 return self._add(node)
@@ -273,7 +273,7 @@ class _Composer:
         anchor = str(event.anchor)
         node = self._anchors.get(anchor)
         if node is None:
-            # Usually a service code of the telephone network is meant, not an alias.
+            # Usually the author means a service code of the telephone network, such as *21*, and not an alias.
             self.complain(
                 place, "there is no such anchor before this", f'write it in quotes: "*{anchor}"', f"*{anchor}"
             )
@@ -285,18 +285,18 @@ class _Composer:
         if anchor is not None:
             self._anchors[anchor] = node
 
-    def _straight(self, content: Plain | str | None, place: Place) -> Plain | str | None:
-        """The value without a word processor's quotes and spaces, which YAML takes as a part of it."""
+    def _cleaned(self, content: Plain | str | None, place: Place) -> Plain | str | None:
+        """The value without a word processor's quotes and spaces, which YAML treats as part of the text."""
         if not isinstance(content, Plain):
             return content
         if _is_quote(content[0]):
             meant = content[1:-1] if _is_quote(content[-1]) else content[1:]
-            self.complain(place, "typographic quotes belong to the text", f'write "{meant}"', shown(content))
+            self.complain(place, "YAML reads typographic quotes as text", f'write "{meant}"', shown(content))
             return meant
-        meant = content.strip(f" {_NO_SPACES}")
+        meant = content.strip(f" {_SPACE_LOOKALIKES}")
         if meant != content or _INVISIBLE_AFTER_KEY.search(content):
-            message = "an invisible letter that YAML takes for no space, as a no-break space, is in it"
-            self.complain(place, message, "type it anew", shown(content))
+            message = "it contains an invisible character that is not a space for YAML, such as a no-break space"
+            self.complain(place, message, "type it again", shown(content))
             self.unknown.append(tuple(self._steps()))
             return Plain(meant) or None
         return content
@@ -346,7 +346,7 @@ class _Composer:
             self.complain(place, "merge keys are not supported", "write the keys out", key=name)
         elif name in parent.content:
             first = parent.keys[name]
-            self.complain(place, f"the key is there already, on line {first.line}", "remove one of them", key=name)
+            self.complain(place, f"the key is already used on line {first.line}", "remove one of them", key=name)
         else:
             parent.content[name] = node
             parent.keys[name] = place
@@ -360,7 +360,7 @@ class _Composer:
 
 
 def dotted(path: Sequence[PathStep]) -> str:
-    """A path as people write it: `routes[2].steps[0].play.file`."""
+    """A path as messages show it: `routes[2].steps[0].play.file`."""
     text = ""
     for step in path:
         if isinstance(step, int):
@@ -385,18 +385,18 @@ def _place(mark: _Mark | None) -> Place:
     return Place(1, 1) if mark is None else Place(mark.line + 1, mark.column + 1)
 
 
-def _because(error: yaml.MarkedYAMLError) -> str:
+def _reason(error: yaml.MarkedYAMLError) -> str:
     reason = str(error.problem or error.context or "syntax error")
     return f"not YAML: {reason}"
 
 
 def _hint(text: str, error: yaml.MarkedYAMLError) -> str:
     if error.context == "while scanning an alias":
-        return 'write what begins with * in quotes, as "*21*"'
+        return 'write text that begins with * in quotes, such as "*21*"'
     lines = text.splitlines()
     line = error.problem_mark.line if error.problem_mark else 0
     if line < len(lines) and "\t" in lines[line][: len(lines[line]) - len(lines[line].lstrip())]:
         return "indent with spaces, not tabs"
-    if any(line.lstrip().startswith(_NO_DASHES) for line in lines[max(line - 1, 0) : line + 1]):
+    if any(line.lstrip().startswith(_DASH_LOOKALIKES) for line in lines[max(line - 1, 0) : line + 1]):
         return "begin the entries of a list with the plain dash of the keyboard, -"
     return "check quotes, colons and indentation here and on the line above"

@@ -48,9 +48,9 @@ class Loaded:
 def settings_path(
     chosen: Path | None, environment: Mapping[str, str] = os.environ, system: Path = SYSTEM_FILE
 ) -> Path | None:
-    """The file to use: the chosen one, else $OFFHOOK_CONFIG, else the system's if it is there, else none.
+    """The file to use: the chosen one, else $OFFHOOK_CONFIG, else the system's file if it exists, else none.
 
-    Where the system's directory may not be searched, the file counts as there: who reads it gets the error.
+    If we may not search the system's directory, the file is assumed to exist: reading it then fails with the reason.
     """
     if chosen is not None:
         return chosen
@@ -68,7 +68,7 @@ def load_settings(path: Path | None, *, environment: Mapping[str, str] = os.envi
     Args:
         path: the file; relative paths in it start at its directory.
         environment: where password_env and systemd's credentials are looked up.
-        offline: accept that secrets are missing which only the service can see.
+        offline: accept missing secrets if only the service can see them.
 
     Raises:
         SettingsError: with every fault that was found.
@@ -87,11 +87,11 @@ def _read(path: Path) -> str:
     try:
         return read_text(path)
     except OSError as error:
-        fix = "create it, or name another with --config"
+        fix = "create it, or name another file with --config"
         if isinstance(error, IsADirectoryError):
-            fix = "name a file with --config, as gateway.yaml"
+            fix = "name a file with --config, such as gateway.yaml"
         if isinstance(error, PermissionError):
-            fix = "run this with sudo, or name another with --config"
+            fix = "run this with sudo, or name another file with --config"
         message = f"cannot read the file: {error.strerror}"
         raise SettingsError([Problem(str(path), None, "", message, None, fix)]) from None
     except ValueError as error:
@@ -100,7 +100,7 @@ def _read(path: Path) -> str:
 
 
 def load_text(text: str, name: str, context: FileContext) -> Loaded:
-    """As `load_settings`, for text that is already read; `name` stands for the file in messages.
+    """Like `load_settings`, for text that has already been read; messages show `name` as the file.
 
     Raises:
         SettingsError: with every fault that was found.
@@ -145,7 +145,7 @@ def load_control(path: Path | None) -> Control:
 
 
 def service_socket(path: Path | None, control: Control) -> Path:
-    """The control socket of the gateway that a settings file belongs to; the system's file is the service's."""
+    """The control socket of the gateway that uses a settings file. The system's file belongs to the service."""
     if control.socket is None and path is not None and is_system(path.absolute()):
         return _SERVICE_SOCKET
     return control_socket(control)
@@ -161,30 +161,32 @@ def control_socket(control: Control, environment: Mapping[str, str] = os.environ
         return _SERVICE_SOCKET
     if environment.get("XDG_RUNTIME_DIR"):
         return Path(environment["XDG_RUNTIME_DIR"]) / "offhook" / "control.sock"
-    return Path(f"/tmp/offhook-{os.geteuid()}/control.sock")  # noqa: S108 - whoever makes the directory checks its owner
+    return Path(f"/tmp/offhook-{os.geteuid()}/control.sock")  # noqa: S108 - the server checks the directory's owner
 
 
 def _contradictions(loaded: Loaded) -> Iterator[Problem]:
-    """Settings that are valid by themselves and cannot work together."""
+    """Settings that are valid one by one, but cannot work together."""
     settings = loaded.settings
     yield from _overlapping(loaded)
-    spoken = {one.transport for one in settings.sip.listen}
+    available = {one.transport for one in settings.sip.listen}
     for name, trunk in settings.trunks.items():
-        if trunk.transport not in spoken and (trunk.register_ or trunk.proxy):
+        if trunk.transport not in available and (trunk.register_ or trunk.proxy):
             yield loaded.problem(
                 ("trunks", name, "transport"),
-                f"{trunk.transport} is not spoken, sip.listen has no address for it",
-                f"add {trunk.transport}:0.0.0.0:5060 to listen of sip, or change the trunk's transport",
+                f"{trunk.transport} is not available, sip.listen has no address for it",
+                f"add {trunk.transport}:0.0.0.0:5060 to sip.listen, or change the trunk's transport",
             )
 
 
 def _overlapping(loaded: Loaded) -> Iterator[Problem]:
-    """Addresses to listen on that 0.0.0.0 with the same port includes already."""
+    """Listen addresses that 0.0.0.0 with the same port already includes."""
     listen = loaded.settings.sip.listen
     for index, one in enumerate(listen):
         wide = Listen(transport=one.transport, address=ANY_ADDRESS, port=one.port)
         if one != wide and wide in listen:
-            yield loaded.problem(("sip", "listen", index), f"{wide} holds this address already", "remove one of them")
+            yield loaded.problem(
+                ("sip", "listen", index), f"{wide} already includes this address", "remove one of them"
+            )
 
 
 def _warnings(loaded: Loaded) -> Iterator[Problem]:
@@ -199,7 +201,7 @@ def _warnings(loaded: Loaded) -> Iterator[Problem]:
             "widen the range, or lower limits.calls",
         )
     unreached = [problem for name, trunk in settings.trunks.items() for problem in _out_of_reach(loaded, name, trunk)]
-    yield from unreached or _unheard(loaded)
+    yield from unreached or _without_audio(loaded)
     yield from _same_account(loaded)
     for name, trunk in settings.trunks.items():
         if trunk.password is None:
@@ -207,14 +209,14 @@ def _warnings(loaded: Loaded) -> Iterator[Problem]:
 
 
 def _rtp_over_sip(loaded: Loaded) -> Iterator[Problem]:
-    """A range of RTP ports with a SIP port in it."""
+    """A range of RTP ports that includes a SIP port."""
     sip, media = loaded.settings.sip, loaded.settings.media
     rtp = loaded.settings.rtp_address
     for one in sip.listen:
         same = ANY_ADDRESS in {rtp, one.address} or rtp == one.address
         if one.transport == "udp" and same and media.rtp_ports.first <= one.port <= media.rtp_ports.last:
-            message = f"warning: {media.rtp_ports} holds {one.port}, where SIP is taken"
-            yield loaded.problem(("media", "rtp_ports"), message, "choose a range without it, as 20000-39999")
+            message = f"warning: {media.rtp_ports} includes {one.port}, which SIP uses"
+            yield loaded.problem(("media", "rtp_ports"), message, "choose a range without it, such as 20000-39999")
 
 
 def _same_account(loaded: Loaded) -> Iterator[Problem]:
@@ -228,7 +230,7 @@ def _same_account(loaded: Loaded) -> Iterator[Problem]:
                 yield loaded.problem(("trunks", name, "user"), message, "remove one of the trunks, or correct its user")
 
 
-def _far(trunk: Trunk) -> Iterator[tuple[str, str]]:
+def _remote_hosts(trunk: Trunk) -> Iterator[tuple[str, str]]:
     """Each key that names a host other than this machine, and the host."""
     hosts = [("registrar", trunk.registrar), ("proxy", trunk.proxy)]
     yield from ((key, str(peer)) for key, peer in hosts if peer is not None and not _is_local(peer.host))
@@ -238,8 +240,8 @@ def _far(trunk: Trunk) -> Iterator[tuple[str, str]]:
 
 
 def _out_of_reach(loaded: Loaded, name: str, trunk: Trunk) -> Iterator[Problem]:
-    """A trunk on another machine that cannot reach the addresses we listen on, or is told a loopback address."""
-    key, host = next(_far(trunk), (None, None))
+    """A trunk on another machine that cannot reach the addresses we listen on, or gets a loopback address from us."""
+    key, host = next(_remote_hosts(trunk), (None, None))
     if key is None:
         return
     listen = loaded.settings.sip.listen
@@ -250,15 +252,15 @@ def _out_of_reach(loaded: Loaded, name: str, trunk: Trunk) -> Iterator[Problem]:
         yield loaded.problem(at, message, "add listen: [udp:0.0.0.0:5060] to sip")
     elif key == "registrar" and first.address.is_loopback:
         message = f"warning: {host} cannot reach us, the first {first.transport} address of sip.listen is {first}"
-        yield loaded.problem(at, message, "put the address first that the registrar reaches")
+        yield loaded.problem(at, message, "put an address first that the registrar can reach")
 
 
-def _unheard(loaded: Loaded) -> Iterator[Problem]:
-    """Trunks whose calls arrive, and whose audio does not."""
+def _without_audio(loaded: Loaded) -> Iterator[Problem]:
+    """Trunks whose calls arrive, but whose audio does not."""
     address = loaded.settings.media.rtp_address
-    far = [name for name, trunk in loaded.settings.trunks.items() if next(_far(trunk), None)]
-    if address is not None and address.is_loopback and far:
-        message = f"warning: callers over {', '.join(far)} cannot be heard, RTP is received on {address}"
+    remote = [name for name, trunk in loaded.settings.trunks.items() if next(_remote_hosts(trunk), None)]
+    if address is not None and address.is_loopback and remote:
+        message = f"warning: callers over {', '.join(remote)} cannot be heard, RTP is received on {address}"
         yield loaded.problem(("media", "rtp_address"), message, "write 0.0.0.0")
 
 

@@ -31,12 +31,12 @@ from gateway.settings.values import (
 )
 
 MAX_CALLS = 4000
-"""PJSIP is compiled for a few more, so that a call can be refused when all are taken."""
+"""PJSIP is compiled for more, since calls that are refused, or that have just ended, need a place too."""
 MAX_TRUNKS = 63
-"""The accounts that PJSIP is compiled for, less the one for calls over no trunk."""
+"""The number of accounts that PJSIP is compiled for, minus one for calls that do not come over a trunk."""
 
 LOOPBACK = IPv4Address("127.0.0.1")
-ANY_ADDRESS = IPv4Address("0.0.0.0")  # noqa: S104 - it is compared with, not listened on
+ANY_ADDRESS = IPv4Address("0.0.0.0")  # noqa: S104 - only compared, not listened on
 CODECS = ("opus", "G722", "PCMU", "PCMA", "speex")
 Codec: TypeAlias = Literal["opus", "G722", "PCMU", "PCMA", "speex"]
 
@@ -46,7 +46,7 @@ MAX_SOCKET_PATH = 107
 
 
 class Listen(Model):
-    """One transport to take SIP on."""
+    """One address and transport on which SIP is received."""
 
     transport: Transport = "udp"
     address: OwnAddress
@@ -87,10 +87,10 @@ class Sip(Model):
     nameservers: Annotated[tuple[NameServer, ...], Field(max_length=8)] | None = None
     """Name servers for SIP peers; None: the system's, an empty list: none."""
     behind_nat: Literal["auto", "always", "never"] = "auto"
-    """Whether requests within a call go to its source address, and not to its Contact."""
+    """Whether requests within a call go to the source address of its INVITE, and not to its Contact."""
     user_agent: Text | None = None
-    # Wideband first where the trunk offers it, since recognition gains most from it, at a few microseconds a frame;
-    # then what every trunk speaks. Opus last: it costs about ten times the CPU of G.722 and no PSTN trunk needs it.
+    # Wideband first, if the trunk offers it: it helps speech recognition most, and costs a few microseconds per frame.
+    # Then what every trunk supports. Opus last: it costs about ten times the CPU of G.722 and no PSTN trunk needs it.
     codecs: tuple[Annotated[Codec, BeforeValidator(_codec)], ...] = Field(
         default=("G722", "PCMU", "PCMA", "opus"), min_length=1
     )
@@ -110,7 +110,7 @@ class Sip(Model):
 def _once(values: tuple[str, ...]) -> tuple[str, ...]:
     twice = next((value for value in values if values.count(value) > 1), None)
     if twice is not None:
-        raise fault(f"{twice} is there twice", "remove one of them")
+        raise fault(f"{twice} is listed twice", "remove one of them")
     return values
 
 
@@ -140,7 +140,7 @@ class Limits(Model):
 
     calls: Annotated[int, Field(ge=1, le=MAX_CALLS)] = 500
     strangers: Annotated[int, Field(ge=0, le=MAX_CALLS)] | None = None
-    """How many of these may come over no trunk; None: see `Settings.strangers`."""
+    """How many of these calls may come without a trunk; None: see `Settings.strangers`."""
     max_duration_s: PositiveSeconds = Field(default=4 * 3600.0, alias="max_duration")
     setup_timeout_s: PositiveSeconds = Field(default=60.0, alias="setup_timeout")
     """From INVITE to answer."""
@@ -151,7 +151,8 @@ class Limits(Model):
 def _socket(path: Path) -> Path:
     if len(os.fsencode(path)) > MAX_SOCKET_PATH:
         raise fault(
-            f"the path is longer than {MAX_SOCKET_PATH} bytes", "choose a shorter one, as /run/offhook/control.sock"
+            f"the path is longer than {MAX_SOCKET_PATH} bytes",
+            "choose a shorter one, such as /run/offhook/control.sock",
         )
     return path
 
@@ -160,7 +161,7 @@ class Control(Model):
     """The local socket that `offhook status` connects to."""
 
     socket: Annotated[AnyPath, AfterValidator(_socket)] | None = None
-    """None: `control_socket` chooses the place."""
+    """None: `control_socket` chooses the path."""
 
 
 class Log(Model):
@@ -171,13 +172,13 @@ class Log(Model):
 
 
 def _built_in(value: object) -> object:
-    """The built-in agents are always there; a file may define one of the same name in their place."""
+    """Add the built-in agents. A file can replace one of them with an agent of the same name."""
     return {**BUILT_IN_AGENTS, **value} if isinstance(value, dict) else value
 
 
 def _few_enough(trunks: dict[str, Trunk]) -> dict[str, Trunk]:
     if len(trunks) > MAX_TRUNKS:
-        raise fault(f"{len(trunks)} trunks are more than {MAX_TRUNKS}", "let another gateway have some of them")
+        raise fault(f"{len(trunks)} trunks are more than {MAX_TRUNKS}", "move some of them to another gateway")
     return trunks
 
 
@@ -189,14 +190,14 @@ class Settings(Model):
     limits: Limits = Limits()
     trunks: Annotated[dict[Name, Trunk], AfterValidator(_few_enough)] = Field(default_factory=dict)
     agents: Annotated[dict[Name, dict[str, Any]], BeforeValidator(_built_in)] = Field(default_factory=dict)
-    """As written; each kind validates its own (`gateway.agents.kinds`)."""
+    """As written; each kind of agent validates its own options (`gateway.agents.kinds`)."""
     dialplans: tuple[ExistingFile, ...] = Field(default=(DEFAULT_DIALPLAN,), min_length=1)
     control: Control = Control()
     log: Log = Log()
 
     @property
     def strangers(self) -> int:
-        """How many calls over no trunk are accepted at once: by default half of all, where there are trunks."""
+        """How many calls without a trunk are accepted at once: by default half of all calls if there are trunks."""
         limits = self.limits
         if limits.strangers is not None:
             return limits.strangers
@@ -204,7 +205,7 @@ class Settings(Model):
 
     @property
     def rtp_address(self) -> IPv4Address:
-        """Where RTP is received: by default on the address of SIP, or on any if SIP has several."""
+        """Where RTP is received: by default on the address of SIP, or on 0.0.0.0 if SIP has several."""
         if self.media.rtp_address is not None:
             return self.media.rtp_address
         addresses = {one.address for one in self.sip.listen}

@@ -31,11 +31,11 @@ class PartialSettings:
     agents: Collection[str] | None
     """The names of all agents, faulty ones too; None when there may be others."""
     trunks: Collection[str] | None
-    """Likewise."""
+    """The names of all trunks, likewise."""
     dialplans: tuple[Path, ...]
-    """Those that can be found."""
+    """The dialplans that can be found."""
     all_dialplans: bool
-    """Whether there are no others."""
+    """Whether these are all dialplans."""
 
 
 class SettingsError(ConfigurationError):
@@ -50,15 +50,15 @@ def partial_settings(document: Document, context: FileContext) -> PartialSetting
     """Validate every part of a faulty file by itself."""
     data = document.data()
     written = data if isinstance(data, dict) else {}
-    right: dict[str, Data] = {}
+    valid: dict[str, Data] = {}
     for section, value in written.items():
-        part = _right_entries(section, value, context)
-        if _is_right({section: part}, context):
-            right[section] = part
-    settings = Settings.model_validate(right, context=context)
-    # A key that is misspelt, or there twice, may have what seems to be missing.
+        part = _valid_entries(section, value, context)
+        if _is_valid({section: part}, context):
+            valid[section] = part
+    settings = Settings.model_validate(valid, context=context)
+    # The names that seem to be missing may be under a misspelt or duplicate key.
     clear = written.keys() <= Settings.model_fields.keys() and all("." in fault.field for fault in document.problems)
-    named = right.get("dialplans")
+    named = valid.get("dialplans")
     is_default = written.get("dialplans") is None
     return PartialSettings(
         settings,
@@ -71,18 +71,18 @@ def partial_settings(document: Document, context: FileContext) -> PartialSetting
     )
 
 
-def _right_entries(section: str, value: Data, context: FileContext) -> Data:
-    """A section without its faulty entries, if it is one of many."""
+def _valid_entries(section: str, value: Data, context: FileContext) -> Data:
+    """A section without its faulty entries, if its entries can be used one by one."""
     match value:
         case dict() if section in {"agents", "trunks"}:
-            return {name: one for name, one in value.items() if _is_right({section: {name: one}}, context)}
+            return {name: one for name, one in value.items() if _is_valid({section: {name: one}}, context)}
         case list() if section == "dialplans":
-            return [one for one in value if _is_right({section: [one]}, context)]
+            return [one for one in value if _is_valid({section: [one]}, context)]
         case _:
             return value
 
 
-def _is_right(data: Data, context: FileContext) -> bool:
+def _is_valid(data: Data, context: FileContext) -> bool:
     try:
         Settings.model_validate(data, context=context)
     except ValidationError:

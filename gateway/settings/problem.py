@@ -1,4 +1,4 @@
-"""What is wrong with a configuration file, said so that it can be fixed without reading the code."""
+"""Faults of configuration files, described so that they can be fixed without reading the code."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 SHOWN_CHARACTERS = 60
 SIMILAR = 0.65
-"""From 0 to 1. At 0.6, difflib's default, `false` is similar to `pause`."""
+"""The limit above which words are similar, from 0 to 1. At 0.6, difflib's default, `false` is similar to `pause`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A character in a file, counted from 1 as editors do."""
+    """The position of a character in a file, counted from 1 as in editors."""
 
     line: int
     column: int
@@ -29,10 +29,10 @@ class Problem:
     file: str
     place: Place | None
     field: str
-    """Dotted path from the top of the file, as `trunks.carrier.expires`; empty for the file as a whole."""
+    """Dotted path from the top of the file, such as `trunks.carrier.expires`; empty for the file as a whole."""
     message: str
     value: str | None = None
-    """The offending value as it may be shown; None when there is none, or when it is secret."""
+    """The faulty value as messages show it; None when there is none, or when it is secret."""
     fix: str | None = None
 
     def __str__(self) -> str:
@@ -50,7 +50,7 @@ class Problem:
 
 
 class ConfigurationError(Exception):
-    """The administrator's files cannot be used; every fault that was found is in `problems`."""
+    """The administrator's files cannot be used; `problems` has every fault that was found."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = in_reading_order(problems)
@@ -62,7 +62,7 @@ class DialplanError(ConfigurationError):
 
 
 def in_reading_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """Problems ordered by file, as the files come first, then by line and column."""
+    """Problems without duplicates, ordered by file (in the order of first appearance), line and column."""
     found = list(problems)
     files = {name: rank for rank, name in enumerate(dict.fromkeys(problem.file for problem in found))}
 
@@ -90,7 +90,7 @@ def shown(value: object) -> str:
 
 
 def _printable(text: str) -> str:
-    """Without line breaks and control characters, which a terminal could obey."""
+    """The text with line breaks and control characters replaced, since a terminal could execute them."""
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 

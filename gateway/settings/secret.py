@@ -12,7 +12,7 @@ from gateway.settings.validation import fault
 
 MAX_SECRET_BYTES = 4096
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
-"""The directory of what `LoadCredential=` names (systemd.exec(5))."""
+"""The variable with the directory of what `LoadCredential=` loads (systemd.exec(5))."""
 
 PLACES = ("file", "env", "credential")
 
@@ -21,15 +21,15 @@ def secret_of(value: object, info: ValidationInfo) -> object:
     """The secret at the place that a mapping names, as a `SecretStr`.
 
     Raises:
-        PydanticCustomError: it names none, or nothing is there.
+        PydanticCustomError: the mapping does not name one place, or there is no secret at that place.
     """
     if isinstance(value, SecretStr):
         return value
-    fix = f"write where it is, as {{file: name}}; one of {', '.join(PLACES)}"
+    fix = f"write where it is, such as {{file: name}}; use one of {', '.join(PLACES)}"
     if not isinstance(value, dict):
-        raise fault("a secret is not written here", fix)
+        raise fault("a secret must not be written here", fix)
     if len(value) != 1 or next(iter(value)) not in PLACES:
-        raise fault("not one place of a secret", fix)
+        raise fault("it must name exactly one place of the secret", fix)
     ((place, written),) = value.items()
     if not isinstance(written, str) or not written.strip():
         raise fault(f"{place} is empty", fix)
@@ -49,17 +49,17 @@ Secret: TypeAlias = Annotated[SecretStr, BeforeValidator(secret_of)]
 
 
 def from_file(path: Path, field: str) -> SecretStr:
-    """The one line that a file holds.
+    """The secret in a file, which must be one line of text.
 
     Raises:
-        PydanticCustomError: it cannot be read, or holds something else; `field` names the option.
+        PydanticCustomError: the file cannot be read, or its content is something else; `field` names the option.
     """
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_SECRET_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        fix = "create it with the secret in it, readable for the gateway's user only"
+        fix = "create it with the secret in it, readable only by the gateway's user"
         raise fault(f"{field}: cannot read {path}: {reason}", fix) from None
     try:
         text = raw.decode().strip("\r\n")
@@ -71,7 +71,7 @@ def from_file(path: Path, field: str) -> SecretStr:
 
 
 def from_environment(name: str, field: str, context: FileContext) -> SecretStr | None:
-    """A variable of the environment; None if it is not set and the check is not the service's own.
+    """The secret in an environment variable; None if it is not set and this is a check outside the service.
 
     Raises:
         PydanticCustomError: it is not set.
@@ -81,14 +81,15 @@ def from_environment(name: str, field: str, context: FileContext) -> SecretStr |
         return SecretStr(value)
     if context.offline:
         return None
-    raise fault(f"{field}: {name} is not set", f"set {name} for the gateway, as with EnvironmentFile= in its unit")
+    fix = f"set {name} for the gateway, for example with EnvironmentFile= in its unit"
+    raise fault(f"{field}: {name} is not set", fix)
 
 
 def from_credential(name: str, field: str, context: FileContext) -> SecretStr | None:
-    """What systemd hands to the service by `LoadCredential=`; None if the check is not the service's own.
+    """The secret that systemd gives to the service with `LoadCredential=`; None in a check outside the service.
 
     Raises:
-        PydanticCustomError: there is none of this name.
+        PydanticCustomError: there is no credential of this name.
     """
     directory = context.environment.get(CREDENTIALS)
     if directory:

@@ -1,7 +1,7 @@
-"""Which of the files in its settings the installed service can read.
+"""Finds out which of the files in its settings the installed service can read.
 
-It runs as another user than the administrator who checks the settings, and its unit (`systemd/offhook.service`) hides
-some directories from it.
+The service and the administrator who checks its settings are different users, and its unit (`systemd/offhook.service`)
+hides some directories from the service.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from gateway.settings.problem import Problem
 
 SYSTEM_DIRECTORY = Path("/etc/offhook")
-"""Settings in this directory are the service's."""
+"""Settings in this directory belong to the service."""
 USER = "offhook"
-HIDDEN = {"ProtectHome": ("/home", "/root", "/run/user"), "PrivateTmp": ("/tmp", "/var/tmp")}  # noqa: S108 - to warn of
+HIDDEN = {"ProtectHome": ("/home", "/root", "/run/user"), "PrivateTmp": ("/tmp", "/var/tmp")}  # noqa: S108 - only named
 """The unit's options, and the directories that each hides from the service (systemd.exec(5))."""
 
 _READ, _SEARCH = 4, 1
@@ -39,7 +39,7 @@ class SystemUser:
     gids: frozenset[int]
 
     def kept_out_by(self, path: Path) -> Path | None:
-        """What keeps the user from reading a file or directory: it, or a directory above; None when nothing does."""
+        """The path that the user has no access to: a file or directory, or one above it; None if it is readable."""
         path = path.resolve()
         for directory in reversed(path.parents):
             if not self._may(directory, _SEARCH):
@@ -66,7 +66,7 @@ def is_system(settings_file: Path) -> bool:
 
 
 def service_account() -> SystemUser | None:
-    """The service's user; None when there is none, since it is not installed."""
+    """The service's user; None when it does not exist, because the service is not installed."""
     try:
         user = pwd.getpwnam(USER)
     except KeyError:
@@ -75,24 +75,24 @@ def service_account() -> SystemUser | None:
 
 
 def exposed(settings: Settings, document: Document, path: Path) -> Iterator[Problem]:
-    """Warn of secrets in files that everyone on the machine can read."""
+    """Warn about secrets in files that everyone on the machine can read."""
     for name, trunk in settings.trunks.items():
         at = ("trunks", name)
         elsewhere = trunk.password_file or trunk.password_env or trunk.password_credential
         if trunk.password is not None and not elsewhere and _ANYBODY.kept_out_by(path) is None:
             message = "warning: everyone can read this file, and the password in it"
-            yield document.problem((*at, "password"), message, f"{_close(path, path)}, or use password_file")
+            yield document.problem((*at, "password"), message, f"{_restrict(path, path)}, or use password_file")
         if trunk.password_file is not None and _ANYBODY.kept_out_by(trunk.password_file) is None:
             message = f"warning: everyone can read {trunk.password_file}"
-            yield document.problem((*at, "password_file"), message, _close(trunk.password_file, path))
+            yield document.problem((*at, "password_file"), message, _restrict(trunk.password_file, path))
 
 
-def _close(secret: Path, settings_file: Path) -> str:
+def _restrict(secret: Path, settings_file: Path) -> str:
     return _open_to_service(secret) if is_system(settings_file) else f"chmod o= {secret}"
 
 
 def unseen_by_service(settings: Settings, document: Document, path: Path) -> Iterator[Problem]:
-    """Warn of files that the service cannot read, though its administrator can. For its own settings only."""
+    """Warn about files that the service cannot read, although its administrator can. Only for its own settings."""
     account = service_account()
     for at, file in (((), path), *_named(settings)):
         found = unseen(file, account)
@@ -101,13 +101,13 @@ def unseen_by_service(settings: Settings, document: Document, path: Path) -> Ite
 
 
 def unseen(path: Path, account: SystemUser | None) -> tuple[str, str] | None:
-    """Why the service does not see a file, and what fixes it; None when it does."""
+    """Why the service cannot read a file, and the fix; None when it can."""
     real = path.resolve()
     for option, directories in HIDDEN.items():
         hidden = next((directory for directory in directories if real.is_relative_to(directory)), None)
         if hidden is not None:
             fix = f"put it below {SYSTEM_DIRECTORY}, or change {option} with systemctl edit offhook"
-            return f"warning: the service does not see {path}, its unit as shipped hides {hidden}", fix
+            return f"warning: the service does not see {path}, because the shipped unit hides {hidden}", fix
     barrier = None if account is None else account.kept_out_by(path)
     if barrier is None:
         return None
@@ -122,12 +122,12 @@ def _open_to_service(path: Path) -> str:
 def _is_directory(path: Path) -> bool:
     try:
         return path.is_dir()
-    except OSError:  # a directory above may not be searched
+    except OSError:  # we may not search a directory above it
         return False
 
 
 def _named(settings: Settings) -> Iterator[tuple[tuple[PathStep, ...], Path]]:
-    """Every file that settings name, and where, without those of agents and those shipped with Offhook."""
+    """Each file that the settings name, with its key, except those of agents and those shipped with Offhook."""
     for index, dialplan in enumerate(settings.dialplans):
         if not dialplan.is_relative_to(DIALPLANS):
             yield ("dialplans", index), dialplan

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def shipped_directory() -> Path:
-    """The directory of the shipped dialplans: in a checkout its own, else where the installation put it."""
+    """The directory of the shipped dialplans: the one of the checkout, else the one of the installation."""
     checkout = Path(__file__).resolve().parents[2] / "dialplans"
     installed = Path(sys.prefix) / "share" / "offhook" / "dialplans"
     return checkout if (checkout / "default.yaml").is_file() else installed

@@ -21,15 +21,15 @@ class Retry(Model):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.first_s > self.max_s:
-            raise fault("first is longer than max", "make max the longer one")
+            raise fault("first is longer than max", "make max at least as long as first")
         return self
 
 
 class Trunk(Model):
-    """One trunk. `password` holds the secret, wherever it was written."""
+    """One trunk. After validation, `password` has the secret, also if another key named its place."""
 
     registrar: Peer | None = None
-    """Whom to register with, and the peer of its calls."""
+    """The host to register with, which is also the peer of the trunk's calls."""
     proxy: Peer | None = None
     """Where requests go, instead of directly to the registrar."""
     transport: Transport = "udp"
@@ -37,9 +37,9 @@ class Trunk(Model):
     """The domain of the account's address; the registrar's host when None (see `account_domain`)."""
     user: User | None = None
     auth_user: Text | None = None
-    """The digest's user name when it is not `user`."""
+    """The user name for digest authentication, if it is not `user`."""
     realm: Text = "*"
-    """The only realm that gets the password; `*` is what the first registration is made with."""
+    """The only realm that gets the password; `*`: those that the first successful registration used."""
     password: SecretStr | None = None
     password_file: AnyPath | None = None
     password_env: Text | None = None
@@ -48,9 +48,9 @@ class Trunk(Model):
     expires_s: PositiveSeconds = Field(default=300.0, alias="expires")
     retry: Retry = Retry()
     sources: tuple[Source, ...] = ()
-    """Whose INVITEs belong to this trunk, besides those of the registrar and the proxy."""
+    """Hosts whose INVITEs belong to this trunk, in addition to the registrar and the proxy."""
     called_number: Literal["auto", "request-uri", "to"] = "auto"
-    """Where the dialled number stands; `auto`: in To when the Request-URI only names our own account."""
+    """Where the dialled number is; `auto`: in To if the Request-URI names only our own account."""
     trust_identity: bool = True
     """True: P-Asserted-Identity (RFC 3325) names the caller, before From."""
 
@@ -81,7 +81,7 @@ class Trunk(Model):
             if self.user is None:
                 raise fault("a trunk that registers needs a user", "add user: the account's name")
         elif not (self.sources or self.registrar or self.proxy):
-            raise fault("nothing tells which calls are this trunk's", "add sources: with the carrier's addresses")
+            raise fault("nothing says which calls belong to this trunk", "add sources: with the carrier's addresses")
         return self.model_copy(update={"password": _secret(self, context_of(info))})
 
 

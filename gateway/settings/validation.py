@@ -25,7 +25,7 @@ SECRET_KEYS = frozenset({"password"})
 
 def fault(message: str, fix: str = "") -> PydanticCustomError:
     """The error a validator raises: says what is wrong with the value, and what to write instead."""
-    # Braces would be taken for fields of a template, so the texts travel in the context.
+    # Pydantic takes braces in the message as fields of a template, so the texts are passed in the context.
     return PydanticCustomError("offhook", "{message}", {"message": message, "fix": fix})
 
 
@@ -39,7 +39,7 @@ class ErrorLocation:
     kinds: tuple[str, ...]
     """The values of `kind` allowed there, for a discriminated union."""
     is_key: bool
-    """Whether the last key is faulty, and not its value."""
+    """Whether the last key itself is faulty, and not its value."""
 
 
 def problems(
@@ -52,7 +52,7 @@ def problems(
         found = locate(model, detail["loc"])
         path = (*prefix, *found.path)
         if document.hides(path) and detail["type"] != "extra_forbidden":
-            continue  # it may only follow from a value that could not be read
+            continue  # it may be only a consequence of a value that could not be read
         message, fix = _words(detail, found)
         place = document.place(path, of_key=found.is_key or detail["type"] == "extra_forbidden")
         yield Problem(document.name, place, dotted(path), message, _value(detail, path, document), fix)
@@ -89,7 +89,7 @@ def _below(current: object, step: PathStep) -> tuple[tuple[str, ...], object]:
 
 
 def _bare(annotation: Any) -> object:
-    """Without Annotated and Optional, which do not appear in a location."""
+    """The type without Annotated and Optional, which do not appear in a location."""
     while get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
     if get_origin(annotation) in _UNIONS:
@@ -115,7 +115,7 @@ def _members(current: object) -> Iterator[tuple[str, object]]:
 
 
 def _value(detail: ErrorDetails, path: Sequence[PathStep], document: Document) -> str | None:
-    """The value to show, as written; none when a key itself is wrong or missing, for a whole section, for a secret."""
+    """The value to show, as written; None if the key itself is wrong or missing, for a whole section, for a secret."""
     kind, section = detail["type"], isinstance(detail["input"], dict | list)
     if kind in {"extra_forbidden", "missing", "union_tag_invalid"} or SECRET_KEYS & {str(step) for step in path}:
         return None
@@ -131,16 +131,16 @@ _FIXED = {
     **dict.fromkeys(
         ("int_parsing", "int_type", "int_from_float", "int_parsing_size"), ("not a whole number", "write digits only")
     ),
-    **dict.fromkeys(("float_parsing", "float_type", "finite_number"), ("not a number", "write a number as 0.5")),
+    **dict.fromkeys(("float_parsing", "float_type", "finite_number"), ("not a number", "write a number such as 0.5")),
     "string_type": ("not text", "write one value, in quotes if it has special characters"),
     **dict.fromkeys(("list_type", "tuple_type"), ("not a list", "write [a, b], or one line with a dash for each")),
     **dict.fromkeys(
         ("dict_type", "model_type", "model_attributes_type"),
-        ("not a mapping", "write keys with values, as key: value"),
+        ("not a mapping", "write keys with values, such as key: value"),
     ),
     "too_short": ("it is empty", "write at least one"),
 }
-"""Pydantic's error types whose words do not depend on the value."""
+"""Message and fix for those of pydantic's error types that need no details."""
 
 
 def _words(detail: ErrorDetails, found: ErrorLocation) -> tuple[str, str]:
@@ -179,11 +179,11 @@ _LIMITS = {
     "lt": ("not less than {:g}", "write less than {:g}"),
     "max_length": ("it has more than {} entries", "keep {} of them at most"),
 }
-"""The keys under which pydantic names the limit that a value broke: what is wrong, and the fix."""
+"""What is wrong, and the fix, by the key under which pydantic names the limit that a value violates."""
 
 
 def _word_of(allowed: Sequence[str], written: str) -> str:
-    """The fix for a word not in a short list. All are listed, since the most similar may be wrong: G722 for G729."""
+    """The fix for a word that is not in a short list: all words, as the most similar may be wrong (G722 for G729)."""
     if len(allowed) == 1:
         return f"write {allowed[0]}"
     near = nearest(allowed, written)

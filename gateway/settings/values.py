@@ -37,7 +37,7 @@ class Model(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _nothing_is_default(cls, value: object) -> object:
-        """A key without a value, as when all below it is commented out, counts as absent."""
+        """Treat a key without a value as absent, for example when everything below it is commented out."""
         if not isinstance(value, dict):
             return value
         known = {field.alias or name for name, field in cls.model_fields.items()}
@@ -60,7 +60,7 @@ def duration_ms(text: str) -> float:
 
 
 def _seconds(value: object) -> object:
-    # A number is a program's own default or a test's; what is written in a file arrives as text.
+    # A number comes from a default in the code or from a test; a value from a file is always text.
     return value if isinstance(value, float) else duration_ms(_text(value)) / 1000
 
 
@@ -69,13 +69,13 @@ def _milliseconds(value: object) -> object:
         return value
     milliseconds = duration_ms(_text(value))
     if milliseconds != int(milliseconds):
-        raise fault("finer than a millisecond", "write whole milliseconds, as 120ms")
+        raise fault("more precise than a millisecond", "write whole milliseconds, such as 120ms")
     return int(milliseconds)
 
 
 def _positive(value: object) -> object:
     if value == 0:
-        raise fault("must be longer than nothing", "write a longer duration, as 5s")
+        raise fault("must be longer than zero", "write a longer duration, such as 5s")
     return value
 
 
@@ -84,12 +84,12 @@ Seconds: TypeAlias = Annotated[float, BeforeValidator(_seconds)]
 Milliseconds: TypeAlias = Annotated[int, BeforeValidator(_milliseconds)]
 """A duration in the file, whole milliseconds in the program; zero is allowed."""
 PositiveSeconds: TypeAlias = Annotated[float, BeforeValidator(lambda value: _positive(_seconds(value)))]
-"""As `Seconds`, without zero."""
+"""Like `Seconds`, but zero is not allowed."""
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise fault("not one value", "write it on one line")
+        raise fault("not a single value", "write one value on one line")
     return value
 
 
@@ -102,12 +102,12 @@ def _word(value: object) -> object:
     if len(text) > MAX_TEXT:
         raise fault(f"longer than {MAX_TEXT} characters", "shorten it")
     if not text.isprintable():
-        raise fault("it has a control character or a line break in it", "write printable characters on one line")
+        raise fault("it contains a control character or a line break", "write printable characters on one line")
     return text
 
 
 Text: TypeAlias = Annotated[str, BeforeValidator(_word)]
-"""Printable text on one line, not empty. Safe in a SIP header against injected lines."""
+"""Printable text on one line, not empty. It cannot add lines to a SIP header."""
 
 
 def is_name(text: str) -> bool:
@@ -143,23 +143,23 @@ def address(text: str) -> Address:
     try:
         return ipaddress.ip_address(text.strip().removeprefix("[").removesuffix("]"))
     except ValueError:
-        raise fault("not an IP address", "write an IPv4 address, as 192.0.2.10") from None
+        raise fault("not an IP address", "write an IPv4 address, such as 192.0.2.10") from None
 
 
 def _own_address(value: object) -> object:
     own = address(value) if isinstance(value, str) else value
     if isinstance(own, ipaddress.IPv6Address):
-        raise fault("IPv6 is not spoken yet", "use an IPv4 address of this machine, or 0.0.0.0")
+        raise fault("IPv6 is not supported yet", "use an IPv4 address of this machine, or 0.0.0.0")
     return own
 
 
 OwnAddress: TypeAlias = Annotated[ipaddress.IPv4Address, BeforeValidator(_own_address)]
-"""An address of this machine: PJSIP is built without IPv6."""
+"""An IPv4 address of this machine: PJSIP is built without IPv6."""
 
 
 @dataclass(frozen=True, slots=True)
 class HostPort:
-    """Where a SIP peer is; without a port, DNS or the default decides."""
+    """Host and port of a SIP peer; without a port, DNS or the default port decides."""
 
     host: str
     """A name, or an IP address without brackets."""
@@ -179,13 +179,13 @@ def host_port(text: str) -> HostPort:
     rest = text.strip().removeprefix("sip:")
     if "/" in rest or ";" in rest:
         raise fault(
-            "it has more in it than a host and a port", "write only those, as sip.example.com or 192.0.2.1:5060"
+            "it contains more than a host and a port", "write only these, such as sip.example.com or 192.0.2.1:5060"
         )
     if rest.count(":") > 1 and not rest.startswith("["):
         return HostPort(str(address(rest)))
     written = re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]+)(?::([^:]*))?", rest)
     if written is None:
-        raise fault("not a host", "write a name or address, as sip.example.com or 192.0.2.1:5060")
+        raise fault("not a host", "write a name or address, such as sip.example.com or 192.0.2.1:5060")
     host = written[1]
     return HostPort(
         str(address(host)) if host.startswith("[") else hostname(host),
@@ -194,33 +194,33 @@ def host_port(text: str) -> HostPort:
 
 
 def hostname(text: str) -> str:
-    """A host's name or IPv4 address, checked for form only: nothing is looked up.
+    """A host's name or IPv4 address. Only its form is checked: nothing is looked up.
 
     Raises:
-        PydanticCustomError: it has neither form.
+        PydanticCustomError: it is neither of them.
     """
     if re.fullmatch(r"[0-9.]+", text):
         return str(address(text))
     if len(text) > MAX_HOSTNAME or not _HOSTNAME.fullmatch(text):
-        raise fault("not a host name", "write a name or address, as sip.example.com or 192.0.2.1")
+        raise fault("not a host name", "write a name or address, such as sip.example.com or 192.0.2.1")
     return text.lower()
 
 
 def port(text: str) -> int:
-    """A port that can be bound or called.
+    """A port number.
 
     Raises:
         PydanticCustomError: it is not in 1..65535.
     """
     if not re.fullmatch(r"[0-9]{1,5}", text.strip()) or not 1 <= int(text) <= MAX_PORT:
-        raise fault(f"not a port between 1 and {MAX_PORT}", f"write one as {SIP_PORT}")
+        raise fault(f"not a port between 1 and {MAX_PORT}", f"write a port such as {SIP_PORT}")
     return int(text)
 
 
 def _peer(value: object) -> object:
     peer = host_port(value) if isinstance(value, str) else value
     if isinstance(peer, HostPort) and ":" in peer.host:
-        raise fault("IPv6 is not spoken yet", "use the peer's name, or its IPv4 address")
+        raise fault("IPv6 is not supported yet", "use the peer's name, or its IPv4 address")
     return peer
 
 
@@ -234,11 +234,12 @@ def _user(value: object) -> object:
         return text
     user, at, domain = text.partition("@")
     if at and _USER.fullmatch(user):
-        raise fault("it has a domain in it", f"write user: {user} and domain: {domain}, and the whole as auth_user")
+        fix = f"write user: {user} and domain: {domain}, and the whole text as auth_user"
+        raise fault("it contains a domain", fix)
     if not _USER.fullmatch(text):
         raise fault(
             "not the user of a SIP address",
-            "write letters, digits and +-_.!~*'()&=$,;?/ only, others as %20 for a space",
+            "write only letters, digits and +-_.!~*'()&=$,;?/, and escape others, such as %20 for a space",
         )
     return text
 
@@ -250,7 +251,7 @@ def _name_server(value: object) -> object:
     try:
         ipaddress.IPv4Address(server.host)
     except ValueError:
-        raise fault("not an IPv4 address", "write one as 192.0.2.53 or 127.0.0.1:5353") from None
+        raise fault("not an IPv4 address", "write one such as 192.0.2.53 or 127.0.0.1:5353") from None
     return server
 
 
@@ -261,7 +262,7 @@ def _port(value: object) -> object:
 Peer: TypeAlias = Annotated[HostPort, BeforeValidator(_peer)]
 """Where a SIP peer is, in a form that PJSIP can reach."""
 NameServer: TypeAlias = Annotated[HostPort, BeforeValidator(_name_server)]
-"""An IPv4 address, and a port where it is not DNS's own."""
+"""An IPv4 address, and a port if it is not 53."""
 Domain: TypeAlias = Annotated[str, BeforeValidator(_domain)]
 """The part after the @ of an account's address."""
 User: TypeAlias = Annotated[str, BeforeValidator(_user)]
@@ -290,10 +291,10 @@ def _port_range(value: object) -> object:
         return value
     written = re.fullmatch(r"\s*([0-9]+)\s*-\s*([0-9]+)\s*", value)
     if written is None:
-        raise fault("not a range of ports", "write first and last, as 20000-39999")
+        raise fault("not a range of ports", "write first and last port, such as 20000-39999")
     ports = PortRange(port(written[1]), port(written[2]))
     if ports.first >= ports.last:
-        raise fault("the range is empty", "write the lower port first, as 20000-39999")
+        raise fault("the range is empty", "write the lower port first, such as 20000-39999")
     return ports
 
 
@@ -308,7 +309,7 @@ def _source(value: object) -> object:
         try:
             return ipaddress.ip_network(text)
         except ValueError as error:
-            fix = "write the network's own address, as 192.0.2.0/24"
+            fix = "write the network's own address, such as 192.0.2.0/24"
             raise fault(f"not a network: {error}", fix) from None
     if ":" in text or re.fullmatch(r"[0-9.]+", text):
         return ipaddress.ip_network(address(text))
@@ -316,4 +317,4 @@ def _source(value: object) -> object:
 
 
 Source: TypeAlias = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network | str, BeforeValidator(_source)]
-"""Where INVITEs of a trunk come from: a network (an address is a network of one), or a name to be looked up."""
+"""Where INVITEs of a trunk come from: a network (a single address is a network of one), or a name to look up."""

@@ -1,4 +1,4 @@
-"""PJSIP's accounts: one for each trunk, and one for calls that come over none. SIP thread only."""
+"""PJSIP's accounts: one for each trunk, and one for calls that do not come over a trunk. SIP thread only."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 _MAX_ANSWERS = 2
-"""Per registration and realm. The second answer is for a registrar that calls the nonce of the first stale; a third
-challenge counts as a refusal."""
-_MAX_ANSWERS_IN_ALL = 4
-"""Per registration, all realms together: a proxy in front of the registrar may have its own. A registrar that names a
-new realm each time gets no more answers."""
+"""Answers to challenges per registration and realm. The second one is for a registrar that reports the nonce of the
+first as stale; a third challenge counts as a refusal."""
+_MAX_ANSWERS_IN_TOTAL = 4
+"""Answers per registration for all realms: a proxy in front of the registrar may have its own realm. The limit is for a
+registrar that names a new realm each time."""
 
 
 class Recogniser(Hosts, Protocol):
@@ -33,7 +33,7 @@ class Recogniser(Hosts, Protocol):
 
 
 class AccountOwner(Protocol):
-    """What an account needs of the thread that it lives on."""
+    """What an account needs from the SIP thread."""
 
     def on_incoming(self, account: Account, prm: pj.OnIncomingCallParam) -> None:
         """Take a new INVITE."""
@@ -46,13 +46,13 @@ class AccountOwner(Protocol):
 
 
 class Account(pj.Account):  # type: ignore[misc]  # pjsua2 has no type stubs
-    """One account of PJSIP: where calls of a trunk come in, or those of no trunk."""
+    """One account of PJSIP. It receives the calls of one trunk, or those without a trunk."""
 
     def __init__(self, endpoint: AccountOwner, trunk: TrunkAccount | None) -> None:
         super().__init__()
         self._endpoint = endpoint
         self.trunk = trunk.name if trunk is not None else None
-        """The trunk's name; None for calls that come over no trunk."""
+        """The trunk's name; None for calls that do not come over a trunk."""
         self._has_password = trunk is not None and trunk.password is not None
         self._realms = Realms(trunk.realm, trunk.registrar_uri is not None) if trunk is not None else None
         self._answered: list[str] = []
@@ -60,10 +60,10 @@ class Account(pj.Account):  # type: ignore[misc]  # pjsua2 has no type stubs
         self.answers = 0
         """How many REGISTER results onRegState has reported."""
         self._connection: int | None = None
-        """The TCP connection of the registration, by the address of PJSIP's transport."""
+        """The TCP connection of the registration: the memory address of PJSIP's transport."""
 
     def onIncomingCall(self, prm: pj.OnIncomingCallParam) -> None:
-        """PJSIP: an INVITE has come and was answered with 100."""
+        """PJSIP: an INVITE has arrived and was answered with 100."""
         try:
             self._endpoint.on_incoming(self, prm)
         except Exception as error:  # noqa: BLE001 - the edge of the SIP thread: C++ would end the process
@@ -90,7 +90,7 @@ class Account(pj.Account):  # type: ignore[misc]  # pjsua2 has no type stubs
             return False
         if challenge.method == REGISTER:
             too_often = self._answered.count(challenge.realm) >= _MAX_ANSWERS
-            if too_often or len(self._answered) >= _MAX_ANSWERS_IN_ALL:
+            if too_often or len(self._answered) >= _MAX_ANSWERS_IN_TOTAL:
                 return False
             self._answered.append(challenge.realm)
         return True
@@ -120,7 +120,7 @@ class Account(pj.Account):  # type: ignore[misc]  # pjsua2 has no type stubs
 
 
 def local_config(address: str, rtp: Rtp) -> pj.AccountConfig:
-    """The account for calls over no trunk: SIPp in a test, a telephone on the same network."""
+    """The account for calls without a trunk: from SIPp in a test, or a telephone on the same network."""
     config = pj.AccountConfig()
     config.idUri = f"sip:{address}"
     config.regConfig.registerOnAdd = False
@@ -129,7 +129,7 @@ def local_config(address: str, rtp: Rtp) -> pj.AccountConfig:
 
 
 def trunk_config(trunk: TrunkAccount, rtp: Rtp) -> pj.AccountConfig:
-    """The account of a trunk. It registers when told to: see registration.py."""
+    """The account of a trunk. It registers only on command: registration.py decides when."""
     config = pj.AccountConfig()
     config.idUri = f"sip:{trunk.user}@{trunk.domain}"
     registration = config.regConfig
@@ -137,11 +137,12 @@ def trunk_config(trunk: TrunkAccount, rtp: Rtp) -> pj.AccountConfig:
     if trunk.registrar_uri is not None:
         registration.registrarUri = trunk.registrar_uri
         registration.timeoutSec = trunk.expires_s
-        registration.retryIntervalSec = 0  # when to try again is the gateway's decision
+        registration.retryIntervalSec = 0  # the gateway decides when to try again
         registration.firstRetryIntervalSec = 0
         registration.unregWaitMsec = 0
-    # A Contact with the port of a TCP connection, which PJSUA opens for that; for a name's, all calls would wait.
-    config.natConfig.contactUseSrcPort = int(trunk.proxy_uri is None and _is_numbered(trunk.registrar_uri))
+    # This puts the source port of a TCP connection into the Contact; PJSUA opens the connection for that. Only for an
+    # IP address: PJSUA would look up a name first, and all calls would wait.
+    config.natConfig.contactUseSrcPort = int(trunk.proxy_uri is None and _has_ip_address(trunk.registrar_uri))
     config.sipConfig.contactUriParams = f";line={trunk.line}"
     if trunk.proxy_uri is not None:
         config.sipConfig.proxies.append(trunk.proxy_uri)
@@ -152,7 +153,7 @@ def trunk_config(trunk: TrunkAccount, rtp: Rtp) -> pj.AccountConfig:
     return config
 
 
-def _is_numbered(uri: str | None) -> bool:
+def _has_ip_address(uri: str | None) -> bool:
     return uri is not None and re.match(r"sip:[0-9.]+[:;]", uri) is not None
 
 
@@ -162,11 +163,11 @@ def _set_media(config: pj.AccountConfig, rtp: Rtp) -> None:
     media.transportConfig.boundAddress = rtp.address
     media.transportConfig.port = rtp.first_port
     media.transportConfig.portRange = pairs * 2 - 1
-    # After a restart, the last call's telephone still sends to its port: the next call had better get another one.
+    # After a restart, a telephone may still send RTP to the port of its old call: the next call should get another one.
     media.transportConfig.randomizePort = True
     if rtp.public_address is not None:
         media.transportConfig.publicAddress = rtp.public_address
-    media.streamKaEnabled = False  # silence is sent as RTP: nothing needs keeping alive
+    media.streamKaEnabled = False  # silence is sent as RTP, so no keep-alive is needed
     config.natConfig.contactRewriteUse = 1
     config.natConfig.viaRewriteUse = 1
     config.natConfig.sdpNatRewriteUse = 0

@@ -1,4 +1,4 @@
-"""One call as PJSIP knows it. Everything here runs on the SIP thread."""
+"""One call in PJSIP. Everything here runs on the SIP thread."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _CANNOT_ANSWER = 170488
 _RUNNING = (pj.PJSUA_CALL_MEDIA_ACTIVE, pj.PJSUA_CALL_MEDIA_REMOTE_HOLD)
 _UNANSWERED = (pj.PJSIP_INV_STATE_INCOMING, pj.PJSIP_INV_STATE_EARLY)
 _BY_THE_CALLER = {200, 487}
-"""BYE, CANCEL. Anything else is PJSIP's own verdict: 408 when our 200 was never acknowledged, ..."""
+"""After BYE, after CANCEL. PJSIP itself sets any other status, such as 408 if our 200 was never acknowledged."""
 
 
 class SipThread(Protocol):
@@ -46,7 +46,7 @@ class SipThread(Protocol):
 
     @property
     def plane(self) -> MediaPlane:
-        """Where streams are driven."""
+        """The media plane, which drives the streams."""
 
     def tell(self, event: SipEvent) -> None:
         """Hand an event to asyncio."""
@@ -61,7 +61,7 @@ class SipThread(Protocol):
 def guarded(
     callback: Callable[Concatenate[SipCall, _P], None],
 ) -> Callable[Concatenate[SipCall, _P], None]:
-    """Make a PJSIP callback report its exceptions: one that reached C++ would end the process."""
+    """Make a PJSIP callback report its exceptions: an exception that reaches C++ would end the process."""
 
     @functools.wraps(callback)
     def run(self: SipCall, /, *args: _P.args, **kwargs: _P.kwargs) -> None:
@@ -74,7 +74,7 @@ def guarded(
 
 
 class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
-    """A dialog and its media. Strongly referenced by the endpoint until it has been disconnected."""
+    """A dialog and its media. The endpoint keeps a reference to it until it is disconnected."""
 
     def __init__(self, thread: SipThread, account: pj.Account, call_id: int, event: Incoming) -> None:
         super().__init__(account, call_id)
@@ -87,9 +87,9 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
         self._held = False
         self._codec = ""
         self._stream = 0
-        """The stream that the slot drives, by its address; 0 when there is none."""
+        """The memory address of the stream that the slot drives; 0 when there is none."""
         self._line = 0
-        """Its line in the session description (RFC 3264 section 6)."""
+        """The index of the stream's media line in the session description (RFC 3264 section 6)."""
 
     # ---- commands ------------------------------------------------------------------------------------------
 
@@ -109,13 +109,13 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
             self.thread.tell(MediaFailed(self.ref, error.reason))
 
     def end(self, code: int, reason: str | None, headers: Mapping[str, str]) -> None:
-        """BYE an answered call, or refuse an unanswered one with `code`. `Disconnected` follows in both cases."""
+        """End an answered call with BYE, or refuse an unanswered one with `code`. `Disconnected` follows both."""
         if self._is_lost():
             return
         if code // 100 == 2 and self.getInfo().state in _UNANSWERED:
             code = pj.PJSIP_SC_SERVER_TIMEOUT  # our 200 waits for a PRACK that never came (RFC 3262 section 3)
         self._ended_by_us = True
-        self._detach()  # PJSUA may free the stream of a call that hangs up without telling us
+        self._detach()  # when a call hangs up, PJSUA may free its stream without a callback
         operation = pj.CallOpParam()
         operation.statusCode = code
         if reason is not None:
@@ -127,14 +127,14 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
         self.hangup(operation)
 
     def probe(self) -> None:
-        """OPTIONS in the dialog. PJSIP ends it when 408, 481 or nothing comes back (RFC 3261 section 12.2.1.2)."""
+        """Send OPTIONS in the dialog. PJSIP ends it after 408, 481 or no response (RFC 3261 section 12.2.1.2)."""
         if not self._is_lost():
             request = pj.CallSendRequestParam()
             request.method = "OPTIONS"
             self.sendRequest(request)
 
     def let_go(self) -> None:
-        """Free everything the call holds. If PJSIP's call still lives, it ends with this object."""
+        """Free everything the call holds. If PJSIP's call still exists, it ends when this object is deleted."""
         self._detach()
         self.thread.bury(self)
 
@@ -149,25 +149,25 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
 
     @guarded
     def onCallSdpCreated(self, prm: pj.OnCallSdpCreatedParam) -> None:
-        """PJSIP: this is what we offer or answer. A call that runs keeps its sampling rate."""
+        """PJSIP: our offer or answer was created. A running call keeps its sampling rate."""
         rate_hz = self.leg.rate_hz
         if rate_hz:
             prm.sdp.wholeSdp = at_rate(as_text(prm.sdp.wholeSdp), rate_hz)
 
     @guarded
     def onCallTransferRequest(self, prm: pj.OnCallTransferRequestParam) -> None:
-        """PJSIP: a REFER (RFC 3515). Left alone it would dial, in the trunk's name, whatever a caller names."""
+        """PJSIP: a REFER (RFC 3515). By default PJSIP would call any target of the caller's choice over the trunk."""
         prm.statusCode = DECLINE
 
     @guarded
     def onCallReplaceRequest(self, prm: pj.OnCallReplaceRequestParam) -> None:
-        """PJSIP: an INVITE with Replaces (RFC 3891). Left alone, any stranger could take over a call."""
+        """PJSIP: an INVITE with Replaces (RFC 3891). By default PJSIP would let any stranger take over a call."""
         prm.statusCode = DECLINE
 
     @guarded
     def onStreamCreated(self, prm: pj.OnStreamCreatedParam) -> None:
-        """PJSIP: a stream was negotiated and runs. The bridge gets a port that does nothing in its place."""
-        self._detach()  # where the audio has moved to an earlier line, the stream of the later one still runs
+        """PJSIP: a stream was negotiated and runs. The bridge gets a port that does nothing instead of the stream's."""
+        self._detach()  # if the audio has moved to an earlier media line, the stream of the later one still runs
         try:
             prm.pPort = self.thread.plane.engine.attach(self.leg.slot, prm.stream)
         except ValueError as error:
@@ -178,7 +178,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
 
     @guarded
     def onStreamDestroyed(self, prm: pj.OnStreamDestroyedParam) -> None:
-        """PJSIP: the stream will be freed when this returns."""
+        """PJSIP: the stream will be freed when this method returns."""
         if int(prm.stream) == self._stream:
             self._detach()
 
@@ -189,7 +189,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
     @guarded
     def onCallMediaState(self, _prm: pj.OnCallMediaStateParam) -> None:
         """PJSIP: an offer was answered, ours or the peer's."""
-        info = self.getInfo()  # its list lives as long as it does
+        info = self.getInfo()  # its list of media exists only as long as it does
         running = [media for media in info.media if media.type == pj.PJMEDIA_TYPE_AUDIO and media.status in _RUNNING]
         held = any(media.status == pj.PJSUA_CALL_MEDIA_REMOTE_HOLD for media in running)
         if held != self._held:
@@ -205,13 +205,13 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
 
     @guarded
     def onDtmfEvent(self, prm: pj.OnDtmfEventParam) -> None:
-        """PJSIP: a key by INFO. The engine takes keys by RTP, and recognises a press that arrives both ways."""
+        """PJSIP: a key press in INFO. The engine gets those in RTP itself, and detects one that arrives both ways."""
         if prm.method == pj.PJSUA_DTMF_METHOD_SIP_INFO:
             self.leg.slot.press(prm.digit, prm.duration)
 
     @guarded
     def onCallState(self, _prm: pj.OnCallStateParam) -> None:
-        """PJSIP: the INVITE session went on (RFC 3261 section 13)."""
+        """PJSIP: the state of the INVITE session has changed (RFC 3261 section 13)."""
         info = self.getInfo()
         if info.state == pj.PJSIP_INV_STATE_CONFIRMED:
             self.leg.slot.confirm()
@@ -224,7 +224,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
 
     @guarded
     def onCallTsxState(self, prm: pj.OnCallTsxStateParam) -> None:
-        """PJSIP: a transaction of the call went on. A BYE that we did not ask for is PJSIP's own."""
+        """PJSIP: the state of a transaction has changed. A BYE that we did not request comes from PJSIP itself."""
         transaction = prm.e.body.tsxState.tsx
         begins = transaction.role == pj.PJSIP_ROLE_UAC and transaction.state == pj.PJSIP_TSX_STATE_CALLING
         if begins and transaction.method == "BYE" and not self._ended_by_us:
@@ -241,7 +241,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
 
 
 def incoming(ref: CallRef, leg: EngineLeg, rx: pj.SipRxData, trunk: str | None) -> Incoming:
-    """The event for an INVITE as it was received."""
+    """The event for a received INVITE."""
     headers = parse_headers(rx.wholeMsg)
     described = has_description(rx.wholeMsg, headers)
     known = obstacle(body(rx.wholeMsg)) if described else ""
@@ -250,7 +250,7 @@ def incoming(ref: CallRef, leg: EngineLeg, rx: pj.SipRxData, trunk: str | None) 
 
 
 def refused(prm: pj.OnRejectedIncomingCallParam) -> Refused:
-    """The event for an INVITE that PJSIP itself has refused."""
+    """The event for an INVITE that PJSIP itself refused."""
     message = prm.rdata.wholeMsg
     reason = prm.reason
     known = obstacle(body(message)) if prm.statusCode == _NOT_ACCEPTABLE else ""

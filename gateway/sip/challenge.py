@@ -1,7 +1,8 @@
-"""Who gets a trunk's password, and why a question for it was not answered: a pure core (RFC 3261 section 22, RFC 7616).
+"""Which challenges are answered with a trunk's password, and why others are not (RFC 3261 section 22, RFC 7616).
 
-PJSIP makes the digest. What it answers is decided here: left alone, it answers whoever a request of ours was sent to,
-and with `realm: "*"` for any realm, so that a caller could have a digest by challenging our BYE.
+A pure core. PJSIP computes the digest; this module decides whether it may. By default PJSIP answers a challenge from
+any host that our request was sent to, and with `realm: "*"` for any realm: a caller could get a digest by challenging
+our BYE.
 """
 
 from __future__ import annotations
@@ -16,32 +17,32 @@ if TYPE_CHECKING:
 REGISTER = "REGISTER"
 ANY_REALM = "*"
 _ALGORITHMS = ("md5", "sha-256", "sha-512-256")
-"""What PJSIP computes. The first is what is meant where none is named (RFC 2617 section 3.2.1)."""
+"""The algorithms that PJSIP supports. The first is the default if a challenge names none (RFC 2617 section 3.2.1)."""
 _PARAMETER = re.compile(r'([\w-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,]+)')
 
 
 class Hosts(Protocol):
-    """Whose addresses are a trunk's own."""
+    """Knows the addresses of each trunk."""
 
     def is_host(self, trunk: str, ip: str) -> bool:
-        """Whether this address is the trunk's."""
+        """Whether this address belongs to the trunk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """What a 401 or 407 asks for one realm."""
+    """The challenge for one realm in a 401 or 407."""
 
     method: str
-    """Of the request that was challenged."""
+    """The method of the challenged request."""
     realm: str
     source: str
     """The IP address that the challenge came from."""
     sent_to: str
     """The IP address that the request went to."""
     answered: bool
-    """The request held an answer for this realm already."""
+    """Whether the request already contained an answer for this realm."""
     stale: bool
-    """The challenge says of that answer that its nonce was too old."""
+    """Whether the challenge says that the nonce of that answer is too old."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +53,13 @@ class Realms:
     """The setting: one realm, or "*"."""
     registers: bool
     known: frozenset[str] = frozenset()
-    """Of "*": what the first registration was made with."""
+    """With "*": the realms that the first successful registration used."""
 
     def include(self, method: str, realm: str) -> bool:
         """Whether the password is for this realm.
 
-        "*" is any until a registration has told which. A call of a trunk that has yet to register must wait for that,
-        one of a trunk that never does cannot.
+        "*" accepts any realm until the first successful registration, and then only the realms that it used. For
+        requests in calls of a trunk that registers, it accepts none before that.
         """
         if self.wanted != ANY_REALM:
             return realm.lower() == self.wanted.lower()
@@ -67,16 +68,17 @@ class Realms:
         return method == REGISTER or not self.registers
 
     def registered_with(self, realms: frozenset[str]) -> Realms:
-        """The same, after a registration for which these realms were answered."""
+        """The realms after a successful registration in which challenges for these realms were answered."""
         return self if self.known or self.wanted != ANY_REALM else replace(self, known=realms)
 
 
 def may_answer(challenge: Challenge, realms: Realms, trunk: str, hosts: Hosts) -> bool:
     """Whether PJSIP may answer with the trunk's password.
 
-    A REGISTER goes where the settings say, and only who has seen it can answer to it. Any other request goes where a
-    caller's Contact and Record-Route say: both the way there and the challenge must be the trunk's own, since either
-    alone can be forged. A refused answer is not tried with a newer nonce, unless that was all that was wrong.
+    A REGISTER goes to the host in the settings, and only a host that has seen it can respond to it. Any other request
+    goes where the caller's Contact and Record-Route say: both its destination and the challenge's source must be hosts
+    of the trunk, since each of them alone can be forged. A refused answer is not repeated with a newer nonce, unless
+    the challenge says that only the nonce was wrong.
     """
     if challenge.answered and not challenge.stale:
         return False
@@ -88,7 +90,7 @@ def may_answer(challenge: Challenge, realms: Realms, trunk: str, hosts: Hosts) -
 
 
 def unanswerable(headers: Mapping[str, tuple[str, ...]], realms: Realms, *, has_password: bool) -> str:
-    """Why none of a registrar's challenges was answered, and what to do; "" when one was, or there was none."""
+    """Why none of a registrar's challenges could be answered, and the fix; "" if one could, or there was none."""
     challenges = [
         value for name in ("www-authenticate", "proxy-authenticate") for value in headers.get(name, ()) if value
     ]
@@ -102,22 +104,23 @@ def unanswerable(headers: Mapping[str, tuple[str, ...]], realms: Realms, *, has_
 def _reason(challenge: str, realms: Realms) -> str:
     scheme, _, rest = challenge.partition(" ")
     if scheme.lower() != "digest":
-        return f"the registrar asks for {_shown(scheme)}, which is not spoken; ask the carrier for Digest"
+        return f"the registrar asks for {_shown(scheme)}, which is not supported; ask the carrier for Digest"
     values = {name.lower(): value.strip('"') for name, value in _PARAMETER.findall(rest)}
     algorithm = values.get("algorithm", _ALGORITHMS[0])
     if algorithm.lower() not in _ALGORITHMS:
-        return f"the registrar asks for a digest by {_shown(algorithm)}, which is not spoken; ask the carrier for MD5"
+        return f"the registrar asks for algorithm {_shown(algorithm)}, which is not supported; ask the carrier for MD5"
     qops = {qop.strip().lower() for qop in values.get("qop", "auth").split(",")}
     if qops.isdisjoint({"auth", ""}):
-        return f"the registrar asks for qop {_shown(values['qop'])}, which is not spoken; ask the carrier for qop auth"
+        qop = _shown(values["qop"])
+        return f"the registrar asks for qop {qop}, which is not supported; ask the carrier for qop auth"
     realm = values.get("realm", "")
     if not realms.include(REGISTER, realm):
-        mine = realms.wanted if realms.wanted != ANY_REALM else " or ".join(sorted(realms.known))
-        learned = "" if realms.wanted != ANY_REALM else ", where it was registered first"
-        return f"the registrar asks for realm {_shown(realm)}, and the password is for {mine}{learned}; check `realm`"
+        ours = realms.wanted if realms.wanted != ANY_REALM else " or ".join(sorted(realms.known))
+        learned = "" if realms.wanted != ANY_REALM else ", which the first registration used"
+        return f"the registrar asks for realm {_shown(realm)}, but the password is for {ours}{learned}; check `realm`"
     return ""
 
 
 def _shown(value: str) -> str:
-    """A peer's word for a line of log."""
+    """A peer's text, shortened and quoted for a log line."""
     return repr(value[:64])

@@ -1,4 +1,4 @@
-"""The endpoint's configuration, and its translation to PJSIP's own."""
+"""The endpoint's configuration, and its translation to PJSIP's configuration."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 _OTHER_MEDIA_PORTS = 72
-"""Ports of the conference bridge beyond one per call: its own, and those of calls that are being refused."""
+"""Ports of the conference bridge in addition to one per call: its own, and those of calls that are being refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListenAddress:
-    """One address to take SIP on."""
+    """One address on which SIP is received."""
 
     protocol: str
     """ "udp" or "tcp"."""
@@ -27,7 +27,7 @@ class ListenAddress:
 
 @dataclass(frozen=True, slots=True)
 class Rtp:
-    """Where calls receive RTP: all accounts take turns in one range, so that a port rests after its call."""
+    """Where calls receive RTP. All accounts share one range, so that a port is not reused soon after its call."""
 
     address: str
     public_address: str | None
@@ -37,25 +37,25 @@ class Rtp:
 
 @dataclass(frozen=True, slots=True)
 class TrunkAccount:
-    """What PJSIP must know to register with a trunk. Built from the settings by the gateway."""
+    """What PJSIP needs to register with a trunk. The gateway builds it from the settings."""
 
     name: str
     user: str
     domain: str
     registrar_uri: str | None
-    """ "sip:host:port;transport=udp", or None when the trunk wants no registration."""
+    """ "sip:host:port;transport=udp", or None when the trunk does not register."""
     proxy_uri: str | None
     digest_user: str
     password: str | None = field(repr=False)
     realm: str
     expires_s: int
     line: str
-    """The `line` parameter of the trunk's Contact. It tells the INVITEs of trunks with the same hosts apart."""
+    """The `line` parameter of the trunk's Contact. It distinguishes the INVITEs of trunks with the same hosts."""
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointConfig:
-    """What the endpoint is started with. Built from the settings by the gateway."""
+    """The configuration with which the endpoint starts. The gateway builds it from the settings."""
 
     transports: tuple[ListenAddress, ...]
     public_address: str | None
@@ -64,27 +64,27 @@ class EndpointConfig:
     rtp_last_port: int
     user_agent: str
     codecs: tuple[str, ...]
-    """Preferred first, by encoding name; no other is offered or accepted."""
+    """Encoding names in order of preference; no other codec is offered or accepted."""
     jitter_buffer_ms: int
-    """Capacity in ms. The engine empties it as packets arrive; only what waits for an overtaken packet stays."""
+    """Capacity in ms. The engine empties it as packets arrive; packets stay only to wait for an earlier, late one."""
     calls: int
-    """The most calls at once; the next one is answered 503."""
+    """The maximum number of calls at once; any further call is answered 503."""
     call_places: int
     """PJSIP's own limit. It is higher: an ended call keeps its place until the peer answers the BYE, for up to 32 s."""
     retry_after_s: int
     """Retry-After of that 503, in seconds."""
     trunks: tuple[TrunkAccount, ...]
     nameservers: tuple[tuple[str, int], ...]
-    """IPv4 address and port of each; without any, no name is looked up."""
+    """IPv4 address and port of each; if there is none, no name is looked up."""
     behind_nat: BehindNat
     trunk_hosts: tuple[str, ...]
-    """Names of registrars and proxies; all other names come from strangers."""
+    """Names of registrars and proxies. Look-ups of all other names are limited: strangers can choose them."""
     log_level: int = 2
     """PJSIP's log level: 1 errors, 2 warnings, 3 each call, 4 and 5 traces."""
 
 
 def pjsip_config(config: EndpointConfig) -> pj.EpConfig:
-    """All of PJSIP's own settings that are not its defaults."""
+    """All settings of PJSIP that differ from its defaults."""
     endpoint = pj.EpConfig()
     agent = endpoint.uaConfig
     agent.maxCalls = config.call_places
@@ -97,11 +97,11 @@ def pjsip_config(config: EndpointConfig) -> pj.EpConfig:
     media = endpoint.medConfig
     media.clockRate = 8000
     media.sndClockRate = 8000
-    media.sndAutoCloseTime = -1  # with no call, too, the null device's clock must run the bridge's queue
+    media.sndAutoCloseTime = -1  # the null device's clock runs the bridge's queue, without calls too
     media.maxMediaPorts = config.calls + _OTHER_MEDIA_PORTS
     media.threadCnt = 1
     media.hasIoqueue = True
-    media.noVad = True  # silence is sent: a NAT's binding stays open, and the other side's clock steady
+    media.noVad = True  # silence is sent: it keeps NAT bindings open, and the peer's clock steady
     media.ecTailLen = 0
     media.jbInit = media.jbMinPre = 0
     media.jbMaxPre = 1

@@ -1,7 +1,7 @@
-"""The SIP thread: the one owner of pjsua2.
+"""The SIP thread, which is the only owner of pjsua2.
 
-From asyncio's side: `start`, `stop`, and commands that return at once. Everything else in this package runs on the
-thread. Commands queue up and wake the thread; events go to asyncio with `call_soon_threadsafe`.
+The asyncio thread calls `start`, `stop`, and commands, which return at once. Everything else in this module runs on the
+SIP thread. Commands are queued and wake the SIP thread; events go to asyncio with `call_soon_threadsafe`.
 """
 
 from __future__ import annotations
@@ -39,24 +39,24 @@ if TYPE_CHECKING:
 _log = structlog.get_logger("sip")
 
 _TURNED_AWAY_S = 1.0
-"""At most this often, in seconds, calls that found no place are reported: a flood makes few log lines."""
+"""The shortest time between reports of calls that found no place, in seconds: a flood makes few log lines."""
 _POLL_MS = 1000
-"""How long the thread waits in PJSIP at most, in ms; commands and packets wake it earlier."""
+"""The longest time that the thread waits in PJSIP, in ms; commands and packets wake it earlier."""
 _UNAVAILABLE = 503
 _CONNECTIONS, _CONNECTIONS_PER_SOURCE = 768, 64
-"""Accepted at once over TCP. PJSIP has place for more sockets (PJSIP_MAX_TRANSPORTS): those of the trunks must always
-find one."""
+"""Limits of accepted TCP connections, in total and per source. PJSIP has places for more (PJSIP_MAX_TRANSPORTS), so
+that the trunks' own connections always find one."""
 
 
 class _Endpoint(pj.Endpoint):  # type: ignore[misc]  # pjsua2 has no type stubs
-    """PJSIP's library, with the callbacks that concern no call and no account."""
+    """PJSIP's library, with the callbacks that do not belong to a call or an account."""
 
     def __init__(self, owner: SipEndpoint) -> None:
         super().__init__()
         self._owner = owner
 
     def onTransportState(self, prm: pj.OnTransportStateParam) -> None:
-        """PJSIP: a TCP connection was made or is gone."""
+        """PJSIP: a TCP connection was opened or closed."""
         try:
             if prm.state == pj.PJSIP_TP_STATE_DISCONNECTED:
                 self._owner.on_disconnected(int(prm.hnd))
@@ -64,11 +64,11 @@ class _Endpoint(pj.Endpoint):  # type: ignore[misc]  # pjsua2 has no type stubs
             self._owner.report("onTransportState", error)
 
     def onSelectAccount(self, prm: pj.OnSelectAccountParam) -> None:
-        """PJSIP: an INVITE has come. PJSIP would choose its account by Request-URI and To, which the caller writes."""
+        """PJSIP: select an INVITE's account. By default Request-URI and To select it, which the caller writes."""
         prm.accountIndex = self._owner.select_account(prm.rdata)
 
     def onRejectedIncomingCall(self, prm: pj.OnRejectedIncomingCallParam) -> None:
-        """PJSIP: it has refused a call itself, before there was a call object."""
+        """PJSIP: PJSIP itself has refused a call, before there was a call object."""
         try:
             self._owner.tell(refused(prm))
         except Exception as error:  # noqa: BLE001 - as above
@@ -76,7 +76,7 @@ class _Endpoint(pj.Endpoint):  # type: ignore[misc]  # pjsua2 has no type stubs
 
 
 class SipEndpoint:
-    """PJSIP, on a thread of its own. One in a process."""
+    """PJSIP, on its own thread. A process can have only one."""
 
     def __init__(
         self,
@@ -96,8 +96,8 @@ class SipEndpoint:
         self._stopped: asyncio.Future[None] = self._loop.create_future()
         self._commands: deque[Callable[[], None]] = deque()
         self._stopping = False
-        self._turned_s = time.monotonic()
-        self._told_turned_away_s = 0.0
+        self._last_turn_s = time.monotonic()
+        self._turned_away_reported_s = 0.0
         self._wakeup: _engine.Wakeup | None = None
         self._plane: MediaPlane | None = None
         self._endpoint: pj.Endpoint = None  # until the thread has begun
@@ -120,24 +120,24 @@ class SipEndpoint:
 
     @property
     def call_objects(self) -> int:
-        """How many of PJSIP's call objects exist: those of live calls, and for a moment of the last ones."""
+        """How many of PJSIP's call objects exist: of live calls, and for a moment of those that have just ended."""
         return len(self._objects)
 
     @property
     def malformed_messages(self) -> int:
-        """How many messages were no SIP, or too malformed to be served."""
+        """How many messages were not SIP, or too malformed to be processed."""
         return _engine.malformed_messages()
 
     @property
     def silent_s(self) -> float:
-        """Seconds since the SIP thread last finished a turn of its loop: at most one, unless something blocks it."""
-        return time.monotonic() - self._turned_s
+        """Seconds since the SIP thread's loop last began a turn: at most about one, unless something blocks it."""
+        return time.monotonic() - self._last_turn_s
 
     async def start(self) -> None:
-        """Return when all transports are bound and calls can come.
+        """Return when all transports are bound and calls can arrive.
 
         Raises:
-            SipStartError: it cannot; nothing is left running.
+            SipStartError: the endpoint cannot start; nothing is left running.
         """
         self._thread.start()
         self._pjlog.start()
@@ -149,7 +149,7 @@ class SipEndpoint:
             raise
 
     async def stop(self) -> None:
-        """Hang up what is live, free everything and end the thread. Unregister first, with `unregister`."""
+        """Hang up live calls, free everything and end the thread. First unregister the trunks, with `register`."""
         self._submit(self._end_loop)
         await self._stopped
         self._thread.join()
@@ -164,19 +164,22 @@ class SipEndpoint:
         self._on_call(ref, lambda call: call.respond(code))
 
     def end(self, ref: CallRef, code: int, reason: str | None = None, headers: Mapping[str, str] | None = None) -> None:
-        """BYE, or refuse with `code`; a `Disconnected` follows. Nothing happens to a call that is over."""
+        """Send BYE, or refuse with `code`; `Disconnected` follows. Nothing happens if the call is over."""
         self._on_call(ref, lambda call: call.end(code, reason, headers or {}))
 
     def probe(self, ref: CallRef) -> None:
-        """Ask an answered call's peer whether it is still there; when it is not, a `Disconnected` follows."""
+        """Ask the peer of an answered call whether it is still there; if it is not, `Disconnected` follows."""
         self._on_call(ref, lambda call: call.probe())
 
     def forget(self, ref: CallRef) -> None:
-        """Let go of a call whose end was never told; no event follows."""
+        """Free a call whose `Disconnected` never came; no event follows."""
         self._on_call(ref, lambda call: call.let_go())
 
     def register(self, trunk: str, *, wanted: bool) -> None:
-        """Send a REGISTER, or one that takes the registration back; a `RegistrationAnswered` follows."""
+        """Send a REGISTER; if not `wanted`, one that removes the registration. `RegistrationAnswered` follows.
+
+        No event follows if PJSIP refuses to remove a registration, since there is none.
+        """
         self._submit(lambda: self._set_registration(trunk, wanted=wanted))
 
     def _on_call(self, ref: CallRef, command: Callable[[SipCall], None]) -> None:
@@ -186,7 +189,7 @@ class SipEndpoint:
                 return
             try:
                 command(call)
-            except Exception as error:  # noqa: BLE001 - whatever it is, its caller must not be left waiting
+            except Exception as error:  # noqa: BLE001 - after any error, the call must not wait for ever
                 self.report("command", error, call.sip_call_id)
                 self.tell(CommandFailed(ref, _pj_text(error)))
 
@@ -204,7 +207,7 @@ class SipEndpoint:
         self._loop.call_soon_threadsafe(self._on_event, event)
 
     def report(self, where: str, error: Exception, sip_call_id: str = "") -> None:
-        """Log a callback or command that failed; other calls go on."""
+        """Log the failure of a callback or command; other calls continue."""
         text = _pj_text(error)
         self._loop.call_soon_threadsafe(
             lambda: _log.error("sip.failed", where=where, call_id=sip_call_id, error=text, exc_info=error)
@@ -234,18 +237,18 @@ class SipEndpoint:
         )
 
     def on_incoming(self, account: Account, prm: pj.OnIncomingCallParam) -> None:
-        """A new INVITE: an object for the call, a leg for its media, an event for the gateway."""
+        """Take a new INVITE: make an object for the call and a leg for its media, and tell the gateway."""
         ref = next(self._refs)
         leg: EngineLeg = self.plane.open()
         try:
             event = incoming(ref, leg, prm.rdata, account.trunk)
             leg.slot.expect_from(event.invite.source.rpartition(":")[0])
             if account.trunk is not None:
-                leg.slot.trust()  # many carriers send no RTP before the answer, and want to hear us
+                leg.slot.trust()  # many carriers send no RTP before the answer, but expect ours
             call = SipCall(self, account, prm.callId, event)
             self._route(prm.callId, prm.rdata)
         except Exception:
-            leg.close()  # pjsua2 refuses what has no object, or loses it
+            leg.close()  # pjsua2 refuses or loses a call without an object
             raise
         self._calls[ref] = call
         self._objects.add(call)
@@ -253,20 +256,20 @@ class SipEndpoint:
         self.tell(event)
 
     def _route(self, call_id: int, invite: pj.SipRxData) -> None:
-        """Send requests of the call from where it came in; to a peer behind NAT, to where it came from."""
+        """Send requests of the call from the address that its INVITE came to; behind NAT, to its source."""
         message, source_ip = int(invite.pjRxData), str(invite.srcAddress).rpartition(":")[0]
         to_source = goes_to_source(_engine.next_hop(message), source_ip, self._config.behind_nat)
         _engine.route_dialog(call_id, message, to_source=to_source)
 
     def on_disconnected(self, connection: int) -> None:
-        """A TCP connection is gone, ours or a peer's."""
+        """A TCP connection was closed, ours or a peer's."""
         for account in self._accounts.values():
             account.on_disconnected(connection)
 
     def _run(self) -> None:
         try:
             self._begin()
-        except Exception as error:  # noqa: BLE001 - handed to whoever awaits start()
+        except Exception as error:  # noqa: BLE001 - passed to the caller of start()
             failure = error if isinstance(error, SipStartError) else SipStartError(_pj_text(error))
             self._destroy()
             self._loop.call_soon_threadsafe(self._ready.set_exception, failure)
@@ -274,7 +277,7 @@ class SipEndpoint:
             return
         self._loop.call_soon_threadsafe(self._ready.set_result, None)
         while not self._stopping:
-            self._turned_s = time.monotonic()
+            self._last_turn_s = time.monotonic()
             self._endpoint.libHandleEvents(_POLL_MS)
             self._buried.clear()
             self._tell_turned_away()
@@ -283,10 +286,10 @@ class SipEndpoint:
         self._loop.call_soon_threadsafe(self._stopped.set_result, None)
 
     def _tell_turned_away(self) -> None:
-        if self._turned_s >= self._told_turned_away_s + _TURNED_AWAY_S:
+        if self._last_turn_s >= self._turned_away_reported_s + _TURNED_AWAY_S:
             count, first = _engine.take_turned_away()
             if count:
-                self._told_turned_away_s = self._turned_s
+                self._turned_away_reported_s = self._last_turn_s
                 self.tell(
                     TurnedAway(count, tuple((call_id.decode(errors="replace"), source) for call_id, source in first))
                 )
@@ -308,7 +311,7 @@ class SipEndpoint:
         endpoint = self._endpoint = _Endpoint(self)
         endpoint.libCreate()
         endpoint.libInit(pjsip_config(config))
-        _engine.capture_pjlog()  # libInit has put its own writer in place
+        _engine.capture_pjlog()  # libInit has installed its own log writer
         _engine.refuse_other_requests()
         _engine.look_names_up(list(config.nameservers), list(config.trunk_hosts))
         _engine.install_door(config.retry_after_s)
@@ -342,18 +345,18 @@ class SipEndpoint:
 
     def _set_registration(self, trunk: str, *, wanted: bool) -> None:
         account = self._accounts[trunk]
-        told = account.answers
+        answers_before = account.answers
         try:
             account.setRegistration(wanted)
         except pj.Error as error:
             if not wanted:
                 return  # it was not registered
-            if account.answers != told:
-                return  # it failed at once, and onRegState has told it: one attempt is one failure
+            if account.answers != answers_before:
+                return  # it failed at once, and onRegState has reported it: one attempt counts as one failure
             self.tell(RegistrationAnswered(trunk, _UNAVAILABLE, error.reason, 0))
 
     def _destroy(self) -> None:
-        """All calls are hung up and every object is deleted here, in this order, or the process crashes later."""
+        """Hang up all calls and delete every object, in this order; otherwise the process crashes later."""
         if self._endpoint is None:
             return
         if self._calls:

@@ -18,36 +18,35 @@ CallRef = int
 
 @dataclass(frozen=True, slots=True)
 class ReceivedInvite:
-    """An INVITE as it came: what the dialplan may match on."""
+    """A received INVITE: the data that the dialplan may match."""
 
     sip_call_id: str
     request_uri: str
     source: str
-    """Who sent it, "address:port"."""
+    """The sender, "address:port"."""
     headers: Mapping[str, tuple[str, ...]]
-    """All header fields: names in lower case as they were written, values in order of appearance."""
+    """All header fields by header key (`gateway.header_names`), values in order of appearance."""
     has_offer: bool = True
-    """Whether it came with a session description; without, media can flow only after our 200 (RFC 3261 section 13.2.1).
-    """
+    """Whether it has a session description; if not, media can flow only after our 200 (RFC 3261 section 13.2.1)."""
     obstacle: str = ""
-    """Why its session description cannot be answered, if that is known from the start."""
+    """Why its session description cannot be answered, if that is already known; else empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """An INVITE has come. 100 Trying has been sent."""
+    """An INVITE has arrived. 100 Trying has been sent."""
 
     ref: CallRef
     leg: EngineLeg
-    """The call's media, from the first `MediaStarted` on. The receiver closes it after `Disconnected`."""
+    """The call's media, from the first `MediaStarted` on. The event's receiver closes it after `Disconnected`."""
     invite: ReceivedInvite
     trunk: str | None = None
-    """The trunk that it came over, None when it came over none."""
+    """The trunk that it came over; None if it did not come over a trunk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """PJSIP has refused a call itself: no codec in common, an extension that it does not know, no place."""
+    """PJSIP itself has refused a call: no common codec, an unknown extension, no free place."""
 
     sip_call_id: str
     source: str
@@ -57,7 +56,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class TurnedAway:
-    """Calls were answered 503 with Retry-After because there was no place. Sent once a second at most."""
+    """Calls were answered 503 with Retry-After because there was no place. Sent at most once per second."""
 
     count: int
     """How many since the last such event."""
@@ -67,18 +66,18 @@ class TurnedAway:
 
 @dataclass(frozen=True, slots=True)
 class MediaStarted:
-    """A stream was negotiated and belongs to the call's slot; also after a re-INVITE that changed it."""
+    """A stream was negotiated and is attached to the call's slot; also sent after a re-INVITE."""
 
     ref: CallRef
     codec: str
     """As in SDP: "PCMU/8000"."""
     remote_address: str
-    """Where RTP goes to, "address:port", from the peer's SDP."""
+    """Where we send RTP, "address:port", from the peer's SDP."""
 
 
 @dataclass(frozen=True, slots=True)
 class MediaFailed:
-    """A stream was negotiated that the engine cannot drive."""
+    """The engine cannot drive the negotiated stream, or PJSIP cannot answer the offer."""
 
     ref: CallRef
     why: str
@@ -86,7 +85,7 @@ class MediaFailed:
 
 @dataclass(frozen=True, slots=True)
 class HoldChanged:
-    """The peer put the call on hold, or took it back (RFC 3264 section 8.4)."""
+    """The peer put the call on hold, or resumed it (RFC 3264 section 8.4)."""
 
     ref: CallRef
     held: bool
@@ -94,21 +93,21 @@ class HoldChanged:
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """The ACK for our 200 has come."""
+    """The ACK for our 200 has arrived."""
 
     ref: CallRef
 
 
 @dataclass(frozen=True, slots=True)
 class GivenUp:
-    """PJSIP has sent a BYE by itself, since the peer did not answer; a `Disconnected` follows, 32 s later at most."""
+    """PJSIP itself has sent a BYE, because the peer did not answer; `Disconnected` follows, at most 32 s later."""
 
     ref: CallRef
 
 
 @dataclass(frozen=True, slots=True)
 class CommandFailed:
-    """PJSIP could not do what we asked for, as to send a request on a connection that is gone; the call lives on."""
+    """A command failed in PJSIP, for example a request on a connection that is closed; the call continues."""
 
     ref: CallRef
     why: str
@@ -135,23 +134,23 @@ class Disconnected:
 
 @dataclass(frozen=True, slots=True)
 class RegistrationAnswered:
-    """A REGISTER was answered, or nobody answered (408) or could be reached (503)."""
+    """A REGISTER was answered, or there was no answer (408), or it could not be sent (503)."""
 
     trunk: str
     code: int
     reason: str
     expires_s: int
-    """What the registrar granted; 0 when it did not register us."""
+    """The time that the registrar granted, in seconds; 0 when it did not register us."""
     retry_after_s: int | None = field(default=None)
     source_ip: str = ""
-    """Who answered; empty when nobody did."""
+    """The IP address that answered; empty when there was no answer."""
     unanswerable: str = ""
-    """Why a challenge for the password was not answered, and what to do; empty when it was, or there was none."""
+    """Why no challenge for the password could be answered, and the fix; empty if one could, or there was none."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLost:
-    """The TCP connection is gone on which a trunk had registered: its calls cannot come any more."""
+    """The TCP connection that a trunk registered on is closed: the trunk's calls cannot arrive any more."""
 
     trunk: str
 
@@ -168,6 +167,6 @@ CallEvent = MediaStarted | MediaFailed | HoldChanged | Confirmed | GivenUp | Com
 """Events of a call, after its `Incoming`."""
 
 TrunkEvent = RegistrationAnswered | ConnectionLost | ChallengeIgnored
-"""Of a trunk."""
+"""Events of a trunk."""
 
 SipEvent = Incoming | Refused | TurnedAway | CallEvent | TrunkEvent

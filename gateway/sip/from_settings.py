@@ -22,12 +22,12 @@ _log = structlog.get_logger("sip")
 _RESOLV_CONF = Path("/etc/resolv.conf")
 _HOSTS = Path("/etc/hosts")
 _HOST = re.compile(r"^(<?sip:)([^:;>]*)(.*)$")
-_NO_SERVER = f"{_RESOLV_CONF} names none by an IPv4 address; set sip.nameservers, or name the trunks by address"
+_NO_SERVER = f"{_RESOLV_CONF} has no IPv4 name server; set sip.nameservers, or use IP addresses for the trunks' hosts"
 _DNS_PORT = 53
 _NEVER_MS = 2**40
 _SPARE_CALLS = 64
-"""PJSIP places beyond 1.5 times `limits.calls`, for ended calls that wait for an answer to their BYE: when many calls
-end at once, new ones need not wait."""
+"""Places in PJSIP in addition to 1.5 times `limits.calls`. They are for ended calls that wait for an answer to their
+BYE: new calls find a place even when many calls end at once."""
 
 
 def endpoint_config(settings: Settings, trunks: tuple[TrunkAccount, ...], user_agent: str) -> EndpointConfig:
@@ -55,7 +55,7 @@ def endpoint_config(settings: Settings, trunks: tuple[TrunkAccount, ...], user_a
 
 
 def tuning(settings: Settings) -> _engine.Tuning:
-    """The media engine's waiting times."""
+    """The media engine's waiting times, and our own addresses."""
     no_media_s = settings.media.no_media_timeout_s
     return _engine.Tuning(
         reorder_ms=settings.media.reorder_ms,
@@ -66,7 +66,7 @@ def tuning(settings: Settings) -> _engine.Tuning:
 
 
 def own_addresses(settings: Settings) -> tuple[tuple[str, int, int], ...]:
-    """Where we receive, seen from here and from outside: address, first and last port."""
+    """Where we receive packets, as local and as public addresses: address, first and last port."""
     sip, media = settings.sip, settings.media
     own = [(settings.rtp_address, media.rtp_ports.first, media.rtp_ports.last)]
     own += [(one.address, one.port, one.port) for one in sip.listen]
@@ -76,7 +76,7 @@ def own_addresses(settings: Settings) -> tuple[tuple[str, int, int], ...]:
 
 
 def named_servers(settings: Settings) -> tuple[tuple[str, int], ...]:
-    """The name servers that the settings name, by address and port."""
+    """Address and port of the name servers in the settings."""
     return tuple((server.host, server.port or _DNS_PORT) for server in settings.sip.nameservers or ())
 
 
@@ -87,7 +87,7 @@ def _names(trunks: tuple[TrunkAccount, ...]) -> tuple[str, ...]:
 
 
 def _nameservers(settings: Settings, names: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
-    """Those of the settings or else the system's: PJSIP asks them itself, so that no call waits for the system."""
+    """Name servers of the settings, or else the system's. PJSIP asks them itself: no call waits for the system."""
     if settings.sip.nameservers is not None:
         return named_servers(settings)
     servers = re.findall(r"^nameserver\s+(\S+)", _text(_RESOLV_CONF), re.MULTILINE)
@@ -98,11 +98,11 @@ def _nameservers(settings: Settings, names: tuple[str, ...]) -> tuple[tuple[str,
 
 
 def _with_addresses(trunk: TrunkAccount) -> TrunkAccount:
-    """The trunk with the addresses of hosts that only this machine's own list knows: PJSIP asks name servers alone."""
-    return replace(trunk, registrar_uri=_numbered(trunk.registrar_uri), proxy_uri=_numbered(trunk.proxy_uri))
+    """The trunk with addresses in place of host names from /etc/hosts: PJSIP asks only name servers."""
+    return replace(trunk, registrar_uri=_with_address(trunk.registrar_uri), proxy_uri=_with_address(trunk.proxy_uri))
 
 
-def _numbered(uri: str | None) -> str | None:
+def _with_address(uri: str | None) -> str | None:
     if uri is None:
         return None
     return _HOST.sub(lambda found: f"{found[1]}{_in_hosts(found[2]) or found[2]}{found[3]}", uri)

@@ -1,6 +1,6 @@
 """The header fields of a received SIP message, from its text.
 
-PJSIP has parsed the message already, so that it is well formed as a message; what is here only cuts it up.
+PJSIP has already parsed the message, so it is well formed; the functions here only split it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _MAX_HEADERS = 200
 _LINE_END = re.compile(r"\r?\n")
-"""SIP's own, and no other: str.splitlines() would let a display name with U+2028 in it begin a header of its own."""
+"""Only the line end of SIP: with str.splitlines(), a display name that contains U+2028 could begin a new header."""
 _BODY = re.compile(r"\r?\n\r?\n")
 _DESCRIPTION = "application/sdp"
 _PART = re.compile(
@@ -23,13 +23,13 @@ _PART = re.compile(
     re.MULTILINE | re.IGNORECASE,
 )
 _TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")
-"""RFC 3261 section 25.1. Letters that only look alike, or fold to one of these, make no header that we know."""
+"""RFC 3261 section 25.1. A name with letters that look like these, or become these in lower case, is no header."""
 
 
 def as_text(said: str) -> str:
-    """What pjsua2 took from a peer, with a question mark for each byte that is no UTF-8.
+    """A peer's text from pjsua2, with a question mark for each byte that is not UTF-8.
 
-    pjsua2 hands such bytes over as lone surrogates, which can be neither encoded, nor matched by RE2, nor handed back.
+    pjsua2 returns such bytes as lone surrogates. They cannot be encoded, matched by RE2, or passed back to pjsua2.
     """
     return said.encode(errors="replace").decode()
 
@@ -38,7 +38,7 @@ def parse_headers(message: str) -> Mapping[str, tuple[str, ...]]:
     """All header fields of a SIP message by header key (`gateway.header_names`), values in order.
 
     Folded lines are joined (RFC 3261 section 7.3.1). Lists in one field are not split: only some headers allow it.
-    No more than 200 fields are read.
+    At most 200 fields are read.
     """
     head = as_text(_BODY.split(message, maxsplit=1)[0])
     lines = _LINE_END.split(re.sub(r"\r?\n[ \t]+", " ", head))[1:]
@@ -54,13 +54,13 @@ def _fields(lines: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def request_uri(message: str) -> str:
-    """The Request-URI of a SIP request, or "" when the first line is none."""
+    """The Request-URI of a SIP request, or "" when its first line is not a request line."""
     words = as_text(_LINE_END.split(message, maxsplit=1)[0]).split(" ")
     return words[1] if len(words) == 3 else ""  # method, Request-URI, version
 
 
 def has_description(message: str, headers: Mapping[str, tuple[str, ...]]) -> bool:
-    """Whether a SIP message brings a session description, by itself or as a part of its body (RFC 5621)."""
+    """Whether the body of a SIP message is a session description, or has one as a part (RFC 5621)."""
     content = body(message)
     if not content.strip():
         return False
@@ -70,7 +70,7 @@ def has_description(message: str, headers: Mapping[str, tuple[str, ...]]) -> boo
 
 
 def body(message: str) -> str:
-    """What follows the header fields of a SIP message."""
+    """The body of a SIP message."""
     return "".join(_BODY.split(message, maxsplit=1)[1:])
 
 

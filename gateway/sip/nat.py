@@ -1,7 +1,7 @@
-"""Who is behind NAT, as a pure core: where requests within a call go when its Contact may lead nowhere.
+"""Peers behind NAT, as a pure core: where requests within a call go if its Contact may be unreachable.
 
-RFC 3581 sends answers to the address that a request came from; for what we ask in a call there is no such rule but
-RFC 5626, which few telephones speak. Asterisk and Kamailio do the same under names of their own.
+RFC 3581 sends responses to the source address of the request. For our own requests in a call, the only such rule is RFC
+5626, which few telephones support. Asterisk and Kamailio have the same option under other names.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _PRIVATE = tuple(
 def goes_to_source(next_hop: str, source: str, mode: BehindNat) -> bool:
     """Whether requests in a call go to the address that its INVITE came from, and not to `next_hop`.
 
-    `next_hop` is the host of its Record-Route or else of its Contact. `auto` is where that is private and the source
-    is not: from here it cannot be reached, or it is somebody else.
+    `next_hop` is the host of the INVITE's Record-Route, or else of its Contact. With `auto`, requests go to the source
+    if `next_hop` is private and the source is not: then `next_hop` is unreachable from here, or is another host.
     """
     if mode != "auto":
         return mode == "always"
@@ -36,7 +36,7 @@ def goes_to_source(next_hop: str, source: str, mode: BehindNat) -> bool:
 
 
 def is_private(host: str) -> bool:
-    """Whether this IPv4 address means another host elsewhere: one behind a NAT, or in a network of one's own."""
+    """Whether this IPv4 address is valid only in one network, such as behind a NAT, and is another host elsewhere."""
     try:
         address = ipaddress.IPv4Address(host)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What PJSIP says, in the gateway's log. For the asyncio thread."""
+"""PJSIP's log lines, in the gateway's log. For the asyncio thread."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger("sip")
 
-_EVENTS = {1: "error", 2: "warning"}
-"""PJSIP's information (3) tells each call's life anew; the gateway has its own words for that."""
+_LEVELS = {1: "error", 2: "warning"}
+"""All other levels are debug: PJSIP's level 3 reports the events of each call, which the gateway logs itself."""
 _ACCOUNTS = {"pjsua_acc.c", "account.cpp"}
-"""Who in PJSIP says that a REGISTER failed: `trunk.failed` says so too, with the cause and the fix."""
+"""The senders in PJSIP that report a failed REGISTER: `trunk.failed` reports it too, with the cause and the fix."""
 _COUNT_S = 5.0
-"""How long dropped lines are counted before a line tells of them."""
+"""How long dropped lines are counted before a line reports them."""
 
 
 class PjLog:
-    """Hands PJSIP's lines on as they come. Between `start` and `stop`."""
+    """Passes PJSIP's lines on as they come, between `start` and `stop`."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -30,11 +30,11 @@ class PjLog:
         self._count: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Begin to read."""
+        """Start reading."""
         self._loop.add_reader(_engine.pjlog_fileno(), self._drain)
 
     def stop(self) -> None:
-        """Read the rest."""
+        """Read the lines that are left, and stop."""
         self._loop.remove_reader(_engine.pjlog_fileno())
         self._drain()
         if self._count is not None:
@@ -45,14 +45,14 @@ class PjLog:
         lines, dropped = _engine.take_pjlog()
         self._dropped += dropped
         for level, said in lines:
-            # Bytes that are no UTF-8 are a stranger's, and show what they are.
+            # Bytes that are not UTF-8 come from a stranger: they are escaped, so that the log shows them.
             sender, _, text = said.decode(errors="backslashreplace").strip().partition(" ")
             known = sender in _ACCOUNTS and "regist" in text.lower()
-            getattr(_log, "debug" if known else _EVENTS.get(level, "debug"))(
+            getattr(_log, "debug" if known else _LEVELS.get(level, "debug"))(
                 "pjsip.said", sender=sender, text=text.strip()
             )
         if self._count is None and (lines or dropped):
-            # Lines that are dropped wake nobody: look once more when a flood may be over.
+            # A dropped line does not wake us: look again when a flood may be over.
             self._count = self._loop.call_later(_COUNT_S, self._on_counted)
 
     def _on_counted(self) -> None:

@@ -1,7 +1,7 @@
-"""Registration with one trunk, as a pure core: answers, losses and timers in, what stands and what to do next out.
+"""Registration with one trunk, as a pure core: from answers, losses and timers to the state and the next step.
 
-PJSIP sends the REGISTER and answers the digest challenge; when to renew and whether and when to try again is decided
-here, because a wrong password, a forbidden account and a busy registrar each want another patience.
+PJSIP sends the REGISTER and answers the digest challenge. This module decides when to renew, and when to try again: a
+wrong password, a forbidden account and a busy registrar need different waiting times.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from enum import Enum
 
 _UNAUTHORIZED, _FORBIDDEN, _PROXY_AUTH = 401, 403, 407
 _RENEW_BEFORE_S = 60.0
-"""Longer than a transaction takes to find that nobody answers (32 s, timer F), so that there is time for another."""
+"""Longer than a transaction needs to find that nobody answers (32 s, timer F): there is time for a second attempt."""
 _MAX_RETRY_AFTER_S = 3600.0
-"""A registrar that asks for more is asked again all the same: it may be an error, and nobody else would try."""
+"""The limit of Retry-After. A longer time may be an error of the registrar, and nobody else would try again."""
 _MAX_EXPIRES_S = 86400
-"""A registration that was granted for longer is renewed all the same: who grants years may forget within a day."""
+"""The limit of a granted time. A registrar that grants years may lose the registration within a day."""
 
 _FIXES = {
     401: "the registrar refused user or password; check `user`, `auth_user`, `password` and `realm`",
@@ -23,22 +23,22 @@ _FIXES = {
     404: "the registrar does not know this user; check `user`",
     407: "the proxy refused user or password; check `user`, `auth_user`, `password` and `realm`",
     408: "the registrar did not answer; check `registrar`, `transport` and the firewall",
-    423: "the registrar wants a longer `expires` than it said it would take",
-    503: "the registrar cannot be reached or is overloaded; it is tried again",
+    423: "the registrar refuses even the `expires` that it asked for; set a longer `expires`",
+    503: "the registrar cannot be reached or is overloaded; the gateway tries again",
 }
 _NO_ADDRESS = (
     "no address was found for the registrar; check `registrar` and `proxy`, "
     "and this machine's name servers or `nameservers`"
 )
-_NOTHING_GRANTED = "the registrar registered nobody; check `user` and `domain`, and ask the carrier about the account"
+_NOTHING_GRANTED = "the registrar registered nothing; check `user` and `domain`, and ask the carrier about the account"
 
 
 _DNS = "PJLIB_UTIL_EDNS"
-"""In the text of each of PJSIP's own errors of names. There was no answer then, whatever status PJSIP gives it."""
+"""In the text of each of PJSIP's errors in look-ups of names. No answer came then, even if PJSIP gives a status."""
 
 
 class State(Enum):
-    """Where the registration stands."""
+    """The state of the registration."""
 
     REGISTERING = "registering"
     REGISTERED = "registered"
@@ -48,19 +48,19 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What an operator sees of a trunk, and what is to be done next."""
+    """What an operator sees of a trunk, and when the next REGISTER is due."""
 
     state: State
     why: str = ""
-    """What went wrong since it last was registered, and what would fix it."""
+    """What went wrong since it was last registered, and the fix."""
     expires_s: int = 0
-    """What the registrar granted, while it is registered."""
+    """The time that the registrar granted, while it is registered."""
     failures: int = 0
-    """Attempts in a row."""
+    """Failed attempts in a row."""
     losses: int = 0
-    """Connections in a row that were lost soon after they had registered."""
+    """How many connections in a row were lost soon after they had registered."""
     next_in_s: float | None = None
-    """When the next REGISTER is due, counted from what led here; None while one is under way, or none is wanted."""
+    """Time from the event that led here to the next REGISTER; None while one is under way, or none is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Patience:
     max_s: float = 300.0
 
     def backoff_s(self, times: int) -> float:
-        """How long to wait after so many failures in a row."""
+        """How long to wait after this number of failures in a row."""
         return min(self.first_s * 2.0 ** min(times - 1, 30), self.max_s)
 
 
@@ -79,7 +79,7 @@ REGISTERING = Registration(State.REGISTERING)
 
 
 def attempted(before: Registration) -> Registration:
-    """The registration when a REGISTER is sent: one that stands goes on until its time runs out."""
+    """The registration when a REGISTER is sent: an existing registration stays valid until its time is over."""
     state = State.REGISTERED if before.state is State.REGISTERED else State.REGISTERING
     return replace(before, state=state, next_in_s=None)
 
@@ -95,10 +95,10 @@ def answered(  # noqa: PLR0913 - the facts of one answer
     unanswerable: str = "",
     wanted: bool = True,
 ) -> Registration:
-    """The registration after an answer to REGISTER, or after none came (408) or none could be sent (503).
+    """The registration after an answer to REGISTER, or if there was no answer (408) or it could not be sent (503).
 
-    A success that grants no time is one only when the registration was to be taken back, and not `wanted`.
-    `unanswerable` says why a challenge got no answer, in place of the commonest cause of a refusal.
+    A 2xx response that grants no time is a success only if the REGISTER removed the registration (not `wanted`).
+    `unanswerable` says why no challenge could be answered, and replaces the most common cause of a refusal.
     """
     granted = code // 100 == 2
     if granted and expires_s <= 0 and not wanted:
@@ -111,7 +111,7 @@ def answered(  # noqa: PLR0913 - the facts of one answer
     failures = before.failures + 1
     fix = _NOTHING_GRANTED if granted else unanswerable or _FIXES.get(code, "the registrar refused")
     if retry_after_s is not None and retry_after_s > _MAX_RETRY_AFTER_S:
-        fix += f"; it asked for {retry_after_s} s of patience and gets an hour"
+        fix += f"; it asked to wait {retry_after_s} s, but the gateway waits only an hour"
     return Registration(
         State.FAILED,
         why=f"{_NO_ADDRESS} ({reason})" if _DNS in reason else f"{code} {reason}: {fix}",
@@ -122,9 +122,10 @@ def answered(  # noqa: PLR0913 - the facts of one answer
 
 
 def connection_lost(before: Registration, *, held_s: float, patience: Patience) -> Registration:
-    """The registration after the connection was lost on which it had held for this long: made anew at once.
+    """The registration after its TCP connection was lost, `held_s` after it was last registered or renewed.
 
-    Once, that is: a registrar that closes every connection must not be asked again as fast as it answers.
+    After the first loss it registers again at once. After more losses in a row it waits: if a registrar closes every
+    connection, the gateway must not register again and again without a pause.
     """
     if before.state is not State.REGISTERED:
         return before
@@ -132,15 +133,15 @@ def connection_lost(before: Registration, *, held_s: float, patience: Patience) 
     wait_s = 0.0 if losses == 1 else patience.backoff_s(losses - 1)
     return Registration(
         State.REGISTERING,
-        why="the connection to the registrar was lost; a registrar that closes idle connections wants `transport: udp`",
+        why="the connection to the registrar was lost; if the registrar closes idle connections, use `transport: udp`",
         losses=losses,
-        # Where a renewal is under way, its answer comes, be it that it could not be sent.
+        # If a renewal is under way, an event for it will follow, even if it could not be sent.
         next_in_s=wait_s if before.next_in_s is not None else None,
     )
 
 
 def ran_out(before: Registration) -> Registration:
-    """The registration when the time that was granted is over."""
+    """The registration when the granted time is over."""
     if before.state is not State.REGISTERED:
         return before
     return replace(before, state=State.REGISTERING, why=f"it was not renewed in time: {_FIXES[408]}", expires_s=0)
@@ -151,7 +152,7 @@ def _wait_s(code: int, failures: int, retry_after_s: int | None, patience: Patie
         return max(min(float(retry_after_s), _MAX_RETRY_AFTER_S), patience.first_s)
     backoff_s = patience.backoff_s(failures)
     if code in (_UNAUTHORIZED, _PROXY_AUTH, _FORBIDDEN):
-        # A registrar may lock an account out that knocks with a wrong password: be slow, but do not give up,
-        # since the fix may be made on its side.
+        # A registrar may lock an account after too many wrong passwords: be slow. But do not give up, since the fix
+        # may be made at the registrar.
         return min(backoff_s * 4, patience.max_s)
     return backoff_s

@@ -1,4 +1,4 @@
-"""What our own session descriptions (RFC 8866) may offer."""
+"""Checks offers, and limits the formats of our own session descriptions (RFC 8866)."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _STATIC_HZ = {"0": 8000, "3": 8000, "8": 8000, "9": 16000, "18": 8000}
 """Payload types that need no rtpmap (RFC 3551 section 6)."""
 
 _OWN_HZ = {"g722": 16000, "opus": 16000}
-"""Codecs whose sound has another rate here than their RTP clock: RFC 3551 section 4.5.2; RFC 7587 section 4.1."""
+"""Codecs whose sampling rate here is not their RTP clock rate: RFC 3551 section 4.5.2; RFC 7587 section 4.1."""
 
 _ANY_RATE = "telephone-event"
 
 
 def obstacle(sdp: str) -> str:
-    """Why an offer cannot be answered whatever its codecs are, and the fix; empty if nothing is known.
+    """Why an offer cannot be answered with any codec, and the fix; empty if no reason is known.
 
-    Every audio line in use demands SRTP (RFC 4568, RFC 5764), or has an IPv6 address.
+    The reasons: all audio lines in use demand SRTP (RFC 4568, RFC 5764), or all have IPv6 addresses.
     """
     head, *lines = _LINES.split(sdp)
     used = [(line, profile[1]) for line in lines if (profile := _PROFILE.search(line))]
@@ -43,9 +43,9 @@ def _network(part: str) -> str:
 
 
 def at_rate(sdp: str, rate_hz: int) -> str:
-    """The description without the audio formats whose sound has another rate; as it is when none would remain.
+    """The description without audio formats of other sampling rates; a line is left unchanged if none would remain.
 
-    A running call's audio keeps its rate: its agent was told which.
+    The audio of a running call keeps its rate, because the agent was told the rate when it began.
     """
     head, *lines = _LINES.split(sdp)
     return head + "".join(_line_at_rate(line, rate_hz) for line in lines)

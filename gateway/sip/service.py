@@ -37,7 +37,7 @@ _log = structlog.get_logger("sip")
 
 
 class SipService(CallSource):
-    """All that speaks SIP. For the asyncio thread only."""
+    """The part of the gateway that uses SIP. For the asyncio thread only."""
 
     def __init__(self, settings: Settings, *, user_agent: str) -> None:
         self.trunks = Trunks(settings.trunks, installation_key(os.environ), SystemResolver(named_servers(settings)))
@@ -53,10 +53,10 @@ class SipService(CallSource):
         self._background: list[asyncio.Task[None]] = []
 
     async def start(self, reception: Reception, tasks: asyncio.TaskGroup) -> None:
-        """Return when calls can come.
+        """Return when calls can arrive.
 
         Raises:
-            SipStartError: an address or port cannot be had.
+            SipStartError: an address or port cannot be used.
         """
         self._reception = reception
         await self.endpoint.start()
@@ -64,7 +64,7 @@ class SipService(CallSource):
         self._background += self.trunks.start(self.endpoint.register, self.endpoint.recognise_with, tasks)
 
     async def stop(self) -> None:
-        """Unregister, and free everything; no party is left."""
+        """Unregister, and free everything. All parties must have ended."""
         await self.trunks.unregister()
         for task in self._background:
             task.cancel()
@@ -74,7 +74,7 @@ class SipService(CallSource):
     def _on_event(self, event: SipEvent) -> None:
         reception = self._reception
         if reception is None:
-            return  # before `start`, and PJSIP runs only then
+            return  # before `start`: no event can come, since PJSIP does not run yet
         match event:
             case Incoming():
                 self._on_incoming(event, reception)
@@ -108,7 +108,7 @@ class SipService(CallSource):
         )
         try:
             arrival = self._arrival(event, party)
-        except Exception as error:  # noqa: BLE001 - the edge of a call: its caller waits for an answer, whatever it is
+        except Exception as error:  # noqa: BLE001 - the edge of a call: the caller waits for an answer after any error
             reception.on_lost(party, error, call_id=received.sip_call_id, source=received.source, trunk=event.trunk)
             return
         if reception.on_arrival(arrival) and event.trunk is None:

@@ -1,4 +1,4 @@
-"""What the endpoint needs before calls can come: its sockets, its codecs, its capacity. SIP thread only."""
+"""What the endpoint needs before calls can arrive: its sockets, its codecs, its capacity. SIP thread only."""
 
 from __future__ import annotations
 
@@ -18,25 +18,28 @@ if TYPE_CHECKING:
 _OS_ERRORS = 120000
 """What PJLIB adds to an errno (PJ_ERRNO_START_SYS)."""
 _UNACKNOWLEDGED_MS = 30_000
-"""A connection on which a keep-alive stays unacknowledged for so long is gone; the kernel would try for 15 minutes."""
+"""A connection on which a keep-alive stays unacknowledged for so long is lost; the kernel would try for 15 minutes."""
 _OPUS_RATE_HZ = 16000
-"""What recognisers take; at 48 kHz a call costs three times the memory and work, and no agent hears the difference."""
+"""The rate that recognisers use; at 48 kHz a call costs three times the memory and CPU, and no agent benefits."""
 
 
 def check_capacity(config: EndpointConfig) -> None:
-    """Compare what is asked for with what PJSIP was built for: libInit clips without a word.
+    """Check that PJSIP was built for enough calls: libInit reduces the number without an error.
 
     Raises:
         SipStartError: it was built for fewer calls.
     """
     granted = _engine.max_calls()
     if granted < config.call_places:
-        msg = f"limits.calls: PJSIP was built for {granted} calls, {config.call_places} are asked for"
+        msg = (
+            f"limits.calls: {config.calls} calls need {config.call_places} places in PJSIP, "
+            f"which was built for {granted}; lower limits.calls"
+        )
         raise SipStartError(msg)
 
 
 def check_rtp_address(config: EndpointConfig) -> None:
-    """See whether RTP can be received.
+    """Check that RTP can be received.
 
     Raises:
         SipStartError: the address is not this machine's.
@@ -47,16 +50,16 @@ def check_rtp_address(config: EndpointConfig) -> None:
     except OSError as error:
         msg = (
             f"media.rtp_address: cannot receive RTP on {config.rtp_address}: {error.strerror}; "
-            "use an address of this machine, or 0.0.0.0, and public_address for the one that others see"
+            "use an address of this machine, or 0.0.0.0, and set sip.public_address to the address that others see"
         )
         raise SipStartError(msg) from error
 
 
 def bind(endpoint: pj.Endpoint, transport: ListenAddress, public_address: str | None) -> None:
-    """Take SIP on one address.
+    """Receive SIP on one address.
 
     Raises:
-        SipStartError: the address cannot be had.
+        SipStartError: the address or port cannot be used.
     """
     config = pj.TransportConfig()
     config.boundAddress = transport.address
@@ -67,21 +70,21 @@ def bind(endpoint: pj.Endpoint, transport: ListenAddress, public_address: str | 
     if ":" in transport.address:
         kind |= pj.PJSIP_TRANSPORT_IPV6
     if transport.protocol == "tcp":
-        gone = pj.SockOpt()
-        gone.level, gone.optName = socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT
-        gone.setOptValInt(_UNACKNOWLEDGED_MS)
-        config.sockOptParams.sockOpts.append(gone)
+        timeout = pj.SockOpt()
+        timeout.level, timeout.optName = socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT
+        timeout.setOptValInt(_UNACKNOWLEDGED_MS)
+        config.sockOptParams.sockOpts.append(timeout)
     try:
         endpoint.transportCreate(kind, config)
     except pj.Error as error:
         fix = listen_fix(error.status - _OS_ERRORS, transport.protocol, transport.port)
         where = f"{transport.protocol}:{transport.address}:{transport.port}"
-        msg = f"sip.listen: cannot take SIP on {where}: {error.reason}{'; ' if fix else ''}{fix}"
+        msg = f"sip.listen: cannot receive SIP on {where}: {error.reason}{'; ' if fix else ''}{fix}"
         raise SipStartError(msg) from error
 
 
 def set_codecs(endpoint: pj.Endpoint, names: Sequence[str]) -> None:
-    """Offer and accept these codecs, the first one most readily, and no other; by encoding name."""
+    """Offer and accept only these codecs, by encoding name, in this order of preference."""
     wanted = [name.lower() for name in names]
     for codec in endpoint.codecEnum2():
         name = codec.codecId.split("/", 1)[0].lower()
@@ -103,5 +106,5 @@ def _tune_codec(endpoint: pj.Endpoint, codec_id: str, *, is_opus: bool) -> None:
         mono.name, mono.val = "sprop-stereo", "0"
         parameters.setting.decFmtp.append(mono)
     else:
-        parameters.setting.plc = False  # the engine conceals losses itself, without PJMEDIA's 5 ms
+        parameters.setting.plc = False  # the engine conceals losses itself, without PJMEDIA's delay of 5 ms
     endpoint.codecSetParam(codec_id, parameters)

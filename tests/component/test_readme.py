@@ -50,7 +50,7 @@ def test_the_check_finds_nothing(config: Path, capsys: pytest.CaptureFixture[str
     assert main(["check", "--config", str(config)]) == 0
     out, err = capsys.readouterr()
     assert out == f"{config}: no faults (1 trunk, 4 agents, 1 route)\n"
-    assert [line for line in err.splitlines() if "another program has" not in line] == []
+    assert [line for line in err.splitlines() if "another program uses" not in line] == []
 
 
 def test_the_carriers_calls_come_and_reach_the_agent(prepared: Prepared) -> None:

@@ -238,10 +238,11 @@ def test_port_taken(unstarted: GatewayProcess, kind: socket.SocketKind) -> None:
     log = unstarted.process.log()
     options = "-lnup" if kind == socket.SOCK_DGRAM else "-lntp"
     assert (
-        f"sip.listen: cannot take SIP on {'tcp' if options == '-lntp' else 'udp'}:127.0.0.1:{unstarted.port}: " in log
+        f"sip.listen: cannot receive SIP on {'tcp' if options == '-lntp' else 'udp'}:127.0.0.1:{unstarted.port}: "
+        in log
     )
     assert (
-        f"sudo ss {options} 'sport = :{unstarted.port}' tells which program has it; stop it, or choose another" in log
+        f"sudo ss {options} 'sport = :{unstarted.port}' shows which program uses it; stop it, or choose another" in log
     )
     assert "Traceback" not in log
     assert not (unstarted.directory / "control").exists()

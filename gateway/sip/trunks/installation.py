@@ -1,4 +1,4 @@
-"""What is this installation's own: a secret that outlives the process, where there is a place for it."""
+"""A secret of this installation. It is kept for later processes if there is a directory for it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 _log = structlog.get_logger("gateway")
 
 STATE = "STATE_DIRECTORY"
-"""Where systemd has made a directory for what a service keeps (systemd.exec(5), StateDirectory=)."""
+"""The variable with the directory for a service's state, which systemd makes (systemd.exec(5), StateDirectory=)."""
 _BYTES = 32
 
 
 def installation_key(environment: Mapping[str, str]) -> bytes:
-    """32 random bytes: always the same ones for a service, others for each process that has no directory of its own."""
+    """32 random bytes: always the same for a service with a state directory, new ones for any other process."""
     directory = environment.get(STATE, "").partition(":")[0]
     if not directory:
         return secrets.token_bytes(_BYTES)
@@ -42,7 +42,7 @@ def installation_key(environment: Mapping[str, str]) -> bytes:
 
 
 def _write(path: Path, key: bytes) -> None:
-    """Whole or not at all, whatever happens meanwhile, and readable for the gateway's user only."""
+    """Write the file completely or not at all, even after a crash, and readable only by the gateway's user."""
     new = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     try:
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -56,6 +56,6 @@ def _unkept(path: Path, error: OSError) -> bytes:
     _log.warning(
         "installation.key_not_kept",
         path=str(path),
-        why=f"{error.strerror}; a registration that a crash leaves behind lives until its time is over",
+        why=f"{error.strerror}; after a crash, the old registration stays until its time is over",
     )
     return secrets.token_bytes(_BYTES)

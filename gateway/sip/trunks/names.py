@@ -1,4 +1,4 @@
-"""The names of trunks' hosts, looked up again and again, each by itself: a slow one delays no other."""
+"""Looks up the names of trunks' hosts repeatedly, each one separately: a slow one does not delay others."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 _log = structlog.get_logger("trunks")
 
 _AT_MOST_EVERY_S, _AT_LEAST_EVERY_S = 30.0, 300.0
-"""Records are kept as long as they say, within these bounds."""
-_AGAIN = Patience(2.0, _AT_LEAST_EVERY_S)
-"""After a failed look-up: a trunk whose hosts are not known yet takes no calls."""
+"""Records are kept for their time to live, within these limits in seconds."""
+_RETRY = Patience(2.0, _AT_LEAST_EVERY_S)
+"""Waiting times after a failed look-up: a trunk whose hosts are not known yet gets no calls."""
 _FORGET_S = 3600.0
-"""A name may give some of its addresses with each answer: one counts until none has named it for an hour."""
+"""An answer may have only some of a name's addresses: an address counts until no answer had it for an hour."""
 _MAX_ADDRESSES = 256
 
 
@@ -32,7 +32,7 @@ class _Watched:
     trunk: str
     name: PeerName
     seen: dict[Network, float] = field(default_factory=dict)
-    """When each address was last given, in the loop's time."""
+    """When an answer last had each address, in the loop's time."""
     failures: int = 0
 
 
@@ -48,11 +48,11 @@ class NameWatch:
         self._on_change = on_change
 
     def networks(self, trunk: str) -> frozenset[Network]:
-        """What the trunk's names stand for, as far as is known."""
+        """The addresses of the trunk's names, as far as is known."""
         return frozenset(network for one in self._watched if one.trunk == trunk for network in one.seen)
 
     def start(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
-        """Begin. The tasks go on until they are cancelled."""
+        """Start. The tasks run until they are cancelled."""
         return [
             tasks.create_task(self._watch(one), name=f"trunk-name:{one.trunk}:{one.name.host}") for one in self._watched
         ]
@@ -63,13 +63,13 @@ class NameWatch:
             await asyncio.sleep(again_s)
 
     async def _look_up(self, one: _Watched) -> float:
-        """Look it up once; returns in how many seconds to do so again."""
+        """Look up the name once; returns the time until the next look-up, in seconds."""
         before = frozenset(one.seen)
         try:
             found = await self._resolve(one.name)
             why = "" if found.networks else "there is no such name"
             self._note(one, found.networks)
-        except NameLookupError as error:  # name servers that are away must not make strangers of our trunks
+        except NameLookupError as error:  # addresses are kept: without name servers, trunks must not become strangers
             why = str(error)
         if frozenset(one.seen) != before:
             self._on_change()
@@ -78,7 +78,7 @@ class NameWatch:
             if one.failures == 1:
                 keeps = sorted(map(str, one.seen))
                 _log.warning("trunk.source_unresolved", trunk=one.trunk, source=one.name.host, why=why, keeps=keeps)
-            return _AGAIN.backoff_s(one.failures)
+            return _RETRY.backoff_s(one.failures)
         if one.failures:
             _log.info("trunk.source_resolved", trunk=one.trunk, source=one.name.host)
         one.failures = 0

@@ -1,4 +1,4 @@
-"""Which calls are a trunk's own: a pure core, asked on the SIP thread and replaced whole by asyncio."""
+"""Which calls belong to which trunk: a pure core. The SIP thread uses it; the asyncio thread replaces all of it."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ class Known:
     name: str
     user: str | None
     line: str
-    """What its Contact carries."""
+    """The `line` parameter of its Contact."""
     addresses: frozenset[Address]
     networks: tuple[Network, ...] = ()
 
     def has(self, address: Address) -> bool:
-        """Whether the address is the trunk's."""
+        """Whether the address belongs to the trunk."""
         return address in self.addresses or any(address in network for network in self.networks)
 
 
 class Recognition:
-    """All trunks by their hosts, at one moment. Immutable."""
+    """All trunks and their hosts at one moment. Immutable."""
 
     def __init__(self, trunks: Iterable[Known]) -> None:
         self._trunks = tuple(trunks)
         self._by_name = {trunk.name: trunk for trunk in self._trunks}
 
     def trunk_of(self, source_ip: str, request_uri: str, to: str) -> str | None:
-        """The trunk that an INVITE came over: one of those whose hosts it came from, or none.
+        """The trunk that an INVITE came over: one with the source among its hosts; None if there is none.
 
-        All else in it is the caller's to write. Of several trunks at one carrier it is the one whose Contact it was
-        sent to, which `line` tells where the registrar keeps the Request-URI as registered; else the one whose user is
-        called, in the Request-URI or in the header To; else the first.
+        Only the source proves it, since the caller writes everything else. If several trunks have this host, it is the
+        trunk to whose Contact the INVITE was sent: `line` shows it, if the registrar keeps the Request-URI as
+        registered. Else it is the trunk whose user is called, in the Request-URI or in To; else the first one.
         """
         address = _address(source_ip)
         there = [trunk for trunk in self._trunks if address is not None and trunk.has(address)]
@@ -67,7 +67,7 @@ class Recognition:
 
 
 def named_by(request_uri: str, lines: Mapping[str, str]) -> str | None:
-    """The trunk whose `line`, by name, a Request-URI shows."""
+    """The trunk whose `line` a Request-URI contains. `lines` has each trunk's `line` by the trunk's name."""
     shown = _LINE.search(request_uri)
     return next((name for name, line in lines.items() if shown is not None and shown[1] == line), None)
 

@@ -1,7 +1,7 @@
-"""The addresses behind a SIP peer's name (RFC 3263 section 4), asked of the system's name servers with a deadline.
+"""Looks up the addresses of a SIP peer's name (RFC 3263 section 4) with a deadline.
 
-PJSIP resolves for itself where it sends. Here it is about whose requests are a trunk's: every address that the name's
-SRV and address records give counts, whichever of them is in use.
+PJSIP itself resolves the names that it sends to. This module finds the hosts whose requests belong to a trunk: every
+address in the name's SRV, A and AAAA records counts, whether it is in use or not.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 DEADLINE_S = 5.0
 _AT_ONCE = 16
 _MAX_TARGETS = 16
-"""More servers than that in one SRV record set are not looked at."""
+"""The most servers that are used from one SRV record set; the rest are ignored."""
 _HOSTS = Path("/etc/hosts")
 _FOREVER_S = 3600.0
 _NO_SUCH = (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer)
@@ -36,35 +36,35 @@ _NO_SUCH = (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer)
 
 @dataclass(frozen=True, slots=True)
 class PeerName:
-    """What the settings say of a peer or a source."""
+    """The name of a peer or a source in the settings."""
 
     host: str
     transport: str | None = None
-    """ "udp" or "tcp" where SRV records are to be asked for; None where the settings name a port (section 4.2)."""
+    """ "udp" or "tcp" to look up SRV records; None for a source, or if the settings give a port (section 4.2)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a name was resolved to."""
+    """The result of a look-up."""
 
     networks: frozenset[Network]
-    """Networks of one address each; none where there is no such name."""
+    """Networks of one address each; empty if there is no such name."""
     valid_s: float
-    """How long the records may be kept."""
+    """How long the records may be kept, in seconds."""
 
 
 class NameLookupError(Exception):
-    """The name servers did not answer, or not in a way that says what is and what is not."""
+    """The name servers did not answer, or their answer does not say whether the name exists."""
 
 
 class Resolver(Protocol):
-    """Looks names up."""
+    """Looks up names."""
 
     async def __call__(self, name: PeerName) -> Found:
-        """What stands behind the name.
+        """The addresses of the name.
 
         Raises:
-            NameLookupError: nobody can say.
+            NameLookupError: the look-up failed.
         """
 
 
@@ -72,16 +72,16 @@ class SystemResolver:
     """Asks /etc/hosts, then name servers. For the asyncio thread only."""
 
     def __init__(self, servers: Sequence[tuple[str, int]] = (), hosts: Path = _HOSTS) -> None:
-        """`servers` by address and port; without any, those of /etc/resolv.conf are asked."""
+        """`servers` by address and port; if it is empty, those of /etc/resolv.conf are asked."""
         self._servers = [Do53Nameserver(address, port) for address, port in servers]
         self._hosts = hosts
         self._places = asyncio.Semaphore(_AT_ONCE)
 
     async def __call__(self, name: PeerName) -> Found:
-        """What /etc/hosts says of the name, or else its SRV, A and AAAA records.
+        """The addresses of the name in /etc/hosts, or else in its SRV, A and AAAA records.
 
         Raises:
-            NameLookupError: no name server has answered within five seconds, or they have with an error.
+            NameLookupError: no name server answered within five seconds, or the answer was an error.
         """
         own = in_hosts(self._hosts, name.host)
         if own:
@@ -107,7 +107,7 @@ class SystemResolver:
         return _found([direct, *behind], servers)
 
     def _resolver(self) -> dns.asyncresolver.Resolver:
-        """Made anew each time: the system's name servers change when its network does."""
+        """A new resolver each time: the system's name servers change when its network changes."""
         resolver = dns.asyncresolver.Resolver(configure=not self._servers)
         resolver.lifetime = DEADLINE_S
         if self._servers:
@@ -116,7 +116,7 @@ class SystemResolver:
 
 
 class _Questions:
-    """One name's questions to the name servers. "No such thing" is an answer, and empty."""
+    """The queries for one name. If a name or record does not exist, that is an answer, and empty."""
 
     def __init__(self, resolver: dns.asyncresolver.Resolver) -> None:
         self._resolver = resolver
@@ -126,7 +126,7 @@ class _Questions:
         return await self._records(f"_sip._{transport}.{host}", dns.rdatatype.SRV, search="." not in host)
 
     async def addresses(self, host: str) -> list[Rdataset | None]:
-        """The A and AAAA records. A name server that fails on AAAA is no reason to forget A: not all know it."""
+        """The A and AAAA records. If the AAAA query fails, A still counts: not all name servers know AAAA."""
         search = "." not in host
         v4, v6 = await asyncio.gather(
             self._records(host, dns.rdatatype.A, search=search),
@@ -154,7 +154,7 @@ def _found(addresses: Iterable[Sequence[Rdataset | None]], servers: Rdataset | N
 
 
 def in_hosts(path: Path, name: str) -> tuple[Network, ...]:
-    """The addresses of a name in /etc/hosts (hosts(5)), in its order; a name server may not know them."""
+    """The addresses of a name in /etc/hosts (hosts(5)), in the file's order; name servers may not know them."""
     try:
         lines = path.read_text(errors="replace").splitlines()
     except OSError:

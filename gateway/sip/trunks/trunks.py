@@ -1,4 +1,4 @@
-"""The trunks of a running gateway: their registrations, and the hosts whose calls are theirs."""
+"""The trunks of a running gateway: their registrations, and the hosts whose calls belong to them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _UNREGISTER_S = 3.0
 
 
 class Register(Protocol):
-    """Sends a REGISTER, or one that takes the registration back when it is not `wanted`."""
+    """Sends a REGISTER; if not `wanted`, one that removes the registration."""
 
     def __call__(self, trunk: str, *, wanted: bool) -> None:
         """Return at once."""
@@ -54,15 +54,15 @@ class _Line:
     literal: frozenset[Network]
     """The hosts that the settings give by address."""
     answered: dict[Network, float] = field(default_factory=dict)
-    """Who granted a registration, and until when, in the loop's time."""
+    """The hosts that granted a registration, and until when, in the loop's time."""
     attempt: asyncio.Handle | None = None
     """The next REGISTER, when it is not under way."""
     attempt_due: float = 0.0
-    """When it is sent, in the loop's time; uvloop's handle of a timer that is due at once does not know."""
+    """When `attempt` is due, in the loop's time; uvloop's handle does not know it if the timer is due at once."""
     end: asyncio.TimerHandle | None = None
-    """When the time that the registrar granted is over."""
+    """The timer for the end of the time that the registrar granted."""
     since: float = 0.0
-    """When it last was registered, in the loop's time."""
+    """When it was last registered or renewed, in the loop's time."""
 
     @property
     def patience(self) -> Patience:
@@ -91,11 +91,11 @@ class Trunks:
         self._settled = asyncio.Event()
 
     def accounts(self) -> tuple[TrunkAccount, ...]:
-        """What the SIP endpoint must know of them."""
+        """The accounts of the trunks, for the SIP endpoint."""
         return tuple(_account(name, line) for name, line in self._lines.items())
 
     def recognition(self) -> Recognition:
-        """Whose hosts are whose, as far as is known now."""
+        """Which hosts belong to which trunk, as far as is known now."""
         return Recognition(
             known(
                 name, line.settings.user, line.token, line.literal | self._names.networks(name) | line.answered.keys()
@@ -110,10 +110,9 @@ class Trunks:
     def start(
         self, register: Register, recognise_with: Callable[[Recognition], None], tasks: asyncio.TaskGroup
     ) -> list[asyncio.Task[None]]:
-        """Register all that want it, and keep looking up the hosts that are named.
+        """Register all trunks with `register: true`, and keep looking up the names of hosts.
 
-        `recognise_with` is called whenever a host has become a trunk's, or is none of its any more. Returns the tasks
-        that look names up.
+        `recognise_with` is called whenever a trunk gets a host or loses one. Returns the tasks that look up names.
         """
         self._register = register
         self._recognise_with = recognise_with
@@ -123,7 +122,7 @@ class Trunks:
         return self._names.start(tasks)
 
     def on_event(self, event: TrunkEvent) -> None:
-        """Note it, and register again when that is due: at once, to renew, or to try once more."""
+        """Note the event, and schedule the next REGISTER: after a lost connection, to renew, or to try again."""
         match event:
             case RegistrationAnswered():
                 self._on_answer(event)
@@ -165,10 +164,10 @@ class Trunks:
         if self._leaving:
             self._settled.set()
             if now.state is State.REGISTERED and self._register is not None:
-                self._register(event.trunk, wanted=False)  # a renewal was under way when we began to leave
+                self._register(event.trunk, wanted=False)  # a renewal was under way when `unregister` began
 
     def _note_hosts(self, line: _Line, ip: str = "", expires_s: int = 0) -> None:
-        """Who grants a registration sends the calls for it, whatever DNS says of it now, for as long as it holds."""
+        """Note the host that granted a registration: it sends calls while this is valid, even if DNS changes."""
         now = asyncio.get_running_loop().time()
         before = line.answered.keys()
         line.answered = {network: until for network, until in line.answered.items() if until > now}
@@ -184,7 +183,7 @@ class Trunks:
         self._enter(name, ran_out(line.registration))
 
     def _enter(self, name: str, now: Registration) -> None:
-        """Note where the trunk stands, and see to what is due next."""
+        """Note the trunk's new state, and schedule the next REGISTER."""
         line = self._lines[name]
         before, line.registration = line.registration, now
         if now == before:
@@ -214,7 +213,7 @@ class Trunks:
             _log.info(f"trunk.{now.state.value}", trunk=name, **expires)
 
     async def unregister(self) -> None:
-        """Take all registrations back; waits a few seconds at most."""
+        """Remove all registrations; waits for the answers, a few seconds at most."""
         self._leaving = True
         for line in self._lines.values():
             for timer in (line.attempt, line.end):
@@ -234,15 +233,15 @@ class Trunks:
             _log.warning("trunk.unregister_unanswered", trunks=sorted(registered))
 
     def on_stranger(self, request_uri: str, source: str) -> None:
-        """Tell of a call over no trunk that shows a trunk's `line` all the same, which only its carrier has seen."""
+        """Warn about a call without a trunk that contains a trunk's `line`, which only its carrier has seen."""
         trunk = named_by(request_uri, {name: line.token for name, line in self._lines.items()})
         if trunk is not None:
             _log.warning(
                 "trunk.call_from_elsewhere",
                 trunk=trunk,
                 source=source,
-                why="it names the trunk's registration and comes from no host of the trunk's; "
-                "if the carrier sends calls from there, add that to `sources`",
+                why="the call contains the `line` of the trunk's registration, but its source is not a host of the "
+                "trunk; if the carrier sends calls from this source, add it to `sources`",
             )
 
     def settings(self, name: str) -> Trunk:
@@ -250,7 +249,7 @@ class Trunks:
         return self._lines[name].settings
 
     def registrations(self) -> Mapping[str, tuple[Registration, float | None]]:
-        """Where each trunk stands, and in how many seconds it is tried again when it is not registered."""
+        """Each trunk's state, and the time until the next attempt, in seconds, if it is not registered."""
         now = asyncio.get_running_loop().time()
         return {
             name: (
@@ -284,15 +283,16 @@ def _uri(host: HostPort, transport: str) -> str:
 
 
 def _token(name: str, key: bytes) -> str:
-    """Tells the trunk's own Contact among those at its carrier.
+    """The token that identifies the trunk's own Contact at its carrier.
 
-    The same after a restart, or the registrar would ring the last process's Contact as well until its time is over.
+    It is the same after a restart. With a new one, the registrar would also call the Contact of the last process until
+    the time of its registration is over.
     """
     return hashlib.blake2s(name.encode(), key=key, digest_size=8).hexdigest()
 
 
 def _hosts(trunk: Trunk) -> Iterator[Network | PeerName]:
-    """Whose calls are the trunk's, by address where the settings give one."""
+    """The hosts whose calls belong to the trunk, by address if the settings give one, else by name."""
     for source in trunk.sources:
         yield _network(source) or PeerName(source) if isinstance(source, str) else source
     for peer in (trunk.registrar, trunk.proxy):
@@ -309,7 +309,7 @@ def _names(trunk: Trunk) -> frozenset[PeerName]:
 
 
 def _network(host: str) -> Network | None:
-    """The network of one address, None for a name."""
+    """The network of one address; None for a name."""
     try:
         return ipaddress.ip_network(host)
     except ValueError:

@@ -151,7 +151,7 @@ def test_a_reader_that_reads_again_is_told_what_it_missed() -> None:
     assert process.stdout.readline() == b"full\n"
     _, read = process.communicate(b"go on\n", timeout=DEADLINE_S)
     (lost,) = events(read, "log.lost")
-    assert (lost["why"], lost["level"]) == ("nobody reads", "warning")
+    assert (lost["why"], lost["level"]) == ("the reader is too slow", "warning")
     assert isinstance(lost["lines"], int)
     assert len(events(read, "a.line")) + lost["lines"] == 5000
 

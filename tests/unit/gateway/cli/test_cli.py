@@ -83,8 +83,8 @@ class TestCheck:
             )
             assert main(["check", "--config", str(path)]) == 0
             assert capsys.readouterr().err == (
-                f"{path}:1:16: sip.listen[0]: warning: another program has {transport}:127.0.0.1:{port}; "
-                f"sudo ss -ln{transport[0]}p 'sport = :{port}' tells which program has it; "
+                f"{path}:1:16: sip.listen[0]: warning: another program uses {transport}:127.0.0.1:{port}; "
+                f"sudo ss -ln{transport[0]}p 'sport = :{port}' shows which program uses it; "
                 "stop it, or choose another port\n"
             )
             # The gateway of these settings is no other program.
@@ -100,7 +100,9 @@ class TestCheck:
         path = tmp_path / "g.yaml"
         path.write_text(f"sip: {{listen: [udp:192.0.2.1]}}\ncontrol: {{socket: {tmp_path}/control.sock}}")
         assert main(["check", "--config", str(path)]) == 0
-        assert "sip.listen[0]: warning: this machine has no address 192.0.2.1; ip address" in capsys.readouterr().err
+        assert (
+            "sip.listen[0]: warning: this machine has no address 192.0.2.1; run ip address" in capsys.readouterr().err
+        )
 
     def test_a_good_file(self, tmp_path: Path, capsys: Output) -> None:
         path = tmp_path / "g.yaml"
@@ -116,7 +118,7 @@ class TestCheck:
         assert main(["check"]) == 1
         assert capsys.readouterr() == (
             "",
-            f'{tmp_path}/g.yaml:1:6: sip: not a mapping, got "5"; write keys with values, as key: value\n',
+            f'{tmp_path}/g.yaml:1:6: sip: not a mapping, got "5"; write keys with values, such as key: value\n',
         )
 
     def test_faults_of_agents_and_dialplans_are_told_together(self, tmp_path: Path, capsys: Output) -> None:
@@ -270,7 +272,7 @@ class TestRoute:
         assert main(["route", "--to", "600", option, "sip:192.0.2.1"]) == 1
         assert capsys.readouterr() == (
             "",
-            f'{option}: there is no user in it, got "sip:192.0.2.1"; write 600 or sip:600@host\n',
+            f'{option}: it has no user part, got "sip:192.0.2.1"; write 600 or sip:600@host\n',
         )
 
     def test_to_is_needed(self) -> None:
@@ -323,7 +325,8 @@ class TestOthers:
         monkeypatch.setattr("gateway.cli.settings_path", lambda chosen: settings_path(chosen, {}, Path("/etc/x.yaml")))
         assert main(command) == 1
         assert capsys.readouterr().err == (
-            "/etc/x.yaml: cannot read the file: Permission denied; run this with sudo, or name another with --config\n"
+            "/etc/x.yaml: cannot read the file: Permission denied; "
+            "run this with sudo, or name another file with --config\n"
         )
 
     def test_status_needs_to_know_no_more_than_where_to_ask(self, tmp_path: Path, capsys: Output) -> None:

@@ -41,7 +41,7 @@ def test_too_few_for_the_calls_is_a_warning(limits: list[Limits]) -> None:
             "warning",
             "configuration.doubtful",
             (
-                "limits.calls: 1500 calls need 4500 open files, the process may have 4096; "
+                "limits.calls: 1500 calls need 4500 open files, but the process may have only 4096; "
                 "set LimitNOFILE=4500 or more in the unit (in a shell: ulimit -n 4500), or lower limits.calls"
             ),
         )

@@ -146,10 +146,10 @@ routes:
         "d.yaml:16:33: routes[3].steps[1].play: it never runs: reject comes before; remove it, or move it up",
         ('d.yaml:16:53: routes[3].steps[2].hangup.cause: not one of the words allowed here, got "nromal"; '
         'did you mean "normal"? use one of normal, busy, declined, unavailable, congestion, error'),
-        'd.yaml:17:5: routes[4]: not a mapping, got "5"; write keys with values, as key: value',
+        'd.yaml:17:5: routes[4]: not a mapping, got "5"; write keys with values, such as key: value',
         ('d.yaml:18:12: routes[5].name: not a name, got "bad name!"; use letters, digits, dot, dash and underscore, '
         "at most 64, a letter or digit first"),
-        'd.yaml:18:32: routes[5].match: not a mapping, got "5"; write keys with values, as key: value',
+        'd.yaml:18:32: routes[5].match: not a mapping, got "5"; write keys with values, such as key: value',
         "d.yaml:18:42: routes[5].steps: not a list, got a mapping; write [a, b], or one line with a dash for each",
     ]  # fmt: skip
 
@@ -218,7 +218,7 @@ routes:
         ),
         (
             "[{pause: 0s}]",
-            'routes[0].steps[0].pause.duration: must be longer than nothing, got "0s"; write a longer duration, as 5s',
+            'routes[0].steps[0].pause.duration: must be longer than zero, got "0s"; write a longer duration, such as 5s',
         ),
         (
             "[{play: {file: sounds/sorry.wav, repeat: 0}}]",
@@ -228,7 +228,10 @@ routes:
             "[[a]]",
             "routes[0].steps[0]: a step is a map of one key, got a list; write - play: {file: hello.wav}, one dash for each step",
         ),
-        ("[{play: [a]}]", "routes[0].steps[0].play: not a mapping, got a list; write keys with values, as key: value"),
+        (
+            "[{play: [a]}]",
+            "routes[0].steps[0].play: not a mapping, got a list; write keys with values, such as key: value",
+        ),
     ],
 )
 def test_a_fault_in_steps(steps: str, fault: str) -> None:
@@ -406,7 +409,7 @@ def test_a_key_that_is_there_twice_hides_no_more_than_it_may() -> None:
         "routes: [{name: a, match: {any: true}, steps: [{play: {file: sounds/sorry.wav, repeat: 2, repeat: 3}}, %s]}]"
     )
     assert [fault.partition(": ")[2] for fault in faults(twice % "goto: b")] == [
-        "routes[0].steps[0].play.repeat: the key is there already, on line 1; remove one of them",
+        "routes[0].steps[0].play.repeat: the key is already used on line 1; remove one of them",
         'routes[0].steps[1].goto.route: there is no such route, got "b"; use one of a',
     ]
     assert len(faults("routes: [{name: a, match: {any: true}, steps: [goto: b]}]\nroutes: []")) == 1

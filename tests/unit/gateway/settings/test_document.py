@@ -40,8 +40,8 @@ def test_scalars_stay_as_written() -> None:
 def test_typographic_quotes_are_a_fault_and_no_part_of_the_value(written: str) -> None:
     document = parse(f"a: {{to: [{written}], “b”: c}}", "f.yaml")
     assert [str(problem) for problem in document.problems] == [
-        f'f.yaml:1:10: a.to[0]: typographic quotes belong to the text, got "{written}"; write "600"',
-        f'f.yaml:1:{len(written) + 13}: a: typographic quotes belong to the text, got "“b”"; write "b"',
+        f'f.yaml:1:10: a.to[0]: YAML reads typographic quotes as text, got "{written}"; write "600"',
+        f'f.yaml:1:{len(written) + 13}: a: YAML reads typographic quotes as text, got "“b”"; write "b"',
     ]
     assert document.data() == {"a": {"to": ["600"], "b": "c"}}
 
@@ -60,7 +60,7 @@ def test_typographic_quotes_in_straight_ones_are_meant() -> None:
 )
 def test_an_invisible_letter_is_made_visible(text: str, place: str) -> None:
     (fault,) = faults(text)
-    assert fault.startswith(f"f.yaml:{place}: an invisible letter")
+    assert fault.startswith(f"f.yaml:{place}: it contains an invisible character")
 
 
 def test_an_invisible_letter_within_a_text_is_meant() -> None:
@@ -112,11 +112,11 @@ def test_aliases_are_expanded() -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("a: 1\nb: 2\na: 3\n", "f.yaml:3:1: a: the key is there already, on line 1; remove one of them"),
-        ("x:\n  - a: 1\n    a: 2\n", "f.yaml:3:5: x[0].a: the key is there already, on line 2; remove one of them"),
+        ("a: 1\nb: 2\na: 3\n", "f.yaml:3:1: a: the key is already used on line 1; remove one of them"),
+        ("x:\n  - a: 1\n    a: 2\n", "f.yaml:3:5: x[0].a: the key is already used on line 2; remove one of them"),
         ("a: *b\n", 'f.yaml:1:4: a: there is no such anchor before this, got *b; write it in quotes: "*b"'),
         ("a: &a [*a]\n", 'f.yaml:1:8: a[0]: there is no such anchor before this, got *a; write it in quotes: "*a"'),
-        ("a: *21*\n", 'f.yaml:1:7: a: not YAML: did not find expected alphabetic or numeric character; write what begins with * in quotes, as "*21*"'),
+        ("a: *21*\n", 'f.yaml:1:7: a: not YAML: did not find expected alphabetic or numeric character; write text that begins with * in quotes, such as "*21*"'),
         ("a: !!python/name:os.system x\n", 'f.yaml:1:4: a: tags have no meaning here, got "tag:yaml.org,2002:python/name:os.system"; remove the tag'),
         ("a: &x {b: 1}\nc:\n  <<: *x\n", "f.yaml:3:3: c.<<: merge keys are not supported; write the keys out"),
         ("a: 1\n---\nb: 2\n", "f.yaml:2:1: a second document begins here; keep one document in a file"),

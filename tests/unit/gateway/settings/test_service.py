@@ -109,7 +109,7 @@ def test_agents_that_the_service_does_not_see(system: Path) -> None:
     assert told("open") == []
     fix = f"put it below {system}, or change ProtectHome with systemctl edit offhook"
     assert told("link") == [
-        f"the service does not see {system}/link/bot.py, its unit as shipped hides {system}/home; {fix}"
+        f"the service does not see {system}/link/bot.py, because the shipped unit hides {system}/home; {fix}"
     ]
 
 

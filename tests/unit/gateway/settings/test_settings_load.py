@@ -120,23 +120,23 @@ trunk: 5
 """
     assert faults(text) == [
         'g.yaml:2:3: sip.codex: there is no such key; did you mean "codecs"?',
-        'g.yaml:3:30: sip.listen[1].address: not an IP address, got "x"; write an IPv4 address, as 192.0.2.10',
+        'g.yaml:3:30: sip.listen[1].address: not an IP address, got "x"; write an IPv4 address, such as 192.0.2.10',
         'g.yaml:4:18: sip.codecs[1]: not one of the words allowed here, got "g729"; did you mean "G722"? use one of opus, G722, PCMU, PCMA, speex',
         'g.yaml:5:17: limits.calls: not a whole number, got "abc"; write digits only',
         'g.yaml:5:36: limits.max_duration: not a duration, got "5 minutes"; write a number and a unit: 120ms, 5s, 30m or 4h',
-        'g.yaml:7:18: trunks.a.registrar: not a port between 1 and 65535, got "sip.example.com:70000"; write one as 5060',
+        'g.yaml:7:18: trunks.a.registrar: not a port between 1 and 65535, got "sip.example.com:70000"; write a port such as 5060',
         'g.yaml:8:35: trunks.b.usr: there is no such key; did you mean "user"?',
         "g.yaml:9:6: trunks.c: a trunk that registers needs a registrar; add registrar: host, or register: false",
-        "g.yaml:11:6: agents.x: not a mapping, got a list; write keys with values, as key: value",
+        "g.yaml:11:6: agents.x: not a mapping, got a list; write keys with values, such as key: value",
         ('g.yaml:12:3: agents.a b: not a name, got "a b"; use letters, digits, dot, dash and underscore, at most 64, '
         "a letter or digit first"),
         ('g.yaml:13:13: dialplans[0]: cannot read /nonexistent/nope.yaml: No such file or directory, got "nope.yaml"; '
         "create it, or correct the path; it is relative to the directory of this file"),
-        'g.yaml:14:20: media.rtp_ports: the range is empty, got "9-5"; write the lower port first, as 20000-39999',
+        'g.yaml:14:20: media.rtp_ports: the range is empty, got "9-5"; write the lower port first, such as 20000-39999',
         'g.yaml:14:34: media.reorder: longer than a second, got "2s"; write at most 1s; 40ms suits most networks',
         'g.yaml:14:53: media.clock_threads: more than 16, got "99"; write 16 or less',
         'g.yaml:15:14: log.level: not one of the words allowed here, got "loud"; use one of debug, info, warning, error',
-        "g.yaml:16:1: log: the key is there already, on line 15; remove one of them",
+        "g.yaml:16:1: log: the key is already used on line 15; remove one of them",
         'g.yaml:17:1: trunk: there is no such key; did you mean "trunks"?',
     ]  # fmt: skip
 
@@ -144,32 +144,32 @@ trunk: 5
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("5", 'g.yaml:1:1: not a mapping, got "5"; write keys with values, as key: value'),
-        ("sip: [a]", "g.yaml:1:6: sip: not a mapping, got a list; write keys with values, as key: value"),
+        ("5", 'g.yaml:1:1: not a mapping, got "5"; write keys with values, such as key: value'),
+        ("sip: [a]", "g.yaml:1:6: sip: not a mapping, got a list; write keys with values, such as key: value"),
         ("sip: {listen: []}", "g.yaml:1:15: sip.listen: it is empty, got an empty list; write at least one"),
-        ("sip: {listen: [udp:1.2.3.4, 'udp:1.2.3.4:5060']}", "g.yaml:1:15: sip.listen: udp:1.2.3.4:5060 is there twice; remove one of them"),
-        ("sip: {codecs: [PCMU, pcmu]}", "g.yaml:1:15: sip.codecs: PCMU is there twice; remove one of them"),
-        ('sip: {user_agent: "a\\r\\nX: y"}', 'g.yaml:1:19: sip.user_agent: it has a control character or a line break in it, got "a\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}X: y"; write printable characters on one line'),
+        ("sip: {listen: [udp:1.2.3.4, 'udp:1.2.3.4:5060']}", "g.yaml:1:15: sip.listen: udp:1.2.3.4:5060 is listed twice; remove one of them"),
+        ("sip: {codecs: [PCMU, pcmu]}", "g.yaml:1:15: sip.codecs: PCMU is listed twice; remove one of them"),
+        ('sip: {user_agent: "a\\r\\nX: y"}', 'g.yaml:1:19: sip.user_agent: it contains a control character or a line break, got "a\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}X: y"; write printable characters on one line'),
         ("limits: {calls: 4001}", 'g.yaml:1:17: limits.calls: more than 4000, got "4001"; write 4000 or less'),
         ("sip: {listen: ['127.0.0.1:5060']}", 'g.yaml:1:16: sip.listen[0]: the transport is missing, got "127.0.0.1:5060"; write it as udp:127.0.0.1:5060 and, for TCP, tcp:127.0.0.1:5060'),
-        ("trunks: {a: {registrar: 'https://h.example', user: u}}", 'g.yaml:1:25: trunks.a.registrar: it has more in it than a host and a port, got "https://h.example"; write only those, as sip.example.com or 192.0.2.1:5060'),
-        ("trunks: {a: {registrar: h, user: u, proxy: 'sip:h;lr'}}", 'g.yaml:1:44: trunks.a.proxy: it has more in it than a host and a port, got "sip:h;lr"; write only those, as sip.example.com or 192.0.2.1:5060'),
-        (f"control: {{socket: /{'x' * 107}}}", f'g.yaml:1:19: control.socket: the path is longer than 107 bytes, got "/{"x" * 56}..."; choose a shorter one, as /run/offhook/control.sock'),
-        ("limits: {retry_after: 0s}", 'g.yaml:1:23: limits.retry_after: must be longer than nothing, got "0s"; write a longer duration, as 5s'),
+        ("trunks: {a: {registrar: 'https://h.example', user: u}}", 'g.yaml:1:25: trunks.a.registrar: it contains more than a host and a port, got "https://h.example"; write only these, such as sip.example.com or 192.0.2.1:5060'),
+        ("trunks: {a: {registrar: h, user: u, proxy: 'sip:h;lr'}}", 'g.yaml:1:44: trunks.a.proxy: it contains more than a host and a port, got "sip:h;lr"; write only these, such as sip.example.com or 192.0.2.1:5060'),
+        (f"control: {{socket: /{'x' * 107}}}", f'g.yaml:1:19: control.socket: the path is longer than 107 bytes, got "/{"x" * 56}..."; choose a shorter one, such as /run/offhook/control.sock'),
+        ("limits: {retry_after: 0s}", 'g.yaml:1:23: limits.retry_after: must be longer than zero, got "0s"; write a longer duration, such as 5s'),
         ("trunks: {a: {registrar: h}}", "g.yaml:1:13: trunks.a: a trunk that registers needs a user; add user: the account's name"),
-        ("trunks: {a: {register: false}}", "g.yaml:1:13: trunks.a: nothing tells which calls are this trunk's; add sources: with the carrier's addresses"),
+        ("trunks: {a: {register: false}}", "g.yaml:1:13: trunks.a: nothing says which calls belong to this trunk; add sources: with the carrier's addresses"),
         ("trunks: {a: {register: maybe, sources: [h]}}", 'g.yaml:1:24: trunks.a.register: neither true nor false, got "maybe"; write true or false'),
-        ("trunks: {a: {registrar: h, user: u, retry: {first: 9s, max: 5s}}}", "g.yaml:1:44: trunks.a.retry: first is longer than max; make max the longer one"),
-        ("trunks: {a: {registrar: h, user: bob@h.example}}", 'g.yaml:1:34: trunks.a.user: it has a domain in it, got "bob@h.example"; write user: bob and domain: h.example, and the whole as auth_user'),
-        ("trunks: {a: {registrar: h, user: b ob}}", 'g.yaml:1:34: trunks.a.user: not the user of a SIP address, got "b ob"; write letters, digits and +-_.!~*\'()&=$,;?/ only, others as %20 for a space'),
-        ("trunks: {a: {registrar: h, user: u, domain: a b}}", 'g.yaml:1:45: trunks.a.domain: not a host name, got "a b"; write a name or address, as sip.example.com or 192.0.2.1'),
-        ("trunks: {a: {registrar: '[2001:db8::1]', user: u}}", 'g.yaml:1:25: trunks.a.registrar: IPv6 is not spoken yet, got "[2001:db8::1]"; use the peer\'s name, or its IPv4 address'),
-        ("trunks: {a: {registrar: h, user: u, proxy: '2001:db8::1'}}", 'g.yaml:1:44: trunks.a.proxy: IPv6 is not spoken yet, got "2001:db8::1"; use the peer\'s name, or its IPv4 address'),
-        ("sip: {listen: [udp:127.0.0.1, udp:0.0.0.0, tcp:127.0.0.1]}", "g.yaml:1:16: sip.listen[0]: udp:0.0.0.0:5060 holds this address already; remove one of them"),
-        ("sip: {listen: [udp:0.0.0.0]}\ntrunks: {a: {registrar: h, user: u, transport: tcp}}", "g.yaml:2:48: trunks.a.transport: tcp is not spoken, sip.listen has no address for it; add tcp:0.0.0.0:5060 to listen of sip, or change the trunk's transport"),
-        ("sip: {listen: [tcp:0.0.0.0]}\ntrunks: {a: {registrar: h, user: u}}", "g.yaml:2:13: trunks.a.transport: udp is not spoken, sip.listen has no address for it; add udp:0.0.0.0:5060 to listen of sip, or change the trunk's transport"),
-        ("trunks: {" + ", ".join(f"t{number}: {{register: false, sources: [h]}}" for number in range(64)) + "}", "g.yaml:1:9: trunks: 64 trunks are more than 63; let another gateway have some of them"),
-        ("agents: {a: 5}", 'g.yaml:1:13: agents.a: not a mapping, got "5"; write keys with values, as key: value'),
+        ("trunks: {a: {registrar: h, user: u, retry: {first: 9s, max: 5s}}}", "g.yaml:1:44: trunks.a.retry: first is longer than max; make max at least as long as first"),
+        ("trunks: {a: {registrar: h, user: bob@h.example}}", 'g.yaml:1:34: trunks.a.user: it contains a domain, got "bob@h.example"; write user: bob and domain: h.example, and the whole text as auth_user'),
+        ("trunks: {a: {registrar: h, user: b ob}}", 'g.yaml:1:34: trunks.a.user: not the user of a SIP address, got "b ob"; write only letters, digits and +-_.!~*\'()&=$,;?/, and escape others, such as %20 for a space'),
+        ("trunks: {a: {registrar: h, user: u, domain: a b}}", 'g.yaml:1:45: trunks.a.domain: not a host name, got "a b"; write a name or address, such as sip.example.com or 192.0.2.1'),
+        ("trunks: {a: {registrar: '[2001:db8::1]', user: u}}", 'g.yaml:1:25: trunks.a.registrar: IPv6 is not supported yet, got "[2001:db8::1]"; use the peer\'s name, or its IPv4 address'),
+        ("trunks: {a: {registrar: h, user: u, proxy: '2001:db8::1'}}", 'g.yaml:1:44: trunks.a.proxy: IPv6 is not supported yet, got "2001:db8::1"; use the peer\'s name, or its IPv4 address'),
+        ("sip: {listen: [udp:127.0.0.1, udp:0.0.0.0, tcp:127.0.0.1]}", "g.yaml:1:16: sip.listen[0]: udp:0.0.0.0:5060 already includes this address; remove one of them"),
+        ("sip: {listen: [udp:0.0.0.0]}\ntrunks: {a: {registrar: h, user: u, transport: tcp}}", "g.yaml:2:48: trunks.a.transport: tcp is not available, sip.listen has no address for it; add tcp:0.0.0.0:5060 to sip.listen, or change the trunk's transport"),
+        ("sip: {listen: [tcp:0.0.0.0]}\ntrunks: {a: {registrar: h, user: u}}", "g.yaml:2:13: trunks.a.transport: udp is not available, sip.listen has no address for it; add udp:0.0.0.0:5060 to sip.listen, or change the trunk's transport"),
+        ("trunks: {" + ", ".join(f"t{number}: {{register: false, sources: [h]}}" for number in range(64)) + "}", "g.yaml:1:9: trunks: 64 trunks are more than 63; move some of them to another gateway"),
+        ("agents: {a: 5}", 'g.yaml:1:13: agents.a: not a mapping, got "5"; write keys with values, such as key: value'),
     ],
 )  # fmt: skip
 def test_fault(text: str, fault: str) -> None:
@@ -194,7 +194,7 @@ def test_a_file_that_cannot_be_read_is_a_fault(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(tmp_path / "nope.yaml")
     assert str(caught.value) == (
-        f"{tmp_path}/nope.yaml: cannot read the file: No such file or directory; create it, or name another with --config"
+        f"{tmp_path}/nope.yaml: cannot read the file: No such file or directory; create it, or name another file with --config"
     )
     (tmp_path / "bad.yaml").write_bytes(b"\xff")
     with pytest.raises(SettingsError, match="not UTF-8 at byte 1; save it as UTF-8"):
@@ -236,7 +236,7 @@ class TestSecrets:
             ("password: x, password_env: Y", "password and password_env are given; keep one of them"),
             (
                 "password_env: Y",
-                "password_env: Y is not set; set Y for the gateway, as with EnvironmentFile= in its unit",
+                "password_env: Y is not set; set Y for the gateway, for example with EnvironmentFile= in its unit",
             ),
             (
                 "password_credential: y",
@@ -246,7 +246,7 @@ class TestSecrets:
                 "password_file: gone",
                 (
                     "password_file: cannot read /nonexistent/gone: No such file or directory; "
-                    "create it with the secret in it, readable for the gateway's user only"
+                    "create it with the secret in it, readable only by the gateway's user"
                 ),
             ),
         ],
@@ -296,7 +296,7 @@ class TestWarnings:
         ("listen", "fault"),
         [
             ("[udp:127.0.0.1]", "sip.listen has loopback addresses only; add listen: [udp:0.0.0.0:5060] to sip"),
-            ("[udp:127.0.0.1, udp:192.0.2.1]", "the first udp address of sip.listen is udp:127.0.0.1:5060; put the address first that the registrar reaches"),
+            ("[udp:127.0.0.1, udp:192.0.2.1]", "the first udp address of sip.listen is udp:127.0.0.1:5060; put an address first that the registrar can reach"),
             ("[udp:192.0.2.1, udp:127.0.0.1]", None),
         ],
     )  # fmt: skip
@@ -410,7 +410,7 @@ class TestWarnings:
 def test_ports_for_rtp_where_sip_is_taken(listen: str, media: str, warned: bool) -> None:
     media = media if media.startswith("{") else f"{{{media}}}"
     loaded = load_text(f"sip: {{listen: [{listen}]}}\nmedia: {media}", "g.yaml", FileContext())
-    warnings = [str(one) for one in loaded.warnings if "where SIP is taken" in str(one)]
+    warnings = [str(one) for one in loaded.warnings if "which SIP uses" in str(one)]
     assert len(warnings) == warned
     assert all("media.rtp_ports: warning: " in one for one in warnings)
 

@@ -44,7 +44,7 @@ def test_a_200_that_grants_nothing_is_a_failure_and_tried_again() -> None:
     for _ in range(3):
         now = answer(attempted(now), 200)
         assert now.state is State.FAILED
-        assert "registered nobody" in now.why
+        assert "registered nothing" in now.why
         waits.append(now.next_in_s)
     assert waits == [2.0, 4.0, 8.0]
 
