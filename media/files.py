@@ -1,4 +1,4 @@
-"""Opening files whose path somebody else wrote."""
+"""Opens files whose path comes from somebody else."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from pathlib import Path
 
 
 class NotRegularError(OSError):
-    """What is there is a pipe, a device, a socket or a directory."""
+    """The path leads to a pipe, a device, a socket or a directory."""
 
 
 def open_regular(path: Path) -> int:
-    """A file descriptor to read a file that ends.
+    """Open a regular file for reading; returns its file descriptor.
 
-    Opening a pipe waits for a writer, and a device may have no end: neither is read, however it came there.
+    Opening a pipe would wait for a writer, and a device may have no end, so both are refused.
 
     Raises:
-        NotRegularError: it is no regular file; `strerror` says what it is.
+        NotRegularError: it is not a regular file; `strerror` says what it is.
         OSError: it cannot be opened.
     """
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-    # Of what was opened: another one may stand at the path by now.
+    # Check the opened file, not the path: meanwhile the path may lead to another file.
     kind = stat.S_IFMT(os.fstat(fd).st_mode)
     if kind != stat.S_IFREG:
         os.close(fd)
-        raise NotRegularError(0, f"it is {_KINDS.get(kind, 'something else')}, no file", str(path))
+        raise NotRegularError(0, f"it is {_KINDS.get(kind, 'something else')}, not a file", str(path))
     return fd
 
 

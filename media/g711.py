@@ -1,7 +1,7 @@
-"""G.711 as bytes, for agents that want the line's own coding. Both ways by a table.
+"""G.711 encoder and decoder, for agents that want the coding of the line. Both use tables.
 
-A line that speaks PCMU or PCMA loses nothing: what was decoded is encoded to the same bytes again, but for the second
-zero of mu-law (0x7F), which becomes the first (0xFF) and sounds the same.
+On a PCMU or PCMA line nothing is lost: decoding and encoding give the same bytes again. The only exception is the
+second zero of mu-law (0x7F), which becomes the first one (0xFF) and sounds the same.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ from media.leg import Pcm
 
 RATE_HZ = 8_000
 
-# `take` with a wrap reads a negative sample's code from the end of a table, where its bit pattern points.
+# `take` with mode "wrap" counts a negative sample from the end of the table, so its bit pattern is the index.
 _Codes = npt.NDArray[np.uint8]
 
 
 def mulaw_encoded(pcm: Pcm) -> bytes:
-    """Mu-law of int16 samples, shape (samples,): one byte each."""
+    """Encode int16 samples, shape (samples,), to mu-law: one byte each."""
     return _MULAW_OF.take(pcm, mode="wrap").tobytes()
 
 
 def mulaw_decoded(data: bytes) -> Pcm:
-    """Int16 samples of mu-law, shape (bytes,)."""
+    """Decode mu-law to int16 samples, shape (bytes,)."""
     return _OF_MULAW.take(np.frombuffer(data, np.uint8))
 
 
 def alaw_encoded(pcm: Pcm) -> bytes:
-    """A-law of int16 samples, shape (samples,): one byte each."""
+    """Encode int16 samples, shape (samples,), to A-law: one byte each."""
     return _ALAW_OF.take(pcm, mode="wrap").tobytes()
 
 
 def alaw_decoded(data: bytes) -> Pcm:
-    """Int16 samples of A-law, shape (bytes,)."""
+    """Decode A-law to int16 samples, shape (bytes,)."""
     return _OF_ALAW.take(np.frombuffer(data, np.uint8))
 
 
 def _samples() -> npt.NDArray[np.int32]:
-    """Each bit pattern of a sample, as a number."""
+    """All int16 samples, in order of their bit patterns 0x0000 to 0xFFFF."""
     return np.arange(65_536, dtype=np.uint16).view(np.int16).astype(np.int32)
 
 

@@ -13,5 +13,5 @@ def pcm16_encoded(pcm: Pcm) -> bytes:
 
 
 def pcm16_decoded(data: bytes) -> Pcm:
-    """Int16 samples, shape (bytes // 2,); a byte too many is dropped."""
+    """Int16 samples, shape (bytes // 2,); an odd last byte is dropped."""
     return np.frombuffer(data[: len(data) & ~1], "<i2").astype(np.int16, copy=False)

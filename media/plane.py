@@ -1,4 +1,4 @@
-"""The media plane on the asyncio side: the engine's batches, handed to each call's leg."""
+"""The asyncio side of the media plane: delivers the engine's batches to the legs of the calls."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 _log = structlog.get_logger("media")
 
 _STALE_NS = 150_000_000
-"""A frame that waited for asyncio for longer is dropped: what is delivered late stays late for the rest of a call."""
+"""A frame that waited longer for asyncio is dropped: otherwise the delay would stay for the rest of the call."""
 _COUNTED = tuple(field.name for field in dataclasses.fields(Counters))
 
 
 class EngineLeg(OwnedLeg):
     """A leg whose media is a slot of the native engine. Opened by `MediaPlane.open`, closed by `close`.
 
-    It can play once its first stream is attached, which the SIP side tells.
+    It can play once its first stream is attached; the SIP side reports that.
     """
 
     __slots__ = ("_plane", "frames_stale", "listener", "on_failure", "on_heard", "on_silent", "slot", "taps")
@@ -34,10 +34,10 @@ class EngineLeg(OwnedLeg):
         self._plane = plane
         self.slot = slot
         self.frames_stale = 0
-        """Dropped, since they came too late to the listener."""
+        """Frames dropped because they were too late for the listener."""
         self.listener: LegListener | None = None
         self.taps: tuple[LegTap, ...] = ()
-        """Replaced whole, so that one can be added or removed while all are told."""
+        """Replaced as a whole, so that a tap can be added or removed during a loop over all of them."""
         self.on_failure: Callable[[Exception], None] | None = None
         self.on_heard: Callable[[], None] | None = None
         self.on_silent: Callable[[int], None] | None = None
@@ -49,7 +49,7 @@ class EngineLeg(OwnedLeg):
     def play(self, pcm: Pcm, mark: int | None = None) -> None:
         if not self.slot.play(pcm, mark):
             queued_ms = self.position().queued_samples * 1000 // max(self.slot.rate_hz, 1)
-            msg = f"cannot queue {len(pcm)} samples: {queued_ms} ms wait already; wait for marks or `drained`"
+            msg = f"cannot queue {len(pcm)} samples: {queued_ms} ms are already queued; wait for marks or `drained`"
             raise PlayoutFullError(msg)
 
     def flush(self) -> Flushed:
@@ -86,7 +86,7 @@ class EngineLeg(OwnedLeg):
         )
 
     def close(self) -> None:
-        # The stream, if one is attached, is the SIP side's to detach.
+        # If a stream is attached, the SIP side detaches it.
         self.listener = self.on_failure = self.on_heard = self.on_silent = None
         taps, self.taps = self.taps, ()
         if taps:
@@ -97,15 +97,15 @@ class EngineLeg(OwnedLeg):
 
 
 class MediaPlane:
-    """Owns the engine. One wake-up of the loop drains every call's frames and events."""
+    """Owns the engine. One wake-up of the loop delivers the frames and events of all calls."""
 
     def __init__(self, tuning: _engine.Tuning, *, clock_threads: int) -> None:
-        """Pjlib must be initialised: create it after the SIP endpoint has begun."""
+        """Requires that pjlib is initialised: create this object after the SIP endpoint has started."""
         self.engine = _engine.Engine(tuning, clock_threads=clock_threads)
         self._legs: dict[int, EngineLeg] = {}
 
     def start(self) -> None:
-        """Begin to deliver, on the running loop."""
+        """Start delivery on the running loop."""
         asyncio.get_running_loop().add_reader(self.engine.fileno(), self._deliver)
 
     def stop(self) -> None:
@@ -142,16 +142,16 @@ class MediaPlane:
                     leg.frames_stale += 1
                 elif listener is not None:
                     listener.on_frame(pcm[begin:end])
-            except Exception as error:  # noqa: BLE001 - one call's fault must not silence the calls behind it in the batch
+            except Exception as error:  # noqa: BLE001 - one call's error must not stop the calls after it in the batch
                 _fail(leg, error)
 
 
-def _tell_taps(  # noqa: PLR0913, PLR0917 - a record, as it is
+def _tell_taps(  # noqa: PLR0913, PLR0917 - the fields of a record
     leg: EngineLeg, kind: int, begin: int, end: int, time_ns: int, pcm: Pcm
 ) -> None:
     for tap in leg.taps:
         if tap not in leg.taps:
-            continue  # one before it took it off
+            continue  # an earlier tap has removed it
         try:
             if kind == _engine.FRAME:
                 tap.on_heard_frame(pcm[begin:end], time_ns)
@@ -159,7 +159,7 @@ def _tell_taps(  # noqa: PLR0913, PLR0917 - a record, as it is
                 tap.on_sent_frame(pcm[begin:end], time_ns)
             elif kind == _engine.DTMF:
                 tap.on_dtmf(chr(begin), end)
-        except Exception as error:  # noqa: BLE001 - a tap's fault must not cost the call anything
+        except Exception as error:  # noqa: BLE001 - an error of a tap must not affect the call
             leg.remove_tap(tap)
             _log.exception("leg.tap_failed", slot=leg.slot.id, tap=type(tap).__name__)
             _close_tap(leg, tap, error)

@@ -1,7 +1,7 @@
-"""Audio at another rate, frame by frame: for agents and engines that want another one than the line's.
+"""Resampling frame by frame, for agents and engines that need a rate other than the line's.
 
-A polyphase FIR filter: each frame that goes in comes out at once, at the other rate, 3 ms later at 8 kHz. soxr, which
-decodes our sound files, works in blocks: as a stream it keeps several frames back, which a caller would hear as a slow
+A polyphase FIR filter: each input frame gives an output frame at once, with a delay of 3 ms at 8 kHz. soxr, which
+we use for sound files, works in blocks: as a stream it holds back several frames, and the caller would hear a slow
 answer.
 """
 
@@ -17,9 +17,9 @@ import numpy.typing as npt
 from media.leg import Pcm
 
 RATES_HZ = (8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
-"""What engines and lines have."""
+"""The rates of engines and lines."""
 _HALF_WIDTH = 24
-"""Of the filter, in samples of the lower rate."""
+"""Half the length of the filter, in samples of the lower rate."""
 _STOP_DB = 80.0
 _Taps = npt.NDArray[np.float32]
 
@@ -31,11 +31,11 @@ class Resampler:
         """Both of `RATES_HZ`; they may be the same.
 
         Raises:
-            ValueError: a rate that it does not know.
+            ValueError: a rate is not supported.
         """
         for rate_hz in (from_hz, to_hz):
             if rate_hz not in RATES_HZ:
-                raise ValueError(f"a rate of {rate_hz} Hz: use one of {', '.join(map(str, RATES_HZ))}")
+                raise ValueError(f"a rate of {rate_hz} Hz is not supported: use one of {', '.join(map(str, RATES_HZ))}")
         self.from_hz, self.to_hz = from_hz, to_hz
         ratio = Fraction(to_hz, from_hz)
         self._up, self._down = ratio.numerator, ratio.denominator
@@ -43,23 +43,23 @@ class Resampler:
         self._width = self._filters.shape[1]
         self._past = np.zeros(self._width - 1, np.float32)
         self._phase = 0
-        """Of the next sample: by how much it lies behind the first one that is to come, in 1/up of a sample."""
+        """How far the next output sample lies after the next input sample, in 1/up of an input sample."""
 
     @property
     def delay_s(self) -> float:
-        """By how much sound comes out later than it went in; 0 between equal rates."""
+        """The delay from input to output; 0 between equal rates."""
         if self._up == self._down:
             return 0.0
         return _HALF_WIDTH / min(self.from_hz, self.to_hz)
 
     def process(self, pcm: Pcm) -> Pcm:
-        """Convert the next samples; all that can be computed from what went in so far comes out.
+        """Convert the next samples; returns all output that can be computed from the input so far.
 
         Args:
-            pcm: int16, shape (samples,), at `from_hz`; any length, also 0.
+            pcm: int16, shape (samples,), at `from_hz`; any length, including 0.
 
         Returns:
-            int16 at `to_hz`; after n samples in all, ceil(n * to_hz / from_hz) have come out in all.
+            int16 at `to_hz`; n samples of input in total give ceil(n * to_hz / from_hz) samples of output in total.
         """
         if self._up == self._down:
             return pcm
@@ -76,25 +76,25 @@ class Resampler:
         return frame
 
     def flush(self) -> Pcm:
-        """What is still on its way, `delay_s` of it; the next samples start a new stream."""
+        """Return the rest of the output, `delay_s` long; the next samples start a new stream."""
         rest = self.process(np.zeros(math.ceil(self.delay_s * self.from_hz), np.int16))
         self._past[:] = 0
         self._phase = 0
         return rest
 
     def samples_in(self, samples_out: int) -> int:
-        """How many samples at `from_hz` last as long as these at `to_hz`, rounded down: for positions and marks."""
+        """Convert a number of samples at `to_hz` to samples at `from_hz`, rounded down: for positions and marks."""
         return samples_out * self._down // self._up
 
 
 @lru_cache(maxsize=64)
 def _polyphase(up: int, down: int) -> _Taps:
-    """The filter's taps, shape (up, width): one row for each place between two samples, for windows in time's order."""
-    lower = max(up, down)  # so many of the filter's own samples (at from_hz * up) are one of the lower rate
+    """The filter's taps, shape (up, width): one row for each phase between two samples, in order of time."""
+    lower = max(up, down)  # filter samples (at from_hz * up) per sample of the lower rate
     reach = _HALF_WIDTH * lower
     beta = 0.1102 * (_STOP_DB - 8.7)
-    # Kaiser's rule for how wide the band is between what passes and what does not. At 8 kHz it is 3.4 to 4.2 kHz: the
-    # alias of its end lies above all that a telephone lets through.
+    # Kaiser's formula for the width of the transition band. At 8 kHz the band is 3.4 to 4.2 kHz: the alias of its upper
+    # end lies above the telephone band.
     transition = (_STOP_DB - 8.0) / (2.285 * 2 * reach * math.pi)
     cutoff = 1.0 / lower - 0.3 * transition
     places = np.arange(-reach, reach + 1)

@@ -1,4 +1,4 @@
-"""Where the frames of a leg belong on one timeline, so that what was heard and what was sent lie beside each other."""
+"""Places the frames of a leg on one timeline, so that received and sent audio are aligned."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ if TYPE_CHECKING:
     from media.leg import Pcm
 
 TOLERANCE_MS = 60
-"""How far a track may be from the clock: more is not the network's jitter, which must not cut into a voice."""
+"""How far a track may be from the clock. Less may be network jitter, for which a voice must not be cut."""
 
 
 class Timeline:
-    """The clock that both tracks of a leg are laid out by. Position 0 is when it was made, in samples at its rate."""
+    """The common clock of both tracks of a leg. Positions are samples at `rate_hz`; 0 is at `begin_ns`."""
 
     def __init__(self, rate_hz: int, begin_ns: int) -> None:
-        """`begin_ns`: of CLOCK_MONOTONIC, as the times of frames."""
+        """`begin_ns` is a time of CLOCK_MONOTONIC, like the times of frames."""
         self.rate_hz = rate_hz
         self.begin_ns = begin_ns
 
     def position(self, time_ns: int) -> int:
-        """The sample that belongs to a time."""
+        """The position, in samples, of a time."""
         return (time_ns - self.begin_ns) * self.rate_hz // 1_000_000_000
 
 
 class Track:
     """One direction of a leg.
 
-    Frames follow each other to the sample, as they were said. Only when the track has come further than `TOLERANCE_MS`
-    from the clock does it jump there: the party was silent without sending, its clock is faster or slower than ours (at
-    50 parts per million once in 20 minutes), or the machine stood still. So two tracks never drift apart, and a voice
-    is cut for nothing less.
+    Frames follow each other without gaps or overlaps. The track jumps to the clock only when it is more than
+    `TOLERANCE_MS` away from it: the party sent nothing while silent, its clock is faster or slower than ours (at 50
+    parts per million this happens once in 20 minutes), or the machine stood still. So two tracks do not drift apart,
+    and a voice is not cut for smaller differences.
     """
 
     def __init__(self, timeline: Timeline) -> None:
@@ -43,13 +43,13 @@ class Track:
     def place(self, pcm: Pcm, time_ns: int) -> int:
         """Where a frame begins, in samples.
 
-        What lies between it and the end of the last one is silence. It may begin before that end, if the track jumps
-        back: the later frame is the one that counts.
+        A gap between the end of the last frame and this begin is silence. If the track jumps back, the frame may begin
+        before the end of the last one: then the later frame replaces the overlap.
 
         Args:
-            pcm: the frame, of the timeline's rate.
-            time_ns: when it had come as a whole, or when it began to go out. The same for all frames of a track: what
-                one of them lies before the other in time is a constant.
+            pcm: the frame, at the timeline's rate.
+            time_ns: when the frame was received completely, or when its sending began. Use the same of these two times
+                for all frames of a track: their difference is then a constant offset.
         """
         by_clock = self._timeline.position(time_ns)
         begin = by_clock if self._next is None else self._next

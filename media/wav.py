@@ -1,4 +1,4 @@
-"""Sound files as a leg plays them: mono int16 at its rate, decoded once."""
+"""Decodes sound files for a leg: mono int16 at the leg's rate, with a cache."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SECONDS_MAX = 600
 """Longer files are not prompts; ten minutes at 48 kHz are 58 MB."""
 
 CHANNELS_MAX, RATE_MAX_HZ = 8, 192_000
-"""What recordings have; a header may say 1,024 channels, and each costs memory while they are mixed."""
+"""The limits of usual recordings; a header may claim 1,024 channels, and each costs memory while they are mixed."""
 
 BLOCK_FRAMES = 65_536
 
@@ -29,7 +29,7 @@ _Key = tuple[str, int, int, int]
 
 
 executor = ThreadPoolExecutor(2, thread_name_prefix="wav")
-"""Decodes files: asyncio's own threads may all be held by agents, and a prompt must not wait for them."""
+"""Decodes files: agents may occupy all threads of asyncio, and a prompt must not wait for these."""
 
 
 class WavError(Exception):
@@ -37,24 +37,24 @@ class WavError(Exception):
 
 
 def check_wav(path: Path) -> None:
-    """Look at the file's header only.
+    """Check a file by its header only.
 
     Raises:
-        WavError: it is not there, cannot be read, is no regular file or no sound file, is empty, too long, or has too
-            many channels.
+        WavError: it does not exist, cannot be read, is not a regular file or not a sound file, is empty or too long,
+            or has too many channels or too high a rate.
     """
     with _open(path) as sound:
         _check(path, sound)
 
 
 def load_wav(path: Path, rate_hz: int) -> Pcm:
-    """Decode a file; WAV of any encoding, also FLAC, Ogg and MP3. Several channels become their mean. Blocks.
+    """Decode a file: WAV of any encoding, FLAC, Ogg or MP3. Several channels are mixed to their mean. Blocks.
 
-    The result is read-only and shared; it is kept until the file changes or `CACHE_BYTES_MAX` is reached. From any
-    thread.
+    The result is read-only and shared; it is cached until the file changes or `CACHE_BYTES_MAX` is exceeded. May be
+    called from any thread.
 
     Raises:
-        WavError: as `check_wav`.
+        WavError: like `check_wav`, or the file cannot be read to its end.
     """
     key = _key(path, rate_hz)
     with _lock:
@@ -72,7 +72,7 @@ def load_wav(path: Path, rate_hz: int) -> Pcm:
 
 
 async def decoded(path: Path, rate_hz: int) -> Pcm:
-    """`load_wav` for a loop, which it does not block."""
+    """Like `load_wav`, without blocking the event loop."""
     return await asyncio.get_running_loop().run_in_executor(executor, load_wav, path, rate_hz)
 
 
@@ -102,18 +102,18 @@ def _open(path: Path) -> soundfile.SoundFile:
 
 def _check(path: Path, sound: soundfile.SoundFile) -> None:
     if sound.frames == 0:
-        raise WavError(f"{path}: holds no sound (0 frames): record it again")
+        raise WavError(f"{path}: contains no sound (0 frames): record it again")
     if sound.channels > CHANNELS_MAX:
         raise WavError(f"{path}: has {sound.channels} channels: give one, or {CHANNELS_MAX} at most")
     if not 0 < sound.samplerate <= RATE_MAX_HZ:
-        raise WavError(f"{path}: has {sound.samplerate} samples in a second: give at most {RATE_MAX_HZ}")
+        raise WavError(f"{path}: has {sound.samplerate} samples per second: give at most {RATE_MAX_HZ}")
     seconds = sound.frames / sound.samplerate
     if seconds > SECONDS_MAX:
         raise WavError(f"{path}: is {seconds:.0f} s long: give at most {SECONDS_MAX} s")
 
 
 def _decode(path: Path, rate_hz: int) -> Pcm:
-    """Block by block: what is being decoded never takes much more memory than what comes out."""
+    """Decode block by block, so that decoding needs little more memory than its result."""
     with _open(path) as sound:
         _check(path, sound)
         resampler = None
@@ -125,7 +125,7 @@ def _decode(path: Path, rate_hz: int) -> Pcm:
             try:
                 mixed = sound.read(min(left, BLOCK_FRAMES), dtype="float32", always_2d=True).mean(axis=1)
             except soundfile.SoundFileError as error:
-                raise WavError(f"{path}: breaks off while it is read: {error}: copy it anew") from error
+                raise WavError(f"{path}: cannot be read to its end: {error}: copy it again") from error
             left = left - len(mixed) if len(mixed) else 0
             mixed = np.nan_to_num(mixed)
             blocks.append(_as_pcm(mixed if resampler is None else resampler.resample_chunk(mixed)))

@@ -1,6 +1,6 @@
-"""Agents: who talks to a caller. Built-in ones, users' own classes, and what keeps their faults in their own call.
+"""Agents talk to callers: built-in agents, users' own classes, and the code that confines an error to its call.
 
-A user's module needs nothing from here; the event classes are here for those who match on them.
+A user's module needs nothing from here; the event classes are here for code that matches on them.
 """
 
 from gateway.agents.agent import Agent, Call

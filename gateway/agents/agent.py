@@ -1,4 +1,4 @@
-"""The two sides of an agent: what it is, and the call it gets."""
+"""The two interfaces of an agent: the agent itself, and the call that it gets."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from media.leg import Pcm
 
 
 class Speech(Protocol):
-    """One answer of the agent. Once interrupted it stays silent for good, whichever code still has audio for it.
+    """One answer of the agent. After an interruption it stays silent, even if some code still has audio for it.
 
-    Hand it to the code that says it: another task, a queue, the reader of a socket. It does not end when synthesis is
-    slower than speech and leaves gaps. Only one is spoken at a time.
+    Give it to the code that says it: another task, a queue, the reader of a socket. A gap because synthesis is slower
+    than speech does not end it. Only one answer is spoken at a time.
     """
 
     @property
     def interrupted(self) -> bool:
-        """Whether an interruption or `stop` came after what it answers."""
+        """Whether an interruption or `stop` came after the event that it answers."""
 
     @property
     def heard_ms(self) -> int:
         """How much of it was heard."""
 
     def play(self, pcm: Pcm, mark: str | None = None) -> bool:
-        """Queue audio, as `Call.play`; False for good once it is interrupted."""
+        """Queue audio, like `Call.play`; after an interruption it always returns False."""
 
     async def say(self, pcm: Pcm, mark: str | None = None) -> bool:
-        """Queue audio of any length, as `Call.say`; False for good once it is interrupted."""
+        """Queue audio of any length, like `Call.say`; after an interruption it always returns False."""
 
     async def speak(self, speech: Pcm | Iterable[Pcm] | AsyncIterable[Pcm], *, keys: bool = False) -> Spoken:
-        """As `Call.speak`, as a further part of this answer; `heard_ms` is of all its parts."""
+        """Like `Call.speak`, as a further part of this answer; `heard_ms` counts all its parts."""
 
     async def said(self) -> int:
         """Wait until all of it was heard or dropped; returns `heard_ms`."""
 
 
 class Call(Protocol):
-    """A call as its agent has it, whether it runs in a thread of its own or not.
+    """A call, as its agent uses it; the same whether the agent runs in its own thread or not.
 
-    `media.conversation` fulfils it on the gateway's loop, `gateway.agents.thread_call.ThreadCall` from a
-    thread.
+    It is implemented by `media.conversation` on the gateway's loop, and by `gateway.agents.thread_call.ThreadCall` in
+    a thread.
     """
 
     @property
@@ -52,7 +52,7 @@ class Call(Protocol):
 
     @property
     def results(self) -> Mapping[str, str]:
-        """The results of the agents that have had this call before."""
+        """The results of the agents that had this call before."""
 
     @property
     def rate_hz(self) -> int:
@@ -60,23 +60,23 @@ class Call(Protocol):
 
     @property
     def over(self) -> bool:
-        """Whether nothing can be said or heard any more."""
+        """Whether the call is over: nothing can be said or heard any more."""
 
     @property
     def epoch(self) -> int:
-        """How many interruptions and stops there were; an answer belongs to the epoch in which it was decided."""
+        """How many interruptions and stops there were. An answer belongs to the epoch in which it was decided."""
 
     @property
     def speaking(self) -> bool:
-        """Whether the agent's audio is queued."""
+        """Whether audio of the agent is queued."""
 
     @property
     def held(self) -> bool:
-        """Mode `pause`: whether the caller's voice holds the agent's, and may still turn out to be no interruption."""
+        """Mode `pause`: whether the caller's voice holds the agent's, and this may still be no interruption."""
 
     @property
     def heard_ms(self) -> int:
-        """How much of the current utterance was heard; an utterance begins when nothing was queued."""
+        """How much of the current utterance was heard; an utterance begins with the first audio in an empty queue."""
 
     @property
     def queued_ms(self) -> int:
@@ -84,51 +84,51 @@ class Call(Protocol):
 
     @property
     def wait_ms(self) -> float:
-        """How long audio that is queued now would wait until its first sample is played, unless the agent is held."""
+        """How long it takes until the first sample of audio queued now is played, unless the agent is held."""
 
     def hear(self) -> AsyncIterator[Pcm]:
-        """The caller's voice, frame by frame (20 ms as a rule), until the call is over; other events are skipped.
+        """The caller's voice, frame by frame (usually 20 ms), until the call is over; other events are dropped.
 
-        The last second is kept for an agent that is slow. One task of the agent listens, by this or by `events`.
+        For a slow agent, the last second is kept. Only one task of the agent may listen, by this or by `events`.
         """
 
     def events(self, *, speech: bool = True) -> AsyncIterator[Event]:
         """Everything that happens, urgent events before any audio; `Hangup` is the last one.
 
-        With `speech=False` the agent does not want to know when the caller speaks; where barge-in does not need it
-        either, voice detection is left out, most of what a frame costs.
+        With `speech=False` the agent does not need to know when the caller speaks. If barge-in does not need it
+        either, voice detection is switched off, which is most of the cost of a frame.
 
-        What happens while the agent does something else, as in `speak`, waits and comes in order: a `SpeechEnded` may
-        be the end of a cough, long before the `Interrupted` behind it.
+        Events that happen while the agent does something else, such as `speak`, wait and come in order. So a
+        `SpeechEnded` may be the end of a cough, long before the `Interrupted` that follows it.
         """
 
     async def next_event(self, *kinds: EventKind | type[Event], timeout_s: float | None = None) -> Event | None:
-        """The next event of these kinds, any but audio if none is named; None when `timeout_s` has passed first.
+        """The next event of these kinds; without kinds, any event except audio. None if `timeout_s` passes first.
 
-        A kind is an event's `kind`, as "dtmf", or its class. Other events are skipped and lost. The end of the call
-        ends every wait, with `Hangup`. While it waits for "dtmf", a key ends what the agent says.
+        A kind is an event's `kind`, such as "dtmf", or its class. Other events are dropped. The end of the call ends
+        every wait, with `Hangup`. While this waits for "dtmf", a key ends what the agent says.
 
         Raises:
             ValueError: there is no such kind of event.
         """
 
     async def next_key(self, *, timeout_s: float | None = None) -> str | None:
-        """The next key that the caller presses, "0" to "9", "*", "#", "A" to "D"; other events are skipped and lost.
+        """The next key that the caller presses, "0" to "9", "*", "#", "A" to "D"; other events are dropped.
 
-        None when `timeout_s` has passed first, or the call is over. While it waits, a key ends what the agent says.
+        None if `timeout_s` passes first, or the call ends. While this waits, a key ends what the agent says.
         """
 
     def on_audio(self, consumer: Callable[[Pcm], object] | None) -> None:
-        """Call `consumer(pcm)` for each frame instead of queueing it; None ends that. The cheapest way to hear.
+        """Call `consumer(pcm)` for each frame instead of queueing it; None ends that. The cheapest way to listen.
 
-        It must return at once. If it raises, the agent has failed. Copy a frame that you want to keep.
+        The consumer must return at once. If it raises, the agent has failed. It must copy a frame to keep it.
         """
 
     async def speak(self, speech: Pcm | Iterable[Pcm] | AsyncIterable[Pcm], *, keys: bool = False) -> Spoken:
-        """Say a whole answer and wait until it was heard; an interruption ends it at once, with `keys` so does a key.
+        """Say a whole answer and wait until it was heard. An interruption ends it at once; with `keys`, so does a key.
 
-        Give it a synthesis as it streams: it is asked for 15 s ahead at most, and closed when interrupted. An answer
-        from before an interruption ends at once, with nothing heard.
+        `speech` may be a generator of a streaming synthesis: it is read at most 15 s ahead, and closed when the answer
+        is interrupted. An answer from before an interruption ends at once, with nothing heard.
 
         Raises:
             CallEndedError: the call is over, or the agent has hung up.
@@ -136,10 +136,10 @@ class Call(Protocol):
         """
 
     async def say(self, pcm: Pcm, mark: str | None = None) -> bool:
-        """Queue audio of any length, and wait while more than 15 s are queued; returns when it is accepted.
+        """Queue audio of any length, and wait while more than 15 s are queued; returns when all of it is queued.
 
-        With a mark, `MarkReached` follows when its last sample was heard. Returns False if the audio is from before an
-        interruption, also one that comes while it waits: what was not queued yet will not be heard.
+        With a mark, `MarkReached` follows when the last sample was heard. Returns False if the audio belongs to an
+        answer from before an interruption, even one that comes during the wait: the rest will not be heard.
 
         Raises:
             CallEndedError: the call is over, or the agent has hung up.
@@ -147,7 +147,7 @@ class Call(Protocol):
         """
 
     def play(self, pcm: Pcm, mark: str | None = None) -> bool:
-        """As `say`, without waiting.
+        """Like `say`, without waiting.
 
         Raises:
             PlayoutFullError: there is no room for it; nothing was queued.
@@ -156,62 +156,65 @@ class Call(Protocol):
         """
 
     async def said(self) -> int:
-        """Wait until everything queued was heard or dropped; returns the heard ms of the utterance."""
+        """Wait until everything queued was heard or dropped; returns how many ms of the utterance were heard."""
 
     def utterance(self, epoch: int | None = None) -> Speech:
-        """A new answer, which an interruption silences for good. Make it when the answer is decided, and say it later.
+        """A new answer, which an interruption ends finally. Make it when the answer is decided; say it later.
 
-        It answers what the task has received last; for a task that does not listen, what happened until now; with
-        `epoch`, what happened while `Call.epoch` had that value. If an interruption came after that, it is silent.
+        It answers the event or frame that the task received last; if the task does not listen, what happened until
+        now; with `epoch`, what happened while `Call.epoch` had that value. If an interruption came after that, the
+        answer stays silent.
         """
 
     def stop(self) -> int:
-        """Drop what is queued, and refuse other tasks' answers from before; returns the heard ms of the utterance."""
+        """Drop what is queued, and refuse earlier answers of other tasks; returns the heard ms of the utterance."""
 
     def confirm_interruption(self) -> bool:
-        """Mode `pause`: the speech that holds the agent's voice is an interruption; False if none holds it."""
+        """Mode `pause`: the caller's speech is an interruption; False if the agent's voice is not held."""
 
     def reject_interruption(self) -> bool:
-        """Mode `pause`: the speech that holds the agent's voice is none ("uh-huh"); False if none holds it."""
+        """Mode `pause`: the caller's speech is no interruption ("uh-huh"); False if the agent's voice is not held."""
 
     async def until_over(self) -> None:
         """Wait for the end of the call.
 
-        An agent that has spoken or listened once and waits here does not count as stalled (`stall_timeout`), however
-        long it does nothing else; one that hears by `on_audio` must still keep up. Wait here only when nothing is left
-        to do: while one task waits here, the gateway does not notice if another task of the agent hangs.
+        An agent that waits here does not count as stalled (`stall_timeout`) if it has spoken or listened before. With
+        `on_audio`, its consumer must still keep up. Wait here only when nothing is left to do: meanwhile the gateway
+        does not notice if another task of the agent hangs.
         """
 
     def hang_up(self) -> None:
-        """End the call once all that was said so far was heard; from now on nothing more can be said."""
+        """End the call when everything said so far was heard; from now on nothing more can be said."""
 
 
 class Agent(Protocol):
-    """Who talks to the caller; one object for each call."""
+    """Talks to the caller; each call gets its own object."""
 
     async def run(self, call: Call) -> Outcome | None:
-        """Talk. Returning ends the agent's part, raising means that it failed. It is cancelled after a hangup.
+        """Talk. The agent's part of the call ends when this returns; if it raises, the agent has failed.
 
-        What it returns says how the dialplan goes on: None and `Done` with its next step, `GoTo` with another route.
+        After a hangup it is cancelled. The result says how the dialplan continues: after None or `Done` with its next
+        step, after `GoTo` with another route.
         """
 
 
 @runtime_checkable
 class CanBeDiscarded(Protocol):
-    """An agent that prepares itself, and must release something if it does not get the call."""
+    """An agent with `prepare` that must release something if it does not get the call."""
 
     def discard(self) -> None:
-        """`run` will not be called: `prepare` failed, or the call has ended or gone elsewhere. Must return at once."""
+        """`run` will not be called: `prepare` failed, or the call ended or went elsewhere. Must return at once."""
 
 
 @runtime_checkable
 class PreparesItself(Protocol):
-    """An agent that needs time before it can talk: it opens its connection, or loads its models."""
+    """An agent that needs time before it can talk, to open a connection or load models."""
 
     def prepare(self) -> Awaitable[None] | None:
-        """Get ready, before `run`. On a call that is not answered yet the caller hears ringing meanwhile.
+        """Get ready, before `run`. If the call is not answered yet, the caller hears ringing meanwhile.
 
-        With `isolation: none` it must be `async def`. It has `prepare_timeout`. If it takes longer, or raises an
-        exception that is `retryable`, that leads to the dialplan's `on_busy`; any other exception to `on_error`. The
-        call is not answered then. If the caller hangs up meanwhile, it is cancelled, and `run` is not called.
+        With `isolation: none` it must be `async def`. Its time limit is `prepare_timeout`. If it takes longer, or
+        raises an exception that is `retryable`, the dialplan continues with `on_busy`; after any other exception with
+        `on_error`. This does not answer the call. If the caller hangs up meanwhile, it is cancelled, and `run` is not
+        called.
         """

@@ -1,4 +1,4 @@
-"""Stops trying a backend that fails again and again, until a single call finds that it works. No I/O."""
+"""A circuit breaker: stops using a backend that fails repeatedly, until a probe call finds that it works. No I/O."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ class Attempt:
 class Breaker:
     """A circuit breaker. Times are seconds on any one clock.
 
-    Closed, every call is tried. After `failures` calls in a row have failed it is open for `cool_down_s`, and no call
-    is tried; then one is, as a probe. If that works it is closed, otherwise it is open again. Calls that began before
-    it opened say nothing about now: only the probe closes it.
+    While it is closed, every call tries the backend. After `failures` failed calls in a row it is open for
+    `cool_down_s`, and no call tries the backend. Then one call does, as a probe. If the probe works, the breaker is
+    closed, otherwise it is open again. Only the probe can close it: calls that began before it opened do not show
+    that the backend works now.
     """
 
     def __init__(self, failures: int, cool_down_s: float) -> None:
@@ -32,13 +33,13 @@ class Breaker:
 
     @property
     def state(self) -> BreakerState:
-        """`closed` while it is not known to fail."""
+        """`closed` while the backend is not known to fail."""
         if self._open_until_s is None:
             return "closed"
         return "open" if self._probe is None else "probing"
 
     def begin(self, now_s: float) -> Attempt | None:
-        """A call wants to try the backend: None if it must not."""
+        """A call wants to try the backend; returns None if it must not."""
         if self._open_until_s is None:
             return Attempt(is_probe=False)
         if self._probe is not None or now_s < self._open_until_s:
@@ -47,18 +48,18 @@ class Breaker:
         return self._probe
 
     def wait_s(self, now_s: float) -> float:
-        """How long until the next probe; 0 if it is closed, or the probe is under way."""
+        """How long until the next probe is allowed; 0 if the breaker is closed, or the probe is running."""
         return 0.0 if self._open_until_s is None else max(0.0, self._open_until_s - now_s)
 
     def succeeded(self, attempt: Attempt) -> None:
-        """The backend works."""
+        """The backend worked in this attempt."""
         if attempt is self._probe:
             self._probe = self._open_until_s = None
         if self._open_until_s is None:
             self.failed_in_a_row = 0
 
     def failed(self, attempt: Attempt, now_s: float) -> bool:
-        """The backend has failed. Returns whether that has opened the breaker."""
+        """The backend failed in this attempt. Returns whether this opened the breaker."""
         if self._open_until_s is not None and attempt is not self._probe:
             return False
         self.failed_in_a_row += 1
@@ -68,6 +69,6 @@ class Breaker:
         return opens
 
     def left(self, attempt: Attempt) -> None:
-        """The call ended before it was known whether the backend works: after a probe, the next call is one."""
+        """The call ended without showing whether the backend works. If it was the probe, the next call is one."""
         if attempt is self._probe:
             self._probe = None

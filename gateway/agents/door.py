@@ -1,4 +1,4 @@
-"""The gateway's side of an agent elsewhere: it does to one call what messages ask for."""
+"""The gateway's side of an agent in another thread: executes the agent's messages on one call."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _Control: TypeAlias = (
 
 
 class Door:
-    """Takes requests in order, on the gateway's loop; answers at once, or when what they wait for has happened."""
+    """Executes requests in order, on the gateway's loop. A request that must wait is answered later, others at once."""
 
     __slots__ = ("_call", "_utterances", "_waiting")
 
@@ -29,13 +29,14 @@ class Door:
         self._waiting: dict[int, asyncio.Task[object]] = {}
 
     def take(self, request: Request, answer: _Answering) -> None:
-        """Do what a request asks for; `answer` is called once, unless the request is withdrawn.
+        """Execute a request; `answer` is called once, unless the request is withdrawn.
 
-        It is not kept: whoever answers knows this door, and full garbage collections are rare.
+        `answer` is not stored here: its owner refers to this door, and full garbage collections, which would free such
+        a cycle, are rare.
         """
         try:
             value = self._do(request.command)
-        except Exception as error:  # noqa: BLE001 - it belongs to the agent that asked
+        except Exception as error:  # noqa: BLE001 - the agent that sent the request gets the error
             answer(Refusal(request.number, error))
             return
         if not asyncio.iscoroutine(value):

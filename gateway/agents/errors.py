@@ -1,12 +1,12 @@
-"""What goes wrong with an agent, by who must fix it."""
+"""Errors of agents; the class says who must fix the problem."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 FailureReason = Literal["raised", "stalled", "silent", "unprepared"]
-"""`raised`: its code raised; `stalled`: it left its events untaken, or did nothing at all; `silent`: it never began;
-`unprepared`: its `prepare` raised."""
+"""`raised`: its code raised; `stalled`: it did not take its events, or did nothing at all; `silent`: it never listened
+or spoke; `unprepared`: its `prepare` raised."""
 
 
 class AgentError(Exception):
@@ -24,7 +24,7 @@ class AgentSetupError(AgentError):
 
 
 class AgentBusyError(AgentError):
-    """The agent has as many calls as it may have, or cannot begin another just now; another may take this one."""
+    """The agent has all the calls it may have, or cannot begin one just now. Another agent may take the call."""
 
     def __init__(self, agent: str, detail: str) -> None:
         super().__init__(f"agent {agent!r} is busy: {detail}")
@@ -42,14 +42,14 @@ class AgentFailedError(AgentError):
         self.reason: FailureReason = reason
         self.detail = detail
         self.retryable = retryable
-        """Whether trying again can help: what raised says so."""
+        """Whether trying again can help, according to the exception that the agent raised."""
 
 
 class AgentUnavailableError(Exception):
-    """For agents to raise: what they need does not work just now, such as a recogniser that is overloaded.
+    """An agent raises this when something that it needs does not work just now, such as an overloaded recogniser.
 
-    Any exception with an attribute `retryable` that is true says the same: trying again can help. Other exceptions say
-    that it cannot. Raised by `prepare`, it leads to `on_busy`; raised by `run`, to `on_error`.
+    Any exception with an attribute `retryable` that is True means the same: trying again can help. Other exceptions
+    mean that it cannot. If `prepare` raises it, the dialplan continues with `on_busy`; if `run` does, with `on_error`.
     """
 
     def __init__(self, detail: str, *, retryable: bool = True) -> None:
@@ -58,7 +58,7 @@ class AgentUnavailableError(Exception):
 
 
 def is_retryable(error: BaseException) -> bool:
-    """Whether an exception says that trying again can help; of several at once, all must say so."""
+    """Whether an exception says that trying again can help; in an exception group, all exceptions must say so."""
     if isinstance(error, BaseExceptionGroup):
         return all(is_retryable(one) for one in error.exceptions)
     return getattr(error, "retryable", False) is True

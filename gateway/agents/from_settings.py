@@ -1,4 +1,4 @@
-"""From the entries below `agents:` of gateway.yaml to what their kinds say of them."""
+"""Converts the entries below `agents:` of gateway.yaml to the settings of their kinds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ANY_AGENT: TypeAdapter[AgentSettings] = TypeAdapter(AnyAgent)
 def agent_settings(
     agents: Mapping[str, object], document: Document, context: FileContext
 ) -> tuple[dict[str, AgentSettings], list[Problem]]:
-    """The agents that are right, by name, and what is wrong with the others, each fault at its place."""
+    """The settings of valid agents, by name, and the problems of the others, each with its place in the file."""
     right: dict[str, AgentSettings] = {}
     found: list[Problem] = []
     for name, written in agents.items():
@@ -35,7 +35,7 @@ def agent_settings(
 
 
 def unseen_files(agents: Mapping[str, AgentSettings], document: Document) -> Iterator[Problem]:
-    """Warn of agents' files that the service cannot read, but the user can. For the service's settings only."""
+    """Warn of agents' files that this user can read, but the service cannot. For the service's settings only."""
     account = service_account()
     for name, agent in agents.items():
         of_backup = agent.backup.named_files() if agent.backup is not None else ()

@@ -1,4 +1,4 @@
-"""Where an agent runs."""
+"""Where an agent runs: in its own thread, or on the gateway's loop."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ class Isolation(enum.Enum):
     """Where a user's agent runs."""
 
     THREAD = "thread"
-    """In a thread and event loop of its own for each call: it may block without disturbing other calls.
+    """Each call has its own thread and event loop: the agent may block without affecting other calls.
 
-    A frame heard and one said take three wake-ups, several times the CPU of `none`, and each call the memory of a
-    thread and a loop, a few hundred KB: for tens of calls.
+    One frame in each direction costs three wake-ups, several times the CPU time of `none`, and each call needs the
+    memory of a thread and a loop, a few hundred KB. Suitable for tens of calls.
     """
     NONE = "none"
-    """On the gateway's loop, for agents that are trusted never to block."""
+    """On the gateway's loop, for agents that are known never to block."""

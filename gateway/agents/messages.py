@@ -1,7 +1,7 @@
-"""What an agent in another thread and the gateway say to each other about one call.
+"""The messages about one call between an agent in another thread and the gateway.
 
-Commands go up to the gateway, answers come down; both are frozen, and name answers of the agent by number. Nothing here
-knows how they travel. Frames and events come down through the lanes.
+Commands go to the gateway, and answers come back. Both are frozen, and refer to the agent's utterances by number. How
+they are transported is not defined here. Frames and events reach the agent through the lanes, not as messages.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ FactName: TypeAlias = Literal["speaking", "held", "heard_ms", "queued_ms", "wait
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Play:
-    """Queue audio at once, or refuse it: True, False, or `PlayoutFullError`."""
+    """Queue audio at once. The answer is True, False (refused), or `PlayoutFullError`."""
 
     pcm: Pcm
     mark: str | None
     epoch: int
-    """What the audio belongs to, unless there is an utterance."""
+    """The epoch that the audio belongs to, unless `utterance` is given."""
     utterance: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Say(Play):
-    """As `Play`, and wait for room."""
+    """Like `Play`, but wait for room."""
 
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """Make an utterance of that number, which answers what was heard in that epoch."""
+    """Make an utterance with this number, which answers what was heard in this epoch."""
 
     utterance: int
     epoch: int
@@ -40,14 +40,14 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class Forget:
-    """Nobody has this utterance any more."""
+    """The agent no longer has this utterance."""
 
     utterance: int
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """Wait until an utterance, or everything, was heard or dropped: the heard ms."""
+    """Wait until an utterance, or everything, was heard or dropped. The answer is how many ms were heard."""
 
     utterance: int | None = None
 
@@ -66,7 +66,7 @@ class UntilOver:
 
 @dataclass(frozen=True, slots=True)
 class CountKeyed:
-    """So many more answers are being spoken that a key shall end."""
+    """Change the number of answers being spoken that a key must end."""
 
     utterance: int
     change: int
@@ -74,7 +74,7 @@ class CountKeyed:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """How things stand with the call, or with an utterance."""
+    """Ask for a current property of the call, or of an utterance."""
 
     name: FactName
     utterance: int | None = None
@@ -82,39 +82,39 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class DetectSpeech:
-    """Have the caller's speech detected from now on: the agent wants its events."""
+    """Detect the caller's speech from now on: the agent wants the speech events."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Drop what is queued: the heard ms."""
+    """Drop what is queued. The answer is how many ms were heard."""
 
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
-    """What holds the agent's voice is an interruption: whether something held it."""
+    """The speech that holds the agent's voice is an interruption. The answer is whether the voice was held."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """What holds the agent's voice is no interruption: whether something held it."""
+    """The speech that holds the agent's voice is no interruption. The answer is whether the voice was held."""
 
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """End the call when all was heard."""
+    """End the call when everything was heard."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fail:
-    """The agent has failed where nobody waits for it."""
+    """The agent has failed in code that nothing waits for, such as a consumer of audio."""
 
     error: BaseException
 
 
 @dataclass(frozen=True, slots=True)
 class Withdraw:
-    """Nobody waits any more for the answer to the request of that number."""
+    """Cancel the request with this number: its answer is no longer awaited."""
 
     request: int
 
@@ -141,7 +141,7 @@ AgentCommand: TypeAlias = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Request:
-    """A command, and the number under which its answer is awaited; 0 if none is."""
+    """A command, with a number to match the answer; 0 if no answer is awaited."""
 
     number: int
     command: AgentCommand
@@ -149,7 +149,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """What came of a request."""
+    """The result of a request."""
 
     number: int
     value: object
@@ -157,7 +157,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Refusal:
-    """What a request raised."""
+    """The exception that a request raised."""
 
     number: int
     error: BaseException

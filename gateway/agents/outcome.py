@@ -1,4 +1,4 @@
-"""What an agent's `run` may return: how the dialplan goes on, and what later steps and the record should know."""
+"""What an agent's `run` may return: how the dialplan continues, and results for later agents and the record."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import TypeAlias
 MAX_RESULTS = 32
 MAX_NAME = 64
 MAX_VALUE = 1_024
-"""In characters, as `MAX_NAME`: results are facts for a record, not documents."""
+"""In characters, like `MAX_NAME`: results are facts for a record, not documents."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The dialplan goes on with its next step; to return None says the same, without results."""
+    """The dialplan continues with its next step. Returning None means the same, without results."""
 
     results: Mapping[str, str] = field(default_factory=dict)
-    """At most 32, by names of at most 64 characters, each at most 1,024; later agents have them in `call.results`."""
+    """At most 32; names have at most 64 characters, values at most 1,024. Later agents get them in `call.results`."""
 
     def __post_init__(self) -> None:
-        """Take a copy that nobody changes.
+        """Check the results and store a copy that cannot change.
 
         Raises:
             TypeError, ValueError: results are not text, too many or too long.
@@ -31,17 +31,17 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class GoTo:
-    """The dialplan goes on with another route. If it has no such route, the agent has failed (`on_error`)."""
+    """The dialplan continues with another route. If there is no such route, the agent has failed (`on_error`)."""
 
     route: str
     results: Mapping[str, str] = field(default_factory=dict)
-    """As those of `Done`."""
+    """Like the results of `Done`."""
 
     def __post_init__(self) -> None:
-        """Take a copy that nobody changes.
+        """Check the results and store a copy that cannot change.
 
         Raises:
-            TypeError, ValueError: the route is no name, or the results are wrong as with `Done`.
+            TypeError, ValueError: the route is not a name, or the results are not valid for `Done`.
         """
         _check_text("the route", self.route, MAX_NAME)
         object.__setattr__(self, "results", checked(self.results))
@@ -49,18 +49,18 @@ class GoTo:
 
 @dataclass(frozen=True, slots=True)
 class TransferTo:
-    """The caller shall talk to somebody else. Not possible yet: the agent has failed then (`on_error`)."""
+    """Transfer the caller to somebody else. Not possible yet: the agent has failed then (`on_error`)."""
 
     target: str
     """A number or a SIP address."""
     results: Mapping[str, str] = field(default_factory=dict)
-    """As those of `Done`."""
+    """Like the results of `Done`."""
 
     def __post_init__(self) -> None:
-        """Take a copy that nobody changes.
+        """Check the results and store a copy that cannot change.
 
         Raises:
-            TypeError, ValueError: the target is no text, or the results are wrong as with `Done`.
+            TypeError, ValueError: the target is not text, or the results are not valid for `Done`.
         """
         _check_text("the target", self.target, MAX_VALUE)
         object.__setattr__(self, "results", checked(self.results))
@@ -70,10 +70,10 @@ Outcome: TypeAlias = Done | GoTo | TransferTo
 
 
 def outcome_of(returned: object) -> Outcome:
-    """What `run` returned, as an outcome.
+    """Convert what `run` returned to an outcome.
 
     Raises:
-        TypeError: it is none.
+        TypeError: it is not an outcome.
     """
     match returned:
         case None:
@@ -82,17 +82,17 @@ def outcome_of(returned: object) -> Outcome:
             return returned
         case _:
             kind = type(returned).__name__
-            raise TypeError(f"run returned {kind}, which is no outcome: return None, Done, GoTo or TransferTo")
+            raise TypeError(f"run returned {kind}, which is not an outcome: return None, Done, GoTo or TransferTo")
 
 
 def merged(earlier: Mapping[str, str], later: Mapping[str, str]) -> Mapping[str, str]:
-    """The results of several agents of one call: the later one counts; past `MAX_RESULTS` the oldest are dropped."""
+    """Merge results of two agents: for equal names the later one counts; the last `MAX_RESULTS` are kept."""
     both = {name: value for name, value in earlier.items() if name not in later} | dict(later)
     return MappingProxyType(dict(list(both.items())[-MAX_RESULTS:]))
 
 
 def checked(results: Mapping[str, str]) -> Mapping[str, str]:
-    """A copy of results that nobody changes.
+    """Check results and return a copy that cannot change.
 
     Raises:
         TypeError, ValueError: they are not text, too many or too long.

@@ -1,4 +1,4 @@
-"""How messages travel between an agent's thread and the gateway's loop: in order, with one wake-up for many."""
+"""Transports messages between an agent's thread and the gateway's loop, in order, with one wake-up for many."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from media.conversation.conversation import Conversation
 from media.conversation.events import CallEndedError
 
 ANSWER_DEADLINE_S = 5.0
-"""A gateway that does not answer a plain question for this long is on its way down."""
+"""If the gateway does not answer a simple request within this time, it is shutting down."""
 
 
 class MessagePort:
-    """The agent's end. Any of its threads may use it."""
+    """The agent's end. Any thread of the agent may use it."""
 
     __slots__ = ("_door", "_gateway", "_numbers", "_outbox", "_takers", "_waking")
 
@@ -28,16 +28,16 @@ class MessagePort:
         self._door = Door(call)
         self._outbox: deque[Request] = deque()
         self._waking = False
-        """Whether the gateway has been woken, and has not begun to take what is in the outbox."""
+        """Whether the gateway was woken, and has not yet begun to take requests from the outbox."""
         self._numbers = itertools.count(1)
         self._takers: dict[int, Callable[[Answer | Refusal], object] | asyncio.Future[object]] = {}
 
     def tell(self, command: AgentCommand) -> None:
-        """Send a command; nobody waits for its answer."""
+        """Send a command without waiting for its answer."""
         self._send(Request(0, command))
 
     def mention(self, command: AgentCommand) -> None:
-        """Send a command with the next one that wakes the gateway; it may never be sent."""
+        """Send a command together with the next one that wakes the gateway; without a next one it is not sent."""
         self._outbox.append(Request(0, command))
 
     def ask(self, command: AgentCommand) -> object:
@@ -51,7 +51,7 @@ class MessagePort:
         except queue.Empty as error:
             if self._take_back(request):
                 raise CallEndedError("the gateway does not answer: it is shutting down") from error
-            answer = box.get()  # it is being answered at this moment
+            answer = box.get()  # the gateway has taken it and is answering it
         if isinstance(answer, Refusal):
             raise answer.error
         return answer.value
@@ -85,7 +85,7 @@ class MessagePort:
             raise CallEndedError("the gateway has ended") from error
 
     def _take_back(self, request: Request) -> bool:
-        """Take a request back that the gateway has not seen; False if it has."""
+        """Take back a request that the gateway has not taken yet; False if it has."""
         try:
             self._outbox.remove(request)
         except ValueError:
@@ -96,16 +96,16 @@ class MessagePort:
     # -- on the gateway's loop ----------------------------------------------------------------------------------------
 
     def _on_requests(self) -> None:
-        self._waking = False  # first: what is put in from now on wakes the gateway again
+        self._waking = False  # first: a request added from now on wakes the gateway again
         for _ in range(len(self._outbox)):
             try:
                 request = self._outbox.popleft()
-            except IndexError:  # others were taken back meanwhile
+            except IndexError:  # meanwhile requests were taken back
                 break
             self._door.take(request, self._on_answer)
         if self._outbox and not self._waking:
             self._waking = True
-            self._gateway.call_soon(self._on_requests)  # others have their turn first
+            self._gateway.call_soon(self._on_requests)  # other callbacks of the loop run first
 
     def _on_answer(self, answer: Answer | Refusal) -> None:
         taker = self._takers.pop(answer.number, None)
@@ -114,7 +114,7 @@ class MessagePort:
         if not isinstance(taker, asyncio.Future):
             taker(answer)
             return
-        with suppress(RuntimeError):  # the agent's loop has closed: nobody waits any more
+        with suppress(RuntimeError):  # the agent's loop has closed: nothing waits for the answer
             taker.get_loop().call_soon_threadsafe(_settle, taker, answer)
 
 

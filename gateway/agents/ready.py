@@ -1,4 +1,4 @@
-"""Having an agent prepare itself."""
+"""Calls an agent's `prepare`."""
 
 from __future__ import annotations
 

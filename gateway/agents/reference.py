@@ -1,4 +1,4 @@
-"""The reference in `docs/agents.md`, from the code: `python -m gateway.agents.reference docs/agents.md` renews it."""
+"""Writes the reference in `docs/agents.md` from the code: `python -m gateway.agents.reference docs/agents.md`."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _ERRORS = (CallEndedError, PlayoutFullError, AgentUnavailableError)
 
 
 def renewed(text: str) -> str:
-    """The document with the reference as the code has it; what is outside of the two marks stays."""
+    """The document with a new reference from the code; text outside the two marks is not changed."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n\n{reference()}\n{END}{after}"
 
 
 def reference() -> str:
-    """All that an agent has, as Markdown."""
+    """The whole reference, as Markdown."""
     sections = [
         (
             "An agent",
@@ -113,11 +113,11 @@ def _section(title: str, about: str, of: type[BaseModel]) -> str:
 
 
 def _default(name: str, field: FieldInfo) -> str:
-    """What holds when the option is not written, as it would be written."""
+    """The default value of an option, as it would be written in `gateway.yaml`."""
     value = field.default
     match value:
         case _ if field.is_required():
-            return " (must be there)"
+            return " (required)"
         case _ if value is None or value == {} or isinstance(value, BaseModel):
             return ""
         case enum.Enum():
@@ -135,16 +135,16 @@ def _plain(value: str | dict[str, str]) -> str:
 
 
 def _fields(of: type) -> Iterator[str]:
-    """Each field of a dataclass, with the words below it in the source."""
+    """Each field of a dataclass, with the text below it in the source."""
     for name, annotation, words in _annotated(of):
         yield _item(f"`{name}` (`{annotation}`){words}")
 
 
 def _annotated(of: type) -> Iterator[tuple[str, str, str]]:
-    """Each annotated name of a class, its annotation, and the words below it in the source."""
+    """Each annotated name of a class, its annotation, and the text below it in the source."""
     (body,) = ast.parse(textwrap.dedent(inspect.getsource(of))).body
     if not isinstance(body, ast.ClassDef):
-        raise TypeError(f"{of.__name__} is no class")
+        raise TypeError(f"{of.__name__} is not a class")
     for statement, below in zip(body.body, [*body.body[1:], None], strict=True):
         if isinstance(statement, ast.AnnAssign) and not ast.unparse(statement.annotation).startswith("ClassVar"):
             words = below.value.value if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) else ""

@@ -1,4 +1,4 @@
-"""Agents by name. Each call gets a new one; calls are counted while they last."""
+"""Agents by name. Each call gets a new object; calls are counted while they last."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from media.speech.silero_model import SileroMissingError, network
 _log = structlog.get_logger("agents")
 
 ABANDONED_LEAST = 16
-"""How many runs of any agent may be abandoned: a few calls at once of one that ends slowly are no reason to stop it."""
+"""The least value of `abandoned_max`: a few simultaneous calls that end slowly are no reason to stop an agent."""
 
 PROVEN_S = 10.0
-"""An agent that has had a call for this long works, however the call ends."""
+"""An agent that has had a call for this long counts as working, before the call ends."""
 
 
 class AgentSpec:
@@ -43,31 +43,31 @@ class AgentSpec:
     )
 
     def __init__(self, name: str, settings: AgentSettings, gateway_calls: int = ABANDONED_LEAST) -> None:
-        """Check the settings against the machine: files, modules.
+        """Check what the settings need on this machine: files, modules.
 
-        As many of its runs may be abandoned as it may have calls, `gateway_calls` if it has no limit of its own: by
-        then every one of a full house has hung.
+        The agent may abandon as many runs as it may have calls, or `gateway_calls` if it has no own limit: this number
+        is reached when all of its calls hang.
 
         Raises:
             AgentSetupError: names the agent, the field, the value and the fix.
         """
         self.name = name
-        """As the dialplan names it."""
+        """The agent's name in the dialplan."""
         self.settings = settings
         _check_detector(name, settings)
         self.make, self.prepare_timeout_s = settings.maker(name)
-        """Makes the agent of one call; may block or raise. How long its `prepare` may take; None if it has none."""
+        """`make` makes the agent of one call; it may block or raise. `prepare_timeout_s` is None without `prepare`."""
         self.calls = 0
-        """Calls it has now."""
+        """How many calls it has now."""
         self.abandoned = 0
-        """Runs that have not ended although they were cancelled, or have returned and leave something behind."""
+        """Runs that did not end after they were cancelled, or that returned and left something running."""
         self.abandoned_total = 0
         self.abandoned_max = max(ABANDONED_LEAST, settings.max_calls or gateway_calls)
-        """With so many abandoned runs (a blocked thread each, perhaps) it takes no more calls."""
+        """With this many abandoned runs (each may be a blocked thread) it takes no more calls."""
         self.failed_total = 0
         backup = settings.backup
         self.breaker = None if backup is None else Breaker(backup.failures, backup.cool_down_s)
-        """With a backup: whether calls try this agent at all."""
+        """If the agent has a backup: decides whether calls try this agent at all."""
 
     @property
     def isolation(self) -> Isolation:
@@ -79,7 +79,7 @@ class AgentSpec:
         """Count a call while it lasts.
 
         Raises:
-            AgentBusyError: it has all the calls it may have, or too many of its runs never ended.
+            AgentBusyError: it has all the calls it may have, or too many abandoned runs.
         """
         limit = self.settings.max_calls
         if limit is not None and self.calls >= limit:
@@ -94,10 +94,10 @@ class AgentSpec:
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """One call's preparation and conversation, which the breaker learns from.
+        """Report the result of one call's preparation and conversation to the breaker.
 
         Raises:
-            AgentBusyError: the agent has failed again and again.
+            AgentBusyError: the breaker is open, because the agent has failed repeatedly.
         """
         breaker, loop = self.breaker, asyncio.get_running_loop()
         if breaker is None:
@@ -137,7 +137,7 @@ class AgentSpec:
 
 
 def _check_detector(name: str, settings: AgentSettings) -> None:
-    """Load what the detector needs, so that no call waits for it."""
+    """Load the network of the detector now, so that no call waits for it."""
     if settings.effective_barge_in.detector is Detector.SILERO:
         try:
             network()
@@ -151,10 +151,10 @@ class AgentRegistry:
     __slots__ = ("_specs",)
 
     def __init__(self, agents: Mapping[str, AgentSettings], gateway_calls: int = ABANDONED_LEAST) -> None:
-        """Prepare all of them, by name.
+        """Prepare all agents, by name.
 
         Raises:
-            ExceptionGroup: of every `AgentSetupError` there is.
+            ExceptionGroup: with all `AgentSetupError`s.
         """
         self._specs: dict[str, AgentSpec] = {}
         errors: list[AgentSetupError] = []

@@ -1,4 +1,4 @@
-"""One agent in one call: whatever it does, it ends, and its fault stays in its call."""
+"""Runs one agent in one call. The run always ends, and an error of the agent affects only this call."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ _log = structlog.get_logger("agents")
 
 
 class AgentRun(Protocol):
-    """One agent on its way to and through one call, wherever it runs."""
+    """One agent in one call, from its preparation on; on the loop or in its own thread."""
 
     async def prepare(self) -> None:
-        """Make the agent, and have it prepare itself; once, and only if it has a `prepare`."""
+        """Make the agent and call its `prepare`. Called at most once, and only if it has a `prepare`."""
 
     async def talk(self, call: Conversation) -> Outcome:
-        """Let it run, made now if it was not yet. Cancellation cancels it, and waits for it."""
+        """Run the agent; make it first if `prepare` was not called. Cancellation cancels the agent and waits for it."""
 
     def discard(self) -> None:
-        """Let go of it, unless it has had the call."""
+        """Release the agent, unless it has had the call."""
 
 
 async def prepare(spec: AgentSpec, call_id: str) -> AgentRun:
-    """Get an agent ready that has a place for the call; at once, if it has nothing to prepare.
+    """Prepare an agent that has admitted the call; returns at once if it has nothing to prepare.
 
-    The caller must give the run to `let_talk`, or discard it.
+    The caller must pass the run to `let_talk`, or discard it.
 
     Raises:
-        AgentBusyError: it cannot begin a call just now, says its `prepare`, or it took too long.
+        AgentBusyError: its `prepare` raised an error that is retryable, or took too long.
         AgentFailedError: its `prepare` raised something else.
     """
     run: AgentRun = ThreadRun(spec, call_id) if spec.isolation is Isolation.THREAD else _RunHere(spec)
@@ -71,7 +71,7 @@ async def _prepare(spec: AgentSpec, call_id: str, run: AgentRun) -> None:
 
 
 class _LateError(TimeoutError):
-    """An agent's `prepare` that took too long: perhaps what it waits for is back for the next call."""
+    """An agent's `prepare` took too long: what it waits for may work again at the next call."""
 
     retryable = True
 
@@ -87,18 +87,18 @@ def _unprepared(spec: AgentSpec, call_id: str, error: BaseException) -> AgentErr
 
 
 async def let_talk(spec: AgentSpec, call: Conversation, run: AgentRun | None = None) -> Outcome:
-    """Let an agent talk that has a place for the call; returns when it has finished, or when the call is over.
+    """Let an agent that has admitted the call talk; returns when it has finished, or when the call is over.
 
-    `run` is what `prepare` gave; without it the agent is made now.
+    `run` is the result of `prepare`; without it the agent is made now.
 
-    What it said was heard to the end then. The conversation stays open. Cancellation cancels the agent, and waits
-    `cancel_deadline_s` for it at most. What the agent's tasks log by structlog carries `call_id` and `agent`; what an
-    `on_audio` consumer logs does not, since no task of the agent calls it.
+    On return, everything that it said was played to the end, unless the call is over. The conversation stays open.
+    Cancellation cancels the agent, and waits at most `cancel_deadline_s` for it. Log lines that the agent's tasks write
+    by structlog have `call_id` and `agent`; those of an `on_audio` consumer do not, as no task of the agent calls it.
 
     Raises:
-        AgentFailedError: it raised, stalled, or never began. What it had queued may still sound: `call.close()`.
+        AgentFailedError: it raised, stalled, or never began. Its queued audio may still be played: use `call.close()`.
     """
-    # No TaskGroup: it would wait for ever for an agent that swallows its cancellation.
+    # No TaskGroup: it would wait for ever for an agent that suppresses its cancellation.
     work = _start(spec, call, run or await prepare(spec, call.info.call_id))
     try:
         await _attend(spec, call, work)
@@ -123,21 +123,21 @@ class _RunHere:
         self._agent: Agent | None = None
 
     async def prepare(self) -> None:
-        """As `AgentRun.prepare`."""
+        """See `AgentRun.prepare`."""
         with _contained():
             self._agent = agent = self._spec.make()
             await ready(agent)
-        if self._agent is None:  # discarded meanwhile, by a caller who did not wait for the end of this
+        if self._agent is None:  # meanwhile discarded by code that did not wait for this
             self._discard(agent)
 
     async def talk(self, call: Conversation) -> Outcome:
-        """As `AgentRun.talk`."""
+        """See `AgentRun.talk`."""
         with _contained():
             agent, self._agent = self._agent or self._spec.make(), None
             return outcome_of(await agent.run(call))
 
     def discard(self) -> None:
-        """As `AgentRun.discard`."""
+        """See `AgentRun.discard`."""
         agent, self._agent = self._agent, None
         self._discard(agent)
 
@@ -147,7 +147,7 @@ class _RunHere:
         try:
             with _contained():
                 agent.discard()
-        except Exception:  # noqa: BLE001 - the agent's edge: the call goes on without it
+        except Exception:  # noqa: BLE001 - the agent's edge: the call continues without it
             _log.exception("agent.discard_failed", agent=self._spec.name)
 
 
@@ -155,7 +155,7 @@ class _RunHere:
 def _contained() -> Iterator[None]:
     try:
         yield
-    except (SystemExit, KeyboardInterrupt) as error:  # asyncio lets these two end the loop
+    except (SystemExit, KeyboardInterrupt) as error:  # asyncio would end the loop for these two
         raise contained(error) from error
 
 
@@ -174,7 +174,7 @@ async def _attend(spec: AgentSpec, call: Conversation, work: asyncio.Future[Outc
         if call.over:
             await asyncio.wait({work}, timeout=spec.settings.hangup_grace_s)
             return
-        waits_for_end = reason == "stalled" and call.end_is_awaited  # who never began must not wait for the end
+        waits_for_end = reason == "stalled" and call.end_is_awaited  # not allowed before it has begun
         if call.signs_of_life == signs and not (call.is_attended or waits_for_end):
             raise _failed(spec, call, reason, TimeoutError(f"it neither listened nor spoke for {timeout_s:g} s"))
         signs = call.signs_of_life
@@ -195,7 +195,7 @@ def _raise_failure(spec: AgentSpec, call: Conversation, work: asyncio.Future[Out
 
 
 def _is_of_the_end(error: BaseException) -> bool:
-    """Whether all that it tells is that the call is over, perhaps in several tasks at once."""
+    """Whether the error only says that the call is over; also a group of such errors, from several tasks."""
     if isinstance(error, BaseExceptionGroup):
         return all(_is_of_the_end(one) for one in error.exceptions)
     return isinstance(error, CallEndedError)
@@ -216,12 +216,12 @@ def _failed(spec: AgentSpec, call: Conversation, reason: FailureReason, error: B
 
 
 async def _end(spec: AgentSpec, call_id: str, work: asyncio.Future[Any]) -> None:
-    """Cancel what still runs; leave it behind, counted, when it does not end."""
+    """Cancel the work if it still runs; if it does not end in time, abandon and count it."""
     if not work.done():
         work.cancel()
         await asyncio.wait({work}, timeout=spec.settings.cancel_deadline_s)
     if work.done():
         if not work.cancelled():
-            work.exception()  # retrieved, so that asyncio does not log it: it was reported before
+            work.exception()  # retrieved, so that asyncio does not log it: it is already reported
         return
     spec.abandon(work, call_id)

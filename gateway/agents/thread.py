@@ -1,4 +1,4 @@
-"""A user's agent in a thread and event loop of its own."""
+"""Runs a user's agent in its own thread and event loop."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ T = TypeVar("T")
 
 
 class ThreadRun:
-    """`gateway.agents.runner.AgentRun` of an agent with a thread of its own, from its `prepare` on."""
+    """`gateway.agents.runner.AgentRun` of an agent in its own thread."""
 
     def __init__(self, spec: AgentSpec, call_id: str) -> None:
         self._thread = _AgentThread(spec, call_id)
 
     async def prepare(self) -> None:
-        """As `AgentRun.prepare`."""
+        """See `AgentRun.prepare`."""
         self._thread.start()
         await self._follow(self._thread.prepared)
 
     async def talk(self, call: Conversation) -> Outcome:
-        """As `AgentRun.talk`."""
+        """See `AgentRun.talk`."""
         self._thread.take(call)
         return await self._follow(self._thread.returned)
 
     def discard(self) -> None:
-        """As `AgentRun.discard`."""
+        """See `AgentRun.discard`."""
         self._thread.discard()
 
     async def _follow(self, part: asyncio.Future[T]) -> T:
-        """Wait for a part of its work; cancellation is handed on, and waits for the thread."""
+        """Wait for a part of its work. Cancellation cancels the agent, and waits for the end of its thread."""
         try:
             return await asyncio.shield(part)
         except asyncio.CancelledError:
@@ -54,10 +54,10 @@ class ThreadRun:
 
 
 class _AgentThread:
-    """A daemon: a blocked one does not keep the gateway from ending.
+    """The thread of one agent. It is a daemon, so a blocked thread does not prevent the gateway's exit.
 
-    Its agent may have returned and its thread still be up, for a function that it has given to `asyncio.to_thread` and
-    not waited for. Its caller does not wait for that either; after `cancel_deadline_s` it counts as abandoned.
+    The thread may still run after the agent has returned, for a function that the agent gave to `asyncio.to_thread` and
+    did not wait for. The call does not wait for that either; after `cancel_deadline_s` the run counts as abandoned.
     """
 
     def __init__(self, spec: AgentSpec, call_id: str) -> None:
@@ -65,29 +65,29 @@ class _AgentThread:
         self._call_id = call_id
         self._gateway = asyncio.get_running_loop()
         self.prepared: asyncio.Future[None] = self._gateway.create_future()
-        """Done, with its error, when the agent is ready for the call."""
+        """Done when the agent is ready for the call; has the error if the agent failed before."""
         self.returned: asyncio.Future[Outcome] = self._gateway.create_future()
-        """Done, with its error, when the agent has returned."""
+        """Done when the agent has returned; has its outcome or its error."""
         self.ended: asyncio.Future[None] = self._gateway.create_future()
-        """Done when nothing of it runs any more."""
+        """Done when the thread has ended."""
         self._deadline: asyncio.TimerHandle | None = None
         self._started = False
         self._call: ThreadCall | None = None
         self._given: asyncio.Event | None = None
-        """Set, on the agent's loop, when there is a call."""
+        """Set, on the agent's loop, when the agent gets the call."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._lock = threading.Lock()
         self._cancelled = False
 
     def start(self) -> None:
-        """Begin; on the gateway's thread, in the context that the agent's log lines shall have."""
+        """Start the thread; on the gateway's thread, in the context for the agent's log lines."""
         self._started = True
-        context = contextvars.copy_context()  # with what is bound to the agent's log lines
+        context = contextvars.copy_context()  # with the keys that are bound to the agent's log lines
         threading.Thread(target=context.run, args=(self._main,), name=f"agent:{self._spec.name}", daemon=True).start()
 
     def take(self, call: Conversation) -> None:
-        """Give it the call; on the gateway's thread."""
+        """Give the agent the call; on the gateway's thread."""
         lanes = ThreadLanes()
         call.use_lanes(lanes)
         with self._lock:
@@ -96,31 +96,31 @@ class _AgentThread:
         if not self._started:
             self.start()
         elif loop is not None and given is not None:
-            with contextlib.suppress(RuntimeError):  # its loop has closed meanwhile: it has returned
+            with contextlib.suppress(RuntimeError):  # meanwhile its loop has closed: the agent has returned
                 loop.call_soon_threadsafe(given.set)
 
     def discard(self) -> None:
-        """End it, unless it has had the call; nobody waits for it."""
+        """Cancel the agent, unless it has had the call; do not wait for its end."""
         if self._started and self._call is None and not self.ended.done():
             self.cancel()
             self._deadline = self._gateway.call_later(self._spec.settings.cancel_deadline_s, self._on_deadline)
 
     def cancel(self) -> None:
-        """Cancel the agent; on the gateway's thread. The caller waits for the end, and counts it if none comes."""
+        """Cancel the agent; on the gateway's thread. The code that calls this waits, or abandons the run."""
         self._forget_deadline()
         with self._lock:
             self._cancelled = True
             loop, task = self._loop, self._task
         if loop is not None and task is not None:
-            with contextlib.suppress(RuntimeError):  # its loop has closed meanwhile: it is ending
+            with contextlib.suppress(RuntimeError):  # meanwhile its loop has closed: the agent is ending
                 loop.call_soon_threadsafe(task.cancel)
 
     def _main(self) -> None:
         try:
-            # With asyncio's own loop a frame costs half as much again: it is woken for each of them.
+            # With asyncio's own loop a frame costs 1.5 times as much: the loop wakes up for each frame.
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(self._run())
-        except BaseException as error:  # noqa: BLE001 - the thread's edge: no loop could be made, or not be ended
+        except BaseException as error:  # noqa: BLE001 - the thread's edge: the loop could not be made or closed
             self._tell(self._on_returned, error)
         self._tell(self._on_ended)
 
@@ -132,7 +132,7 @@ class _AgentThread:
                 cancelled = self._cancelled
             if not cancelled:
                 self._tell(self._on_returned, await self._work(self._given))
-        except BaseException as error:  # noqa: BLE001 - the agent's edge: whatever it is, it is the agent's fault
+        except BaseException as error:  # noqa: BLE001 - the agent's edge: any error is an error of the agent
             self._tell(self._on_returned, error)
 
     async def _work(self, given: asyncio.Event) -> Outcome:
@@ -147,11 +147,11 @@ class _AgentThread:
             if isinstance(agent, CanBeDiscarded):
                 agent.discard()
             raise
-        assert self._call is not None  # noqa: S101 - whoever set the event gave it
+        assert self._call is not None  # noqa: S101 - it is stored before the event is set
         return outcome_of(await agent.run(self._call))
 
     def _tell(self, function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
-        with contextlib.suppress(RuntimeError):  # the gateway's loop has closed: nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the gateway's loop has closed: nothing waits for this
             self._gateway.call_soon_threadsafe(lambda: function(*args, **kwargs))
 
     def _on_prepared(self) -> None:
@@ -169,7 +169,7 @@ class _AgentThread:
                 for part in (self.prepared, self.returned):
                     if not part.done():
                         part.set_exception(contained(ending))
-                        part.exception()  # retrieved, so that asyncio does not log it if nobody waits
+                        part.exception()  # retrieved, so that asyncio does not log it if it is not awaited
             case _:
                 self.returned.set_result(ending)
         if not self._cancelled:

@@ -1,4 +1,4 @@
-"""The call as seen by an agent that runs in a thread and event loop of its own."""
+"""The call for an agent that runs in its own thread and event loop."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ from media.conversation.utterance import Spoken, speak
 from media.leg import Pcm, PlayoutFullError
 
 REFUSAL_S = 0.005
-"""How long an agent blocks for audio that did not fit."""
+"""How long a thread blocks after audio was refused."""
 
 
 class ThreadLanes(Lanes):
-    """Lanes that one thread fills and another empties; at most one wake-up is on its way at any time."""
+    """Lanes that one thread fills and another thread empties; at most one wake-up is pending at any time."""
 
     __slots__ = ("_wake_pending", "consumer", "consumer_failed", "loop")
 
@@ -49,13 +49,13 @@ class ThreadLanes(Lanes):
         super().__init__()
         self._wake_pending = False
         self.loop: asyncio.AbstractEventLoop | None = None
-        """The agent's loop, once it takes frames by `consumer`."""
+        """The agent's loop, when it has waited here or uses a `consumer`."""
         self.consumer: Callable[[Pcm], object] | None = None
-        """Takes each frame on the agent's loop."""
+        """Called with each frame, on the agent's loop."""
         self.consumer_failed: Callable[[BaseException], object] = lambda _: None
 
     def take_by(self, consumer: Callable[[Pcm], object] | None) -> None:
-        """Have each frame taken by a plain call from now on, those that wait first; on the agent's loop."""
+        """Call `consumer` with each frame from now on, first with the waiting ones; on the agent's loop."""
         self.loop = asyncio.get_running_loop()
         self.hearing = True
         self.consumer = consumer
@@ -64,12 +64,12 @@ class ThreadLanes(Lanes):
 
     @property
     def attended(self) -> bool:
-        """Whether the agent waits for something to come, or its consumer keeps up."""
+        """Whether the agent waits here with nothing to take, or its consumer keeps up."""
         return super().attended or (self.consumer is not None and not self.full)
 
     @property
     def behind(self) -> bool:
-        """Whether something keeps the agent, or its consumer, from taking what has come."""
+        """Whether the agent, or its consumer, does not take what has come: something blocks it."""
         return super().behind or (self.consumer is not None and self.full)
 
     def put_audio(self, pcm: Pcm) -> None:
@@ -79,7 +79,7 @@ class ThreadLanes(Lanes):
             self._wake()
 
     def close(self) -> None:
-        """As `Lanes.close`; lets go of the call, which holds these lanes: full garbage collections are rare here."""
+        """See `Lanes.close`. Also ends the reference cycle with the call, as full garbage collections are rare here."""
         super().close()
         self.consumer_failed = lambda _: None
 
@@ -90,7 +90,7 @@ class ThreadLanes(Lanes):
         waiter = self.loop.create_future()
         self._waiter = waiter
         try:
-            if not self._ready():  # something may have come between the look and the wait
+            if not self._ready():  # something may have come since the last check
                 await waiter
         finally:
             self._waiter = None
@@ -101,7 +101,7 @@ class ThreadLanes(Lanes):
         self._wake_pending = True
         try:
             self.loop.call_soon_threadsafe(self._on_wake)
-        except RuntimeError:  # the agent's loop has closed: it takes no more
+        except RuntimeError:  # the agent's loop has closed: it takes nothing more
             self.consumer = None
 
     def _on_wake(self) -> None:
@@ -119,23 +119,23 @@ class ThreadLanes(Lanes):
 
 
 def _ignore(_pcm: Pcm) -> None:
-    """The consumer of an agent that has hung up, and plays on what it hears all the same."""
+    """The consumer after `CallEndedError`: an agent may hang up and still play in its consumer."""
 
 
 class _Voice:
-    """Saying what belongs to an epoch or to an utterance, through the port."""
+    """Sends audio of an epoch or an utterance through the port."""
 
     __slots__ = ("_call", "_port")
 
     def __init__(self, call: Conversation, port: MessagePort) -> None:
         self._call = call
-        """Only `over` and `epoch` are read of it, two facts that never go back; all else goes through the port."""
+        """Only `over` and `epoch` are read directly, as these never go back; everything else goes through the port."""
         self._port = port
 
     def _play(self, command: Play) -> bool:
-        """Have audio queued and block for the answer; a refusal takes a moment.
+        """Queue audio and block until the answer comes; after a refusal, also sleep for a moment.
 
-        An agent that floods on would otherwise keep the gateway's loop busy with nothing but refusals.
+        Without this, an agent that sends audio in a loop would keep the gateway's loop busy with refusals.
         """
         try:
             accepted = cast("bool", self._port.ask(command))
@@ -147,7 +147,7 @@ class _Voice:
         return accepted
 
     async def _say(self, command: Say) -> bool:
-        """Have audio queued and wait for room."""
+        """Queue audio and wait for room; after a refusal, also sleep for a moment."""
         accepted = cast("bool", await self._port.wait(command))
         if not accepted:
             await asyncio.sleep(REFUSED_S)
@@ -155,7 +155,7 @@ class _Voice:
 
 
 class ThreadUtterance(_Voice):
-    """`media.conversation.utterance.Utterance` from another thread."""
+    """A `media.conversation.utterance.Utterance` for another thread."""
 
     __slots__ = ("_epoch", "_number", "_too_late")
 
@@ -171,7 +171,7 @@ class ThreadUtterance(_Voice):
 
     @property
     def interrupted(self) -> bool:
-        """Whether an interruption or `stop` came after that to which it answers."""
+        """Whether an interruption or `stop` came after the event that it answers."""
         return self._too_late or self._epoch != self._call.epoch
 
     @property
@@ -180,15 +180,15 @@ class ThreadUtterance(_Voice):
         return cast("int", self._port.ask(Fact("heard_ms", self._number)))
 
     def play(self, pcm: Pcm, mark: str | None = None) -> bool:
-        """As `Utterance.play`."""
+        """See `Utterance.play`."""
         return self._play(Play(pcm, mark, self._epoch, self._number))
 
     async def say(self, pcm: Pcm, mark: str | None = None) -> bool:
-        """As `Utterance.say`."""
+        """See `Utterance.say`."""
         return await self._say(Say(pcm, mark, self._epoch, self._number))
 
     async def speak(self, speech: Pcm | Iterable[Pcm] | AsyncIterable[Pcm], *, keys: bool = False) -> Spoken:
-        """As `Utterance.speak`."""
+        """See `Utterance.speak`."""
         return await speak(self, speech, keys=keys)
 
     async def until_cut(self) -> None:
@@ -196,16 +196,16 @@ class ThreadUtterance(_Voice):
         await self._port.wait(UntilCut(self._number))
 
     async def said(self) -> int:
-        """As `Utterance.said`."""
+        """See `Utterance.said`."""
         return cast("int", await self._port.wait(Said(self._number)))
 
     def count_keyed(self, change: int) -> None:
-        """As `Utterance.count_keyed`."""
+        """See `Utterance.count_keyed`."""
         self._port.tell(CountKeyed(self._number, change))
 
 
 class ThreadCall(_Voice):
-    """A `Conversation` from another thread; plain calls block until the gateway has answered."""
+    """A `Conversation` for another thread; calls that are not coroutines block until the gateway has answered."""
 
     __slots__ = ("_belonging", "_lanes", "_utterances", "_wants_speech", "info", "rate_hz")
 
@@ -221,54 +221,54 @@ class ThreadCall(_Voice):
 
     @property
     def results(self) -> Mapping[str, str]:
-        """As `Conversation.results`."""
+        """See `Conversation.results`."""
         return self.info.results
 
     @property
     def over(self) -> bool:
-        """As `Conversation.over`."""
+        """See `Conversation.over`."""
         return self._call.over
 
     @property
     def epoch(self) -> int:
-        """As `Conversation.epoch`."""
+        """See `Conversation.epoch`."""
         return self._call.epoch
 
     @property
     def speaking(self) -> bool:
-        """As `Conversation.speaking`."""
+        """See `Conversation.speaking`."""
         return cast("bool", self._fact("speaking"))
 
     @property
     def held(self) -> bool:
-        """As `Conversation.held`."""
+        """See `Conversation.held`."""
         return cast("bool", self._fact("held"))
 
     @property
     def heard_ms(self) -> int:
-        """As `Conversation.heard_ms`."""
+        """See `Conversation.heard_ms`."""
         return cast("int", self._fact("heard_ms"))
 
     @property
     def queued_ms(self) -> int:
-        """As `Conversation.queued_ms`."""
+        """See `Conversation.queued_ms`."""
         return cast("int", self._fact("queued_ms"))
 
     @property
     def wait_ms(self) -> float:
-        """As `Conversation.wait_ms`."""
+        """See `Conversation.wait_ms`."""
         return cast("float", self._fact("wait_ms"))
 
     def on_audio(self, consumer: Callable[[Pcm], object] | None) -> None:
-        """As `Conversation.on_audio`, on the agent's loop."""
+        """See `Conversation.on_audio`; the consumer runs on the agent's loop."""
         self._lanes.take_by(consumer)
 
     def hear(self) -> Stream[Pcm]:
-        """As `Conversation.hear`."""
+        """See `Conversation.hear`."""
         return Stream(self._lanes.get_audio, self._lanes, self._belonging)
 
     def events(self, *, speech: bool = True) -> Stream[Event]:
-        """As `Conversation.events`."""
+        """See `Conversation.events`."""
         if speech and not self._wants_speech:
             self._wants_speech = True
             self._port.tell(DetectSpeech())
@@ -277,19 +277,19 @@ class ThreadCall(_Voice):
     def next_event(
         self, *kinds: EventKind | type[Event], timeout_s: float | None = None
     ) -> Coroutine[Any, Any, Event | None]:
-        """As `Conversation.next_event`."""
+        """See `Conversation.next_event`."""
         return next_event(self.events().for_this_task(), kinds, timeout_s, self._lanes)
 
     def next_key(self, *, timeout_s: float | None = None) -> Coroutine[Any, Any, str | None]:
-        """As `Conversation.next_key`."""
+        """See `Conversation.next_key`."""
         return next_key(self.events().for_this_task(), timeout_s, self._lanes)
 
     def play(self, pcm: Pcm, mark: str | None = None) -> bool:
-        """As `Conversation.play`."""
+        """See `Conversation.play`."""
         return self._play(Play(pcm, mark, self._of_piece()))
 
     def say(self, pcm: Pcm, mark: str | None = None) -> Coroutine[Any, Any, bool]:
-        """As `Conversation.say`."""
+        """See `Conversation.say`."""
         return self._say(Say(pcm, mark, self._of_piece()))
 
     def _fact(self, name: FactName) -> object:
@@ -299,42 +299,42 @@ class ThreadCall(_Voice):
         return self._belonging.of_piece(self._call.epoch)
 
     async def said(self) -> int:
-        """As `Conversation.said`."""
+        """See `Conversation.said`."""
         return cast("int", await self._port.wait(Said()))
 
     def speak(
         self, speech: Pcm | Iterable[Pcm] | AsyncIterable[Pcm], *, keys: bool = False
     ) -> Coroutine[Any, Any, Spoken]:
-        """As `Conversation.speak`."""
+        """See `Conversation.speak`."""
         return speak(self.utterance(), speech, keys=keys)
 
     def utterance(self, epoch: int | None = None) -> ThreadUtterance:
-        """As `Conversation.utterance`."""
+        """See `Conversation.utterance`."""
         if epoch is None:
             epoch = self._belonging.of_answer(self._call.epoch)
         return ThreadUtterance(next(self._utterances), epoch, self._call, self._port)
 
     def stop(self) -> int:
-        """As `Conversation.stop`."""
+        """See `Conversation.stop`."""
         heard_ms = cast("int", self._port.ask(Stop()))
         self._belonging.has_stopped(self._call.epoch)
         return heard_ms
 
     def confirm_interruption(self) -> bool:
-        """As `Conversation.confirm_interruption`."""
+        """See `Conversation.confirm_interruption`."""
         if not self._port.ask(Confirm()):
             return False
         self._belonging.has_stopped(self._call.epoch)
         return True
 
     def reject_interruption(self) -> bool:
-        """As `Conversation.reject_interruption`."""
+        """See `Conversation.reject_interruption`."""
         return cast("bool", self._port.ask(Reject()))
 
     async def until_over(self) -> None:
-        """As `Conversation.until_over`."""
+        """See `Conversation.until_over`."""
         await self._port.wait(UntilOver())
 
     def hang_up(self) -> None:
-        """As `Conversation.hang_up`."""
+        """See `Conversation.hang_up`."""
         self._port.ask(HangUp())

@@ -1,4 +1,4 @@
-"""Waiting for one's turn, for agents that gave way to the caller."""
+"""Waiting for the end of the caller's turn, for agents that were interrupted."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from media.conversation.events import Interrupted, SpeechEnded
 async def interruption_over(call: Call) -> bool:
     """After an interrupted `speak`: wait until the caller has finished; False if they hung up instead.
 
-    The call's events must have been left alone since. What happened while the agent spoke comes first, such as the end
-    of a cough that was no interruption.
+    The agent must not have taken events since the `speak` began. So events from during the `speak` come first, such as
+    the end of a cough that was no interruption; they are skipped.
     """
     interrupted = False
     async for event in call.events():

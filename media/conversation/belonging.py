@@ -1,4 +1,4 @@
-"""Which epoch an agent's speech belongs to: what was meant for before an interruption must not be heard after it."""
+"""Finds the epoch that an agent's speech belongs to: speech from before an interruption must not be heard after it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 AnyTask = asyncio.Task[Any]
 
 _heard: ContextVar[tuple[Belonging, int] | None] = ContextVar("offhook_heard", default=None)
-"""What the task had heard last; a task that it starts inherits it as of then, and keeps it."""
+"""The epoch that the task took last. A task that it starts inherits the value of that moment, and keeps it."""
 
 
 class Belonging:
-    """Tells for which epoch each task of one call's agent speaks.
+    """Knows for which epoch each task of one call's agent speaks.
 
-    An epoch ends with each interruption and each `stop`; they are counted. A task that listens speaks for the epoch of
-    what it has taken last, and so does each task that it starts, for the epoch of then. A task that does not
-    listen begins an answer in the epoch in which it does so, and its pieces belong to that one.
+    Each interruption and each `stop` ends an epoch; epochs are numbered. A task that listens speaks for the epoch of
+    the event or frame that it took last. A task that it starts keeps the epoch that the listener had at that moment. If
+    a task does not listen, its answer belongs, with all its pieces, to the epoch in which the task begins the answer.
 
     For the agent's thread only.
     """
@@ -27,13 +27,13 @@ class Belonging:
 
     def __init__(self) -> None:
         self._heard: weakref.WeakKeyDictionary[AnyTask, int] = weakref.WeakKeyDictionary()
-        """Of tasks for which another task took something, such as the one that `asyncio.wait_for` makes."""
+        """The epoch of tasks for which another task, such as one made by `asyncio.wait_for`, took something."""
         self._answered: weakref.WeakKeyDictionary[AnyTask, int] = weakref.WeakKeyDictionary()
-        """When those that do not listen began the answer that they say in pieces."""
+        """For tasks that do not listen: the epoch in which they began the answer that they say in pieces."""
         self._answered_by_callbacks: int | None = None
 
     def has_heard(self, epoch: int, listener: AnyTask | None) -> None:
-        """The current task has taken something of this epoch, for `listener` if that is another one."""
+        """Note that the current task took something of this epoch, for the task `listener` if that is another one."""
         known = _heard.get()
         if known is None or known[0] is not self or known[1] < epoch:
             _heard.set((self, epoch))
@@ -41,7 +41,7 @@ class Belonging:
             self._heard[listener] = epoch
 
     def catch_up(self) -> None:
-        """Let the tasks that the current one starts inherit what others have taken for it."""
+        """Let tasks that the current task starts inherit the epoch of what other tasks took for it."""
         if self._heard:
             heard = self._heard_by(current_task())
             if heard is not None:
@@ -57,7 +57,7 @@ class Belonging:
         return now
 
     def of_piece(self, now: int) -> int:
-        """The epoch of a piece of an answer that the current task says."""
+        """The epoch of a piece of the answer that the current task is saying."""
         task = current_task()
         heard = self._heard_by(task)
         if heard is not None:
@@ -69,7 +69,7 @@ class Belonging:
         return answered
 
     def has_stopped(self, now: int) -> None:
-        """The current task has ended an epoch; `now` is the new one. If it knew the old one, it knows this one."""
+        """The current task ended an epoch. If it belonged to that epoch, it now belongs to the new one, `now`."""
         task = current_task()
         heard = self._heard_by(task)
         if heard is None:
@@ -93,7 +93,7 @@ class Belonging:
 
 
 def current_task() -> AnyTask | None:
-    """The task that runs; None in a callback, and in a thread without a loop, such as `asyncio.to_thread`'s."""
+    """The running task; None in a callback, and in a thread without a loop, such as a thread of `asyncio.to_thread`."""
     try:
         return asyncio.current_task()
     except RuntimeError:

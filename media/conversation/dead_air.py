@@ -1,4 +1,4 @@
-"""Notices an agent that says nothing although the caller has finished and waits."""
+"""Detects an agent that says nothing although the caller has finished speaking and waits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from media.conversation.floor import BargeInSettings
 from media.conversation.playout import Playout
 
 LEAST_SPEECH_MS = 250
-"""What is shorter was perhaps a cough, and nobody waits for an answer to it; a spoken "yes" is longer."""
+"""Shorter speech may be a cough, to which nobody expects an answer; a spoken "yes" is longer."""
 
 
 class DeadAir:
@@ -21,9 +21,9 @@ class DeadAir:
     def __init__(
         self, limit_s: float, settings: BargeInSettings, playout: Playout, fail: Callable[[DeadAirError], object]
     ) -> None:
-        """`fail` is called when nothing was said for `limit_s` after a turn of the caller."""
+        """`fail` is called when the agent says nothing for `limit_s` after a turn of the caller."""
         self._limit_s = limit_s
-        # A turn is reported once `min_speech` was heard, and ends with `end_silence`.
+        # The start of a turn is reported after `min_speech` of speech, and its end after `end_silence` of silence.
         self._least_turn_s = (LEAST_SPEECH_MS - settings.min_speech_ms + settings.end_silence_ms) / 1_000
         self._playout = playout
         self._fail = fail
@@ -50,7 +50,7 @@ class DeadAir:
             self._fail(DeadAirError(f"it said nothing for {self._limit_s:g} s after the caller had finished"))
 
     def close(self) -> None:
-        """Wait for nothing any more."""
+        """Stop waiting."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,4 +1,4 @@
-"""When the caller speaks and when not, as the floor control needs to know it."""
+"""Tells the floor control when the caller speaks and when not."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from media.speech.detection import new_detection
 from media.speech.own_voice import OwnVoice
 
 NO_FRAME_MS = 200
-"""A caller whose packets stop while speaking (loss, silence suppression) is silent after this long."""
+"""If packets stop while the caller speaks (loss, silence suppression), the caller counts as silent after this time."""
 
 
 class Ear:
-    """Finds voice in the caller's frames, reports it to the floor control, and passes on its actions.
+    """Finds voice in the caller's frames, reports it to the floor control, and passes on the actions that it returns.
 
     For the asyncio thread only.
     """
@@ -36,7 +36,7 @@ class Ear:
         """Listen to the leg's frames, inside a running loop, until `close`."""
         self._loop = asyncio.get_running_loop()
         self._own_voice = OwnVoice(leg.rate_hz, leg.sent)
-        leg.sent(self._own_voice.history_samples)  # keep it from now on
+        leg.sent(self._own_voice.history_samples)  # the first call makes the leg keep its history
         self._detection = new_detection(
             settings.detector, leg.rate_hz, settings.aggressiveness, settings.floor_dbfs, self._on_verdict
         )
@@ -59,7 +59,7 @@ class Ear:
             self._on_activity(voice, duration_ms)
 
     def close(self) -> None:
-        """Hear nothing more."""
+        """Stop listening."""
         self._detection.close()
         if self._watch is not None:
             self._watch.cancel()
@@ -74,7 +74,7 @@ class Ear:
             self._act(actions)
 
     def _on_watch(self) -> None:
-        """Count silence when no frame came: packets that stop must not leave the agent held for ever."""
+        """Count the time without frames as silence: if packets stop, the agent must not be held for ever."""
         self._watch = None
         if not self._floor.busy:
             return

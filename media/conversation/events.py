@@ -24,38 +24,38 @@ EventKind = Literal[
     "off_hold",
     "hangup",
 ]
-"""What an event's `kind` is: its class, for an agent that imports nothing."""
+"""The values of an event's `kind`. They stand for the classes, for an agent that imports nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallInfo:
-    """The facts of a call: what its INVITE told, and what agents found out."""
+    """The facts of a call: what its INVITE contained, and the results of agents."""
 
     call_id: str = ""
-    """SIP's Call-ID, as the gateway's log has it: the caller's choice."""
+    """The SIP Call-ID, chosen by the caller's side; the gateway's log uses it too."""
     id: str = ""
     """The call's own id, a UUID."""
     to: str = ""
     """The called number or name, without `sip:` and host."""
     from_: str = ""
-    """The caller's number or name; empty when it has none, `anonymous` when it is withheld."""
+    """The caller's number or name; empty if there is none, `anonymous` if it is withheld."""
     trunk: str = ""
-    """The trunk it came over; empty when it came over none."""
+    """The trunk that the call came over; empty if it did not come over a trunk."""
     route: str = ""
-    """The dialplan's route that took it."""
+    """The route of the dialplan that took the call."""
     headers: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
-    """Every header: values in order of appearance, by the name in lower case, short names written out."""
+    """Every header: values in order of appearance, by name in lower case; compact names are expanded."""
     codec: str = ""
-    """Of the caller's voice."""
+    """The codec of the caller's voice."""
     results: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """Those of the agents that have had the call before."""
+    """The results of the agents that had the call before."""
     history: History = field(default_factory=History, compare=False)
-    """What was said, as text, where an agent has noted it; all agents of the call have the same one."""
+    """What was said, as text, if an agent noted it; all agents of the call share one history."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Audio:
-    """The caller's voice: one frame, 20 ms as a rule, int16 at the call's rate, read-only."""
+    """The caller's voice: one frame, usually 20 ms, int16 at the call's rate, read-only."""
 
     kind: ClassVar[EventKind] = "audio"
     pcm: Pcm
@@ -71,9 +71,9 @@ class SpeechStarted:
 
 @dataclass(frozen=True, slots=True)
 class SpeechEnded:
-    """The caller spoke for `speech_ms`, pauses inside included, and has now been silent for `silence_ms`.
+    """The caller spoke for `speech_ms`, including pauses, and has now been silent for `silence_ms`.
 
-    That is 0 when a turn was ended for its length (`barge_in.max_turn`): the next one has begun.
+    `silence_ms` is 0 when the turn ended because of its length (`barge_in.max_turn`): the next turn has begun.
     """
 
     kind: ClassVar[EventKind] = "speech_ended"
@@ -83,30 +83,30 @@ class SpeechEnded:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """The caller spoke over the agent, or stopped it with a key; what was queued is dropped and will never be heard.
+    """The caller spoke over the agent, or stopped it with a key. Queued audio is dropped and will never be heard.
 
-    Every `MarkReached` of audio that was heard has been told before this. A `SpeechEnded` follows when it was speech, a
-    `Dtmf` when it was a key.
+    Every `MarkReached` of audio that was heard comes before this event. A `SpeechEnded` follows if the cause was
+    speech, a `Dtmf` if it was a key.
     """
 
     kind: ClassVar[EventKind] = "interrupted"
     heard_ms: int
-    """How much of the utterance that was playing reached the wire."""
+    """How much of the utterance that was playing was sent to the caller."""
     unheard_ms: int
-    """How much queued audio was dropped, all utterances together; 0 for an agent that speaks in real time."""
+    """How much queued audio was dropped, in total for all utterances; 0 for an agent that speaks in real time."""
     marks_reached: tuple[str, ...] = ()
-    """Marks since the agent began to speak that were heard, in order; the last 256."""
+    """The marks that were reached since the agent began to speak, in order; at most the last 256."""
     marks_dropped: tuple[str, ...] = ()
-    """Marks whose audio was not heard to its end, in order."""
+    """The marks whose audio was not played to its end, in order."""
     by: Literal["voice", "key"] = "voice"
     """What the caller did."""
     epoch: int = 0
-    """`Call.epoch` from here on: what belongs to an earlier one is refused."""
+    """The value of `Call.epoch` from now on: audio that belongs to an earlier epoch is refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """What seemed an interruption was none: the agent's voice goes on exactly where it was held."""
+    """The caller's sound was not an interruption: the agent's voice continues exactly where it was held."""
 
     kind: ClassVar[EventKind] = "resumed"
     heard_ms: int
@@ -120,12 +120,12 @@ class Dtmf:
     digit: str
     """One of 0 to 9, *, #, A to D."""
     duration_ms: int
-    """0 for a key by SIP INFO that came without it."""
+    """0 for a key by SIP INFO without a duration."""
 
 
 @dataclass(frozen=True, slots=True)
 class MarkReached:
-    """All audio up to this mark was handed to the wire."""
+    """All audio up to this mark was sent to the caller."""
 
     kind: ClassVar[EventKind] = "mark_reached"
     name: str
@@ -133,7 +133,7 @@ class MarkReached:
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """Everything the agent said was handed to the wire."""
+    """Everything the agent said was sent to the caller."""
 
     kind: ClassVar[EventKind] = "drained"
 
@@ -186,18 +186,18 @@ UrgentEvent = (
 """Events that overtake all audio."""
 
 INFORMING = frozenset({Drained, MarkReached, MediaSilent, OffHold, OnHold, Resumed, SpeechEnded, SpeechStarted})
-"""Events that only inform: of these, an agent that takes none for a long time may lose the oldest."""
+"""Events that only inform. If the agent takes no events for a long time, the oldest of these may be dropped."""
 
 Event = Audio | UrgentEvent
 """Everything that `Conversation.events` yields."""
 
 
 class CallEndedError(Exception):
-    """The agent spoke into a call that is over or no longer its own, or after it had hung up itself."""
+    """The agent spoke in a call that is over or no longer belongs to it, or after it hung up."""
 
 
 class AgentStalledError(Exception):
-    """The agent listens, but has left its urgent events alone for too long."""
+    """The agent listens, but did not take its urgent events for too long."""
 
 
 class DeadAirError(AgentStalledError):
@@ -207,7 +207,7 @@ class DeadAirError(AgentStalledError):
 
 
 def contained(error: BaseException) -> Exception:
-    """An agent's error as one that ends no more than its call: `sys.exit()` in an agent must not end the gateway."""
+    """Convert an agent's error to an `Exception`, which ends only its call: `sys.exit()` must not end the gateway."""
     if isinstance(error, Exception):
         return error
     fault = RuntimeError(f"the agent raised {type(error).__name__}")

@@ -9,52 +9,52 @@ from media.conversation.events import SpeechEnded, SpeechStarted
 from media.speech.detection import Detector
 
 UNDERRUN_MS = 200
-"""An agent whose synthesis falls behind for no longer than this has not stopped speaking."""
+"""If an agent's synthesis is late by no more than this, the agent counts as still speaking."""
 
 
 class BargeIn(enum.Enum):
-    """What the caller's voice does to the agent's."""
+    """How the caller's voice affects the agent's voice."""
 
     CUT = "cut"
     """Speech ends the utterance at once."""
     PAUSE = "pause"
-    """Speech holds the utterance; it is cut when the speech goes on, and goes on itself when not."""
+    """Speech pauses the utterance. If the speech continues, the utterance is cut; if not, the utterance continues."""
     OFF = "off"
     """The agent is never interrupted; it still learns when the caller speaks."""
 
 
 class Keys(enum.Enum):
-    """When a key that the caller presses ends what the agent says, whatever the mode."""
+    """When a key that the caller presses ends what the agent says, in every mode."""
 
     ASKED = "asked"
-    """While the agent asks for keys: it waits for one as it speaks, or says so with what it says."""
+    """While the agent asks for keys: it waits for a key while it speaks, or it speaks with `keys=True`."""
     ALWAYS = "always"
     NEVER = "never"
-    """Not even then."""
+    """Not even while the agent asks for keys."""
 
 
 @dataclass(frozen=True, slots=True)
 class BargeInSettings:
-    """How speech is told from noise and when it takes the floor. All times are of audio heard."""
+    """How speech is distinguished from noise, and when it takes the floor. All times are of received audio."""
 
     mode: BargeIn = BargeIn.PAUSE
     min_speech_ms: int = 120
-    """Voice this long is speech: turns begin, and the agent falls silent on the frame that completes it."""
+    """Voice this long is speech. On the frame that completes it, the turn begins and the agent becomes silent."""
     confirm_ms: int = 400
-    """`pause` mode: speech over the agent this long is an interruption. A cough and the VAD's hangover stay below."""
+    """`pause` mode: speech over the agent this long is an interruption. A cough with the VAD's hangover is shorter."""
     reject_after_ms: int = 300
-    """`pause` mode: silence this long means it was none, and the agent goes on."""
+    """`pause` mode: silence this long means that it was not an interruption, and the agent continues."""
     end_silence_ms: int = 600
-    """Silence this long ends the caller's turn; while the agent's voice is held, not before that is decided."""
+    """Silence this long ends the caller's turn. While the agent's voice is held, the turn does not end."""
     gap_ms: int = 40
-    """Pauses up to this long inside speech count as speech (stops, unvoiced sounds, a lost packet)."""
+    """Pauses up to this long within speech count as speech (stop consonants, unvoiced sounds, a lost packet)."""
     max_turn_ms: int = 60_000
-    """A turn this long ends without a silence, and another begins: noise that passes for voice must not hold a call."""
+    """A turn this long ends without a silence, and another begins: noise taken for voice must not hold up a call."""
     detector: Detector = Detector.WEBRTCVAD
     aggressiveness: int = 2
-    """webrtcvad's 0 (hears most) to 3 (ignores most noise)."""
+    """The mode of webrtcvad, from 0 (detects most voice) to 3 (ignores most noise)."""
     floor_dbfs: float = -50.0
-    """A frame whose peak is below this is never speech, whatever the VAD thinks of the line's noise."""
+    """A frame whose peak is below this is never speech, even if the VAD takes the noise on the line for voice."""
     keys: Keys = Keys.ASKED
 
     def __post_init__(self) -> None:
@@ -85,17 +85,17 @@ class BargeInSettings:
 
 @dataclass(frozen=True, slots=True)
 class PausePlayout:
-    """Hold the agent's voice where it stands."""
+    """Pause the agent's voice at its current position."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResumePlayout:
-    """Let the agent's voice go on exactly where it was held."""
+    """Let the agent's voice continue exactly where it was paused."""
 
 
 @dataclass(frozen=True, slots=True)
 class CutPlayout:
-    """Drop what the agent has queued and tell it what was heard."""
+    """Drop what the agent has queued and report to it how much was heard."""
 
 
 Action = PausePlayout | ResumePlayout | CutPlayout | SpeechStarted | SpeechEnded
@@ -106,10 +106,10 @@ _CUT = CutPlayout()
 
 
 class FloorControl:
-    """Turns and barge-in of one call: what was heard goes in, what must be done at once comes out.
+    """Turns and barge-in of one call. The input is voice and silence; the output is what must be done at once.
 
-    `busy` is False while nothing is under way; silence need not be told then. Every cut is followed by a `SpeechEnded`
-    when the caller has been silent for long enough.
+    While `busy` is False, there is no turn, no pause and no speech to decide about, and silence need not be reported.
+    Every cut is followed by a `SpeechEnded` when the caller has been silent for long enough.
     """
 
     __slots__ = (
@@ -140,13 +140,13 @@ class FloorControl:
         self._gap_ms = settings.gap_ms
         self._max_turn_ms = settings.max_turn_ms
         self._speaking = False  # the agent has audio queued
-        self._pending = False  # the playout is held, not yet decided
-        self._overruled = False  # the agent said of this very speech that it is no interruption
+        self._pending = False  # the playout is paused; it is not decided yet whether this is an interruption
+        self._overruled = False  # the agent decided that the current speech is no interruption
         self._turn_open = False
-        self._speech_ms = 0  # of the turn, or of what may become one
+        self._speech_ms = 0  # of the turn, or of speech that may become a turn
         self._over_ms = 0  # speech over the agent's voice
         self._silence_ms = 0  # since the last voice
-        self._quiet_ms = 0  # of the caller's speech, since the agent stopped
+        self._quiet_ms = 0  # the caller's speech since the agent stopped
         self.busy = False
 
     def on_voice(self, duration_ms: int) -> tuple[Action, ...]:
@@ -198,7 +198,7 @@ class FloorControl:
             self._overruled = False
             if self._pending:
                 actions = self._release()
-        # Not while the agent's voice is held: a cut that found no turn open would never be followed by its end.
+        # Not while the agent's voice is held: if a cut came after the end of the turn, no SpeechEnded would follow it.
         if self._turn_open and not self._pending and silence_ms >= self._end_silence_ms:
             actions += (SpeechEnded(self._speech_ms, silence_ms),)
             self._turn_open = False
@@ -207,16 +207,16 @@ class FloorControl:
         return actions
 
     def on_agent_started(self) -> None:
-        """The agent's voice begins; only speech from here on is spoken over it.
+        """The agent's voice begins; only speech from now on counts as spoken over it.
 
-        Unless it was only out of audio for a moment: who speaks over a halting voice speaks over it all the same.
+        An exception is an agent that was out of audio only for a moment: earlier speech over it still counts.
         """
         self._speaking = True
         if self._quiet_ms > UNDERRUN_MS:
             self._over_ms = 0
 
     def on_agent_stopped(self) -> tuple[Action, ...]:
-        """The agent has nothing more to say, or was out of audio for a moment: what was spoken over it still counts."""
+        """The agent has no audio left, finally or for a moment. In the second case, speech over it still counts."""
         self._speaking = False
         self._quiet_ms = 0
         if not self._pending:
@@ -225,15 +225,15 @@ class FloorControl:
         return (_RESUME,)
 
     def on_agent_silenced(self) -> None:
-        """All that the agent had queued was dropped, and what was held is held no more."""
+        """All queued audio of the agent was dropped, and its voice is no longer held."""
         self._cut()
 
     def confirm(self) -> tuple[Action, ...]:
-        """The agent says of the speech that holds its voice: an interruption. Nothing happens if none holds it."""
+        """The agent decides: the speech that holds its voice is an interruption. No effect if its voice is not held."""
         return self._cut() if self._pending else ()
 
     def reject(self) -> tuple[Action, ...]:
-        """The agent says of the speech that holds its voice: none; it may go on without another pause."""
+        """The agent decides: the speech that holds its voice is no interruption, even if it continues."""
         if not self._pending:
             return ()
         self._overruled = True

@@ -1,4 +1,4 @@
-"""What was said in a call, as text, for an agent that goes on where another one ended."""
+"""What was said in a call, as text, for an agent that continues after another one."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class HistoryText:
         self.text = text
 
     def cut(self, share: float) -> None:
-        """Only this share of it was heard, from 0 to 1: keep the words up to there, as if speech were even."""
+        """Keep only the words that were heard: `share` of the text, 0 to 1, assuming an even speech rate."""
         if share < 1.0:
             kept = self.text[: int(len(self.text) * share)].rpartition(" ")[0].rstrip()
             self.text = f"{kept} ..." if kept else ""
 
 
 class History:
-    """The newest texts: at most `TEXTS_MAX` of them and `CHARS_MAX` characters, and always the newest one."""
+    """The newest texts: at most `TEXTS_MAX` texts and `CHARS_MAX` characters; the newest text is always kept."""
 
     def __init__(self) -> None:
         self._texts: deque[HistoryText] = deque(maxlen=TEXTS_MAX)
@@ -38,7 +38,7 @@ class History:
         return ((one.role, one.text) for one in self._texts if one.text)
 
     def add(self, role: Role, text: str) -> HistoryText:
-        """The caller (`user`) or the agent (`assistant`) has said this; empty text is not kept."""
+        """Add what the caller (`user`) or the agent (`assistant`) said; empty text is not kept."""
         said = HistoryText(role, text)
         if text.strip():
             self._texts.append(said)
@@ -48,7 +48,7 @@ class History:
 
 
 def split_unanswered(history: Iterable[tuple[Role, str]]) -> tuple[list[tuple[Role, str]], str]:
-    """What was said up to the last answer, and what the caller has said since: empty if nothing waits for an answer."""
+    """Split into the texts up to the last answer, and what the caller said since then (empty if nothing)."""
     said = list(history)
     unanswered: list[str] = []
     while said and said[-1][0] == "user":

@@ -11,20 +11,21 @@ from media.conversation.events import INFORMING, AgentStalledError, Audio, Event
 from media.leg import Pcm
 
 AUDIO_FRAMES_MAX = 50
-"""One second of 20 ms frames: older voice is of no use to an agent that answers in real time."""
+"""One second of 20 ms frames: older audio is of no use to an agent that answers in real time."""
 
 URGENT_EVENTS_MAX = 1_024
-"""Far more than a caller does in a minute; an agent that lets them pile up no longer listens."""
+"""Far more events than a caller causes in a minute; an agent that leaves so many no longer listens."""
 
 UNCLAIMED_EVENTS_MAX = 64
-"""Kept for an agent that does not take events yet, such as keys pressed while it starts."""
+"""Events kept for an agent that does not take events yet, such as keys pressed while it starts."""
 
 
 class Lanes:
     """Events and frames on their way to one agent, in bounded memory.
 
-    The media lane loses its oldest frame when it is full. The urgent lane never waits for audio; when it is full, the
-    oldest event goes that only informs, counted. An agent that takes events, yet left it full of others, has stalled.
+    When the media lane is full, it drops its oldest frame. The urgent lane never waits for audio. When it is full, it
+    drops the oldest event that only informs, and counts it. If there is no such event and the agent has taken events
+    before, the agent has stalled.
     For the asyncio thread only.
     """
 
@@ -54,7 +55,7 @@ class Lanes:
         self._urgent: deque[UrgentEvent] = deque()
         self._urgent_max = urgent_max
         self._taking = threading.Lock()
-        """Held while the urgent lane is changed: an agent in a thread of its own takes while we fill."""
+        """Held while the urgent lane is changed: an agent in its own thread takes events while the loop adds them."""
         self._waiter: asyncio.Future[None] | None = None
         self._closed = False
         self.hearing = False
@@ -64,22 +65,22 @@ class Lanes:
         self.epoch = 0
         """How many interruptions and stops there were."""
         self.epoch_taken = 0
-        """The epoch of what the agent has taken last: all but what waits behind an `Interrupted`."""
+        """The epoch of what the agent took last. What waits behind an `Interrupted` belongs to a later epoch."""
         self.keys_awaited = 0
         """How many of the agent's tasks wait for a key."""
         self.taken = 0
-        """Events and frames that the agent has asked for."""
+        """How many events and frames the agent has asked for."""
         self.frames_dropped = 0
-        """Frames lost because an agent that hears was slower than the caller."""
+        """Frames dropped because the agent takes frames, but more slowly than they come."""
         self.frames_unclaimed = 0
-        """Frames lost before the agent heard for the first time, if it ever did."""
+        """Frames dropped before the agent took a frame for the first time; also if it never takes one."""
         self.events_dropped = 0
-        """Informing events lost because an agent that takes events left too many alone."""
+        """Informing events dropped because the agent takes events, but left too many."""
         self.events_unclaimed = 0
-        """Urgent events lost before the agent took events for the first time, if it ever did."""
+        """Urgent events dropped before the agent took an event for the first time; also if it never takes one."""
 
     def put_audio(self, pcm: Pcm) -> None:
-        """Append a frame; the oldest goes, counted, when the lane is full."""
+        """Append a frame; if the lane is full, the oldest frame is dropped and counted."""
         audio = self._audio
         if len(audio) == self._audio_max:
             if self.hearing:
@@ -94,7 +95,7 @@ class Lanes:
         """Append an event that overtakes all audio.
 
         Raises:
-            AgentStalledError: the lane is full of events that an agent which takes events should have taken.
+            AgentStalledError: the lane is full of events that must not be lost, and the agent has taken events before.
         """
         if self._closed:
             return
@@ -103,14 +104,14 @@ class Lanes:
                 self._make_room()
             self._urgent.append(event)
             if type(event) is Interrupted:
-                self.epoch = event.epoch  # after it: a reader of the new epoch finds the event that began it
+                self.epoch = event.epoch  # after the append: a reader of the new epoch finds the event that began it
         if self._waiter is not None:
             self._wake()
 
     def _make_room(self) -> None:
         oldest = next((at for at, event in enumerate(self._urgent) if type(event) in INFORMING), None)
         if oldest is None and self.listening:
-            message = f"the agent left {len(self._urgent)} events untaken: read events() while the call lasts"
+            message = f"the agent did not take {len(self._urgent)} events: read events() while the call lasts"
             raise AgentStalledError(message)
         del self._urgent[oldest or 0]
         if self.listening:
@@ -119,7 +120,7 @@ class Lanes:
             self.events_unclaimed += 1
 
     def close(self) -> None:
-        """Nothing more will come: waiting events can still be taken, `Hangup` last; waiting audio is void."""
+        """Nothing more will come. Waiting events can still be taken, `Hangup` last; waiting audio is dropped."""
         if self._closed:
             return
         with self._taking:
@@ -130,7 +131,7 @@ class Lanes:
             self._wake()
 
     def adopt(self, earlier: Lanes) -> None:
-        """Take over what waits in other lanes that nobody has listened to."""
+        """Take over the events and frames of earlier lanes, from which nothing was taken."""
         self._urgent.extend(earlier._urgent)
         self._audio.extend(earlier._audio)
         self._closed = earlier._closed
@@ -138,21 +139,21 @@ class Lanes:
 
     @property
     def full(self) -> bool:
-        """Whether the media lane is full, so that the next frame pushes one out."""
+        """Whether the media lane is full: the next frame would drop the oldest one."""
         return len(self._audio) == self._audio_max
 
     async def get(self) -> Event | None:
         """Take the next urgent event, or the next frame if there is none; None after the end.
 
-        A frame is a copy: to keep a view of it would keep the frames of all calls that came with it.
+        A frame is a copy: a view would keep the whole batch in memory, with the frames of all calls.
 
         Raises:
-            RuntimeError: another coroutine of the agent waits here already.
+            RuntimeError: another coroutine of the agent already waits here.
         """
         self.hearing = self.listening = True
         self.taken += 1
         while True:
-            epoch = self.epoch  # read before the look at what waits: another thread may put more
+            epoch = self.epoch  # read first: meanwhile another thread may add more
             if self._urgent:
                 return self._take_urgent()
             if self._closed:
@@ -179,7 +180,7 @@ class Lanes:
             return event
 
     async def get_audio(self) -> Pcm | None:
-        """Take the next frame, a copy as with `get`, passing over urgent events; None after the end."""
+        """Take the next frame, a copy as with `get`, and drop urgent events; None after the end."""
         self.hearing = True
         self.taken += 1
         while True:
@@ -197,7 +198,7 @@ class Lanes:
             await self._wait()
 
     def waiting_audio(self) -> Iterator[Pcm]:
-        """Take the frames that wait, as they are, until none is left."""
+        """Take the waiting frames, not copied, until none is left."""
         while (pcm := self._take_frame()) is not None:
             yield pcm
 
@@ -213,19 +214,19 @@ class Lanes:
 
     @property
     def attended(self) -> bool:
-        """Whether the agent waits here for something to come, and nothing has: then it would have taken it."""
+        """Whether the agent waits here and there is nothing that it could take."""
         return self._waiter is not None and not self._ready()
 
     @property
     def behind(self) -> bool:
-        """Whether the agent waits here, yet leaves what has come: something keeps it from taking it."""
+        """Whether the agent waits here, but does not take what has come: something blocks it."""
         return self._waiter is not None and self._ready()
 
     def _ready(self) -> bool:
         return bool(self._urgent or self._audio or self._closed)
 
     def _refuse_second(self) -> None:
-        raise RuntimeError("two coroutines listen to one call: take hear() or events(), once")
+        raise RuntimeError("two coroutines listen to the same call: use either hear() or events(), and only once")
 
     def _wake(self) -> None:
         waiter = self._waiter

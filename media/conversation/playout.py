@@ -1,4 +1,4 @@
-"""The agent's voice on a leg: utterances, marks, what was really heard, and backpressure."""
+"""The agent's voice on a leg: utterances, marks, how much was heard, and backpressure."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ from media.conversation.events import CallEndedError
 from media.leg import Leg, Pcm, PlayoutFullError
 
 MAX_AHEAD_MS = 15_000
-"""What an agent may queue ahead: 10 s of a synthesis that is faster than speech, and some. 240 KB at 8 kHz."""
+"""How much an agent may queue ahead: 10 s of a synthesis that is faster than speech, and a reserve. 240 KB at 8 kHz."""
 
 PIECE_MS = 500
-"""Long audio is queued in pieces of this length, and a waiting agent is woken about as often."""
+"""Long audio is queued in pieces of this length; a waiting agent is woken about once per piece."""
 
 MARKS_MAX = 1_000
-"""Outstanding marks of one leg."""
+"""The most marks of one leg that may be outstanding."""
 
 REFUSED_S = 0.001
-"""How long `say` takes to refuse, so that an agent that goes on talking does not keep the loop busy."""
+"""How long `say` waits before it refuses, so that an agent that continues to talk does not keep the loop busy."""
 
 MARKS_TOLD_MAX = 256
-"""How many reached marks an interruption recalls."""
+"""How many reached marks an interruption reports."""
 
 _INT16 = np.dtype(np.int16)
 _IN_A_ROW = (2,)
-"""The strides of one-dimensional int16 as a leg takes it."""
+"""The strides of contiguous one-dimensional int16, as a leg needs it."""
 
 
 class Epoch:
-    """The time between two cuts of a leg's playout. What was meant for one must not sound in the next."""
+    """The time between two cuts of a leg's playout. Audio of one epoch must not be played in the next."""
 
     __slots__ = ("cut_at", "number")
 
     def __init__(self, number: int, cut_at: int | None = None) -> None:
         self.number = number
-        """How many cuts came before it."""
+        """How many cuts came before this epoch."""
         self.cut_at = cut_at
-        """Samples played when it was cut; None while it lasts."""
+        """The number of samples played when the epoch was cut; None while it lasts."""
 
 
 _OVER = Epoch(-1, 0)
-"""The epoch of what was too late from the start."""
+"""The epoch of audio that was too late from the start."""
 
 
 class Stretch:
-    """A contiguous run of the agent's samples, counted as `Position.played_samples` counts."""
+    """A contiguous range of the agent's samples, in the count of `Position.played_samples`."""
 
     __slots__ = ("end", "epoch", "start")
 
@@ -59,25 +59,25 @@ class Stretch:
         self.epoch = epoch
 
     def heard_samples(self, played: int) -> int:
-        """How much of it was heard when the leg has played this much."""
+        """How much of it was heard when the leg has played `played` samples."""
         if self.epoch.cut_at is not None:
             played = min(played, self.epoch.cut_at)
         return max(0, min(played, self.end) - self.start)
 
 
 Answer = Stretch | int
-"""What a piece of the agent's audio belongs to: an utterance, or the epoch of this number if there is none."""
+"""What a piece of the agent's audio belongs to: an utterance, or, without one, the epoch of this number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """What a cut of the playout did."""
+    """The result of a cut of the playout."""
 
     heard_ms: int
-    """Heard of the stretch that was playing."""
+    """How much of the stretch that was playing was heard."""
     unheard_ms: int
     newly_reached: tuple[str, ...]
-    """Marks that were heard, and whose event is still to come: before any other event."""
+    """Marks that were reached but not reported yet; their events must come before any other event."""
     reached: tuple[str, ...]
     dropped: tuple[str, ...]
 
@@ -85,7 +85,7 @@ class Cut:
 class Playout:
     """Queues an agent's audio on a leg and knows at any time how much of it was heard.
 
-    It must be the only one that plays on the leg. For the asyncio thread only.
+    Nothing else may play on the leg. For the asyncio thread only.
     """
 
     __slots__ = (
@@ -121,10 +121,10 @@ class Playout:
         self._epoch = Epoch(0)
         position = leg.position()
         self.accepted_samples = position.played_samples + position.queued_samples
-        """All that was or will be played: where the next audio begins, as `Position.played_samples` counts."""
+        """Samples that were or will be played: where the next audio begins, in the count of `played_samples`."""
         self._implicit = Stretch(self.accepted_samples, self._epoch)
         self._last = self._implicit
-        self._stretches: deque[Stretch] = deque()  # with audio that may be queued still; the first one is playing
+        self._stretches: deque[Stretch] = deque()  # those with audio that may still be queued; the first one is playing
         self._marks: dict[int, str | None] = {}
         self._next_mark = 1
         self._since_mark = 0
@@ -133,18 +133,18 @@ class Playout:
         self._refusal: str | None = None  # why nothing more can be said
         self._final: int | None = None  # samples played when the call was over
         self.speaking = False
-        """Whether audio is queued, as far as the leg has told."""
+        """Whether audio is queued, as far as the leg has reported."""
         self.held = False
         """Whether the leg's playout is paused."""
         self.keyed = 0
-        """How many answers are being spoken that a key shall end."""
+        """How many answers are being spoken that a key must end."""
         self.refused_samples = 0
-        """What was said too late: it belonged to an epoch that was over."""
+        """How much audio was refused because its epoch was over."""
 
     # -- what the agent does ------------------------------------------------------------------------------------------
 
     def play(self, pcm: Pcm, mark: str | None, answer: Answer) -> bool:
-        """Queue audio; False, and nothing queued, when it belongs to what was interrupted or stopped.
+        """Queue audio; returns False and queues nothing if it belongs to an answer that was interrupted or stopped.
 
         Raises:
             PlayoutFullError: the leg's queue cannot take it; nothing was queued.
@@ -176,7 +176,7 @@ class Playout:
         return True
 
     def _begin(self, stretch: Stretch) -> Stretch:
-        """Let a stretch start (or, after an underrun, go on) at the end of all that was accepted."""
+        """Start a stretch (or continue it after an underrun) at the end of all accepted audio."""
         if not self.speaking:
             self._stretches.clear()
             if stretch is not self._last:
@@ -212,7 +212,7 @@ class Playout:
         self._since_mark = 0
 
     def try_say(self, pcm: Pcm, mark: str | None, answer: Answer) -> bool | None:
-        """As `say` if that need not wait; None, and nothing queued, if it must."""
+        """Like `say` if it need not wait; if it must wait, returns None and queues nothing."""
         if len(pcm) > self._piece or self._is_full(len(pcm)):
             return None
         try:
@@ -221,10 +221,10 @@ class Playout:
             return None
 
     async def say(self, pcm: Pcm, mark: str | None, answer: Answer) -> bool:
-        """As `play`, in pieces, waiting while more than `max_ahead_ms` is queued; True when all of it was accepted."""
+        """Like `play`, in pieces; waits while more than `max_ahead_ms` is queued. Returns True if all was accepted."""
         samples = len(pcm)
         if samples == 0 and mark is None:
-            await asyncio.sleep(0)  # an agent that says nothing, again and again, must not hold the loop
+            await asyncio.sleep(0)  # an agent that says nothing in a loop must not block the event loop
         start = 0
         waited = False
         while not (waited and self.is_cut(answer)):
@@ -248,27 +248,27 @@ class Playout:
         return False
 
     def _is_full(self, samples: int) -> bool:
-        # The leg is asked only when what was ever accepted could be too much.
+        # The leg is asked only while audio is queued: an idle leg has room.
         if not self.speaking or self._refusal is not None:
             return False
         queued = self._leg.position().queued_samples
         return queued > 0 and queued + samples > self._max_ahead
 
     async def said(self) -> int:
-        """Wait until everything queued was heard or dropped; returns the heard ms of the utterance."""
+        """Wait until everything queued was heard or dropped; returns how many ms of the utterance were heard."""
         stretch, start, epoch = self._last, self._last.start, self._epoch
         while self.speaking and self._epoch is epoch and self._final is None:
             await self._progress()
-        if stretch.start != start:  # the next utterance has begun already
+        if stretch.start != start:  # the next utterance has already begun
             return self._to_ms(max(0, stretch.start - start))
         return self.heard_ms_of(stretch)
 
     def new_stretch(self, epoch: int) -> Stretch:
-        """A stretch of its own, that an underrun does not end; cut from the start unless this epoch lasts."""
+        """Make a separate stretch, which an underrun does not end; it is already cut if `epoch` is over."""
         return Stretch(self.accepted_samples, self._epoch if epoch == self._epoch.number else _OVER)
 
     async def until_cut(self, stretch: Stretch) -> None:
-        """Wait until a cut ends what this stretch was made for.
+        """Wait until a cut ends the epoch of this stretch.
 
         Raises:
             CallEndedError: the call ended first.
@@ -277,7 +277,7 @@ class Playout:
             await self._progress()
 
     def is_cut(self, answer: Answer) -> bool:
-        """Whether a cut has ended what this was made for."""
+        """Whether a cut has ended the epoch of this answer."""
         return (answer.epoch.number if isinstance(answer, Stretch) else answer) != self._epoch.number
 
     # -- what is known ------------------------------------------------------------------------------------------------
@@ -289,37 +289,37 @@ class Playout:
 
     @property
     def refused_ms(self) -> int:
-        """What was said too late: it belonged to an epoch that was over."""
+        """How much audio was refused because its epoch was over."""
         return self._to_ms(self.refused_samples)
 
     @property
     def played_samples(self) -> int:
-        """All that was handed to the wire since the leg opened."""
+        """How many samples were sent since the leg opened."""
         return self._leg.position().played_samples if self._final is None else self._final
 
     @property
     def has_audio(self) -> bool:
-        """Whether the leg, asked now, has anything left to play."""
+        """Whether the leg has anything left to play at this moment."""
         return self._leg.position().queued_samples > 0
 
     @property
     def queued_ms(self) -> int:
-        """What waits to be played."""
+        """How much audio waits to be played."""
         return self._to_ms(self._leg.position().queued_samples) if self._final is None else 0
 
     @property
     def wait_ms(self) -> float:
-        """How long audio that is queued now waits for its first sample to be played, unless playout is paused."""
+        """How long it takes until the first sample of audio queued now is played, unless playout is paused."""
         return self._leg.position().wait_ms if self._final is None else 0.0
 
     @property
     def heard_ms(self) -> int:
-        """Heard of the utterance that is playing, or of the last one."""
+        """How much was heard of the utterance that is playing, or of the last one."""
         played = self.played_samples
         return self._to_ms(self._playing(played).heard_samples(played))
 
     def heard_ms_of(self, stretch: Stretch) -> int:
-        """Heard of this stretch."""
+        """How much of this stretch was heard."""
         return self._to_ms(stretch.heard_samples(self.played_samples))
 
     def _playing(self, played: int) -> Stretch:
@@ -331,21 +331,21 @@ class Playout:
     def _to_ms(self, samples: int) -> int:
         return samples * 1_000 // self._rate_hz
 
-    # -- what the leg tells, and what is done to it -------------------------------------------------------------------
+    # -- reports from the leg, and control of it ----------------------------------------------------------------------
 
     def hold(self) -> None:
-        """Pause the leg, also while its queue is empty: an agent that speaks in real time fills it with every frame."""
+        """Pause the leg, even while its queue is empty: an agent that speaks in real time adds the next frame later."""
         self._leg.pause()
         self.held = True
 
     def release(self) -> None:
-        """Let the leg go on."""
+        """Resume the leg, if it is paused."""
         if self.held:
             self.held = False
             self._leg.resume()
 
     def cut(self) -> Cut:
-        """Drop what is queued and end the epoch: after this nothing that was meant for it reaches the wire."""
+        """Drop what is queued and end the epoch: after this no audio of this epoch is sent."""
         flushed = self._leg.flush()
         self.release()
         played = flushed.played_samples
@@ -370,14 +370,14 @@ class Playout:
         self.accepted_samples = played
         self._since_mark = 0
         self._stretches.clear()
-        self._last = stretch  # not what was queued behind it: nobody has heard of that
+        self._last = stretch  # not what was queued behind it: nothing of that was heard
         self._reached.clear()
         self.speaking = False
         self._wake()
         return cut
 
     def on_mark(self, number: int) -> str | None:
-        """The name of the mark that was reached; None for one of our own, or one that a cut has settled already."""
+        """The name of the mark that was reached; None for an internal mark, or one that a cut has already reported."""
         try:
             name = self._marks.pop(number)
         except KeyError:
@@ -389,7 +389,7 @@ class Playout:
         return name
 
     def on_drained(self) -> bool:
-        """Whether the agent's voice has ended; False for news that a later `play` has overtaken."""
+        """Whether the agent's voice has ended; False if the report is outdated because of a later `play`."""
         if self._final is not None or not self.speaking or self.has_audio:
             return False
         self.speaking = False
@@ -399,12 +399,12 @@ class Playout:
         return True
 
     def refuse(self, reason: str) -> None:
-        """Nothing more can be said from now on; what is queued plays on, and can be waited for or cut as before."""
+        """Refuse new audio from now on. Queued audio is still played, and can be waited for or cut as before."""
         self._refusal = reason
         self._wake()
 
     def end(self, reason: str) -> None:
-        """As `refuse`, and nothing is heard or waited for any more. The leg may vanish after this."""
+        """Like `refuse`, and end all waits; counts no longer change. The leg may be closed after this."""
         if self._final is None:
             self._refusal = reason
             self._final = self._leg.position().played_samples
@@ -431,7 +431,7 @@ def _checked(pcm: object) -> Pcm:
     if not isinstance(pcm, np.ndarray):
         raise TypeError(f"audio is {type(pcm).__name__}: give a numpy array, e.g. np.frombuffer(data, np.int16)")
     if pcm.dtype != _INT16:
-        raise TypeError(f"audio is of {pcm.dtype}: give int16, e.g. (samples * 32767).astype(np.int16)")
+        raise TypeError(f"audio has dtype {pcm.dtype}: give int16, e.g. (samples * 32767).astype(np.int16)")
     if pcm.ndim != 1:
         raise TypeError(f"audio has shape {pcm.shape}: give one dimension (mono)")
     return np.ascontiguousarray(pcm)

@@ -1,4 +1,4 @@
-"""How an agent listens: one thing after the other, and no longer than it wants to."""
+"""How an agent listens: it takes events or frames one by one, with a timeout if it wants."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ T = TypeVar("T")
 class Stream(AsyncIterator[T]):
     """Events or frames, one by one, until the call ends.
 
-    A wait that is cancelled loses nothing and ends nothing: after `asyncio.wait_for(anext(stream), 5)` go on as before.
+    A cancelled wait loses nothing: after `asyncio.wait_for(anext(stream), 5)` the stream can be used as before.
     """
 
     __slots__ = ("_belonging", "_lanes", "_listener", "_take")
 
     def __init__(self, take: Callable[[], Awaitable[T | None]], lanes: Lanes, belonging: Belonging) -> None:
-        """`take` waits for the next thing in the lanes, and returns None after the last one."""
+        """`take` waits for the next event or frame in the lanes, and returns None after the last one."""
         self._take = take
         self._lanes = lanes
         self._belonging = belonging
@@ -34,7 +34,7 @@ class Stream(AsyncIterator[T]):
         return self
 
     def __anext__(self) -> Coroutine[Any, Any, T]:
-        # No coroutine itself: the task that asks listens, also when `asyncio.wait_for` has another one wait.
+        # Not a coroutine: the task that calls this is the listener, even if `asyncio.wait_for` waits in another task.
         self._belonging.catch_up()
         return self._next(self._listener or current_task())
 
@@ -49,11 +49,11 @@ class Stream(AsyncIterator[T]):
 async def next_event(
     events: AsyncIterator[Event], kinds: tuple[EventKind | type[Event], ...], timeout_s: float | None, lanes: Lanes
 ) -> Event | None:
-    """The next event of these kinds, or other than audio if none is named; see `Conversation.next_event`."""
+    """The next event of these kinds; without kinds, any event except audio. See `Conversation.next_event`."""
     wanted = {kind if isinstance(kind, str) else kind.kind for kind in kinds}
     unknown = wanted.difference(get_args(EventKind))
     if unknown:
-        raise ValueError(f"kind of event {min(unknown)!r} is none of {', '.join(get_args(EventKind))}")
+        raise ValueError(f"there is no event kind {min(unknown)!r}: use one of {', '.join(get_args(EventKind))}")
     lanes.keys_awaited += "dtmf" in wanted
     try:
         async with asyncio.timeout(timeout_s):

@@ -1,4 +1,4 @@
-"""One answer of the agent, that an interruption silences for good."""
+"""One answer of the agent. An interruption ends it finally."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Spoken:
     heard_ms: int
     """How much of it was heard."""
     interrupted: bool
-    """Whether the caller, or `stop`, ended it; also when that was before it began."""
+    """Whether the caller, or `stop`, ended it; also if that happened before it began."""
 
 
 class Utterance:
-    """One answer of the agent. Once interrupted it stays silent for good, whichever code still has audio for it.
+    """One answer of the agent. After an interruption it stays silent, even if some code still has audio for it.
 
-    Give it to the code that says it: another task, a queue, the reader of a socket. Gaps in which
-    synthesis is slower than speech do not end it. One utterance is spoken at a time.
+    Give it to the code that says it: another task, a queue, the reader of a socket. A gap because synthesis is slower
+    than speech does not end it. Only one utterance is spoken at a time.
     """
 
     __slots__ = ("_playout", "_stretch")
@@ -38,7 +38,7 @@ class Utterance:
 
     @property
     def interrupted(self) -> bool:
-        """Whether an interruption or `stop` came after that to which it answers."""
+        """Whether an interruption or `stop` came after the event that it answers."""
         return self._playout.is_cut(self._stretch)
 
     @property
@@ -47,19 +47,19 @@ class Utterance:
         return self._playout.heard_ms_of(self._stretch)
 
     def play(self, pcm: Pcm, mark: str | None = None) -> bool:
-        """As `Conversation.play`; False for good once interrupted."""
+        """Like `Conversation.play`; after an interruption it always returns False."""
         return self._playout.play(pcm, mark, self._stretch)
 
     async def speak(self, speech: Pcm | Iterable[Pcm] | AsyncIterable[Pcm], *, keys: bool = False) -> Spoken:
-        """As `Conversation.speak`, as a further part of this answer; `heard_ms` is of all its parts."""
+        """Like `Conversation.speak`, as a further part of this answer; `heard_ms` counts all its parts."""
         return await speak(self, speech, keys=keys)
 
     async def say(self, pcm: Pcm, mark: str | None = None) -> bool:
-        """As `Conversation.say`; False for good once interrupted."""
+        """Like `Conversation.say`; after an interruption it always returns False."""
         return await self._playout.say(pcm, mark, self._stretch)
 
     def try_say(self, pcm: Pcm, mark: str | None = None) -> bool | None:
-        """As `say` if that need not wait; None, and nothing queued, if it must."""
+        """Like `say` if it need not wait; if it must wait, returns None and queues nothing."""
         return self._playout.try_say(pcm, mark, self._stretch)
 
     async def until_cut(self) -> None:
@@ -77,7 +77,7 @@ class Utterance:
         return self.heard_ms
 
     def count_keyed(self, change: int) -> None:
-        """So many more (or fewer, if negative) answers are being spoken that a key shall end."""
+        """Change the number of answers being spoken that a key must end."""
         self._playout.keyed += change
 
 
@@ -98,16 +98,16 @@ class Speakable(Protocol):
         """Wait until all of it was heard or dropped."""
 
     def count_keyed(self, change: int) -> None:
-        """So many more (or fewer, if negative) answers are being spoken that a key shall end."""
+        """Change the number of answers being spoken that a key must end."""
 
 
 async def speak(
     utterance: Speakable, speech: Pcm | Iterable[Pcm] | AsyncIterable[Pcm], *, keys: bool = False
 ) -> Spoken:
-    """Say all of it and wait until it was heard or interrupted, by a key as well if `keys`.
+    """Say all of it and wait until it was heard or interrupted; with `keys`, a key interrupts as well.
 
-    However that ends, a generator is closed before the return, whoever else knows it; an asynchronous one as soon as it
-    is interrupted, whatever it waits for.
+    A generator is always closed before the return, even if other code still refers to it. An asynchronous generator
+    is closed as soon as it is interrupted, even while it waits.
     """
     if keys:
         utterance.count_keyed(1)
@@ -137,7 +137,7 @@ async def _say_pieces(utterance: Speakable, speech: Iterable[Pcm]) -> None:
 
 
 async def _say_until_cut(utterance: Speakable, speech: AsyncIterable[Pcm]) -> None:
-    # One task for the whole synthesis: what it opened in one task (a timeout, a connection) must be closed in the same.
+    # One task for the whole synthesis: what it opens (a timeout, a connection) must be closed in the same task.
     saying = asyncio.create_task(_say_all(utterance, speech), name="speech")
     cut = asyncio.create_task(utterance.until_cut(), name="speech-cut")
     try:
@@ -149,7 +149,7 @@ async def _say_until_cut(utterance: Speakable, speech: AsyncIterable[Pcm]) -> No
         await asyncio.wait({saying, cut})
     for task in (saying, cut):
         if not task.cancelled() and task is not deciding:
-            task.exception()  # retrieved, so that asyncio does not log it: the other one came first
+            task.exception()  # retrieved, so that asyncio does not log it: the other task ended first
     deciding.result()
 
 

@@ -7,14 +7,14 @@
 namespace offhook {
 namespace {
 
-// On the heap for good: at exit the interpreter that it calls is gone before the destructors of statics.
+// Never freed: at exit, static destructors run when the Python interpreter that it calls is already gone.
 std::function<bool(const Challenge&)>* judge = nullptr;
 
 std::string text(const pj_str_t& value) { return {value.ptr, static_cast<std::size_t>(value.slen)}; }
 
 bool is_digest(const pj_str_t& scheme) { return pj_stricmp2(&scheme, "digest") == 0; }
 
-// Whether the request carries an answer to this realm's challenge.
+// Whether the request contains credentials for the realm of this challenge.
 bool holds_answer(const pjsip_msg& request, const pjsip_www_authenticate_hdr& challenge) {
     const auto kind = challenge.type == PJSIP_H_WWW_AUTHENTICATE ? PJSIP_H_AUTHORIZATION : PJSIP_H_PROXY_AUTHORIZATION;
     for (const pjsip_hdr* header = request.hdr.next; header != &request.hdr; header = header->next) {
@@ -39,7 +39,7 @@ void on_auth_challenge(pjsua_on_auth_challenge_param* param) {
         next = header->next;
         if (header->type != PJSIP_H_WWW_AUTHENTICATE && header->type != PJSIP_H_PROXY_AUTHENTICATE) continue;
         const auto& asked = *reinterpret_cast<const pjsip_www_authenticate_hdr*>(header);
-        if (!is_digest(asked.scheme)) continue;  // PJSIP passes over it
+        if (!is_digest(asked.scheme)) continue;  // PJSIP ignores it
         const Challenge challenge = {param->acc_id,
                                      text(request.line.req.method.name),
                                      text(asked.challenge.digest.realm),
@@ -55,7 +55,7 @@ void on_auth_challenge(pjsua_on_auth_challenge_param* param) {
 
 void judge_challenges(std::function<bool(const Challenge&)> may_answer) {
     judge = new std::function<bool(const Challenge&)>(std::move(may_answer));
-    pjsua_var.ua_cfg.cb.on_auth_challenge = &on_auth_challenge;  // pjsua2's own tells its account half the facts
+    pjsua_var.ua_cfg.cb.on_auth_challenge = &on_auth_challenge;  // pjsua2's own callback does not report all facts
 }
 
 }  // namespace offhook

@@ -1,4 +1,4 @@
-// Who may ask for a trunk's password (RFC 3261 section 22).
+// Decides which challenges are answered with a trunk's credentials (RFC 3261 section 22).
 #pragma once
 
 #include <functional>
@@ -13,13 +13,13 @@ struct Challenge {
     std::string realm;    // as received: any bytes
     std::string source;   // the address that the challenge came from
     std::string sent_to;  // the address that the request went to
-    bool answered;        // the request held an answer for this realm already
-    bool stale;           // the challenge says that this answer was too old, and not wrong
+    bool answered;        // the request already contained credentials for this realm
+    bool stale;           // the challenge says that the nonce was too old, not that the credentials were wrong
 };
 
-// From now on PJSIP answers only those challenges that `may_answer` lets pass; any other is as if it had not been made.
-// Left to PJSIP, whoever we send a request to gets an answer, for any realm if the account's is "*".
-// SIP thread, after pjsua_init(). `may_answer` is called on it and must not throw. It is never freed.
+// From now on PJSIP answers only the challenges for which `may_answer` returns true, and ignores all others. By
+// default, PJSIP would answer every peer that we send a request to, and for any realm if the realm of the account is
+// "*". SIP thread, after pjsua_init(). `may_answer` is called on the SIP thread and must not throw. It is never freed.
 void judge_challenges(std::function<bool(const Challenge&)> may_answer);
 
 }  // namespace offhook

@@ -14,7 +14,8 @@ namespace {
 constexpr std::int64_t kTick_ns = 1'000'000;
 constexpr unsigned kSignal_ticks = 2;  // a wake-up of asyncio costs as much as two frames
 constexpr std::int64_t kLate_ns = 5'000'000;
-constexpr std::int64_t kLost_ns = 200'000'000;  // the machine slept: catching up would send a burst of old frames
+constexpr std::int64_t kLost_ns =
+    200'000'000;  // the machine was suspended: catching up would send a burst of old frames
 
 void sleep_until(std::int64_t deadline_ns) {
     const timespec deadline{static_cast<time_t>(deadline_ns / 1'000'000'000),
@@ -44,7 +45,7 @@ void Clock::add(std::shared_ptr<Slot> slot) {
     added_.notify_one();
 }
 
-// The tick within the next period at which the fewest slots are due.
+// The tick within the next period with the fewest slots.
 unsigned Clock::emptiest(unsigned period_ticks) const {
     unsigned best = (tick_ + 1) % kWheelTicks;
     for (unsigned i = 2; i <= period_ticks; ++i) {
@@ -59,7 +60,7 @@ void Clock::run() {
     pj_thread_t* thread = nullptr;
     pj_thread_register(name_.c_str(), descriptor, &thread);
     ::pthread_setname_np(::pthread_self(), name_.substr(0, 15).c_str());
-    // Sound that leaves late is heard; the work per tick is small. Without the right to it we go on without.
+    // Late audio is audible, and the work per tick is small. If the priority is not permitted, we continue without it.
     sched_param priority{};
     priority.sched_priority = 4;  // above the other threads that calls wait for: gateway/process/realtime.py
     realtime_ = ::pthread_setschedparam(::pthread_self(), SCHED_RR, &priority) == 0;

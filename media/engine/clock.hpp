@@ -15,8 +15,8 @@
 
 namespace offhook {
 
-// One thread that ticks every millisecond while it has slots and sleeps while it has none. Slots are spread over
-// the ticks of their period, so that a thousand frames do not leave in one burst.
+// One thread that ticks every millisecond while it has slots, and sleeps while it has none. Slots are spread over
+// the ticks of their period, so that a thousand frames are not sent in one burst.
 class Clock {
 public:
     Clock(std::string name, Inbox& inbox);
@@ -24,7 +24,7 @@ public:
     Clock(const Clock&) = delete;
     Clock& operator=(const Clock&) = delete;
 
-    // SIP thread, right after slot->attach(). The slot leaves by itself at the first tick after detach().
+    // SIP thread, right after slot->attach(). The slot is removed at its first tick after detach().
     void add(std::shared_ptr<Slot> slot);
 
     std::uint64_t late_ticks() const { return late_ticks_.load(std::memory_order_relaxed); }

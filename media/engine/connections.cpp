@@ -30,7 +30,7 @@ struct Connections {
     pj_timer_entry look{};
 };
 
-Connections connections;  // PJSIP's callback has no place for a pointer to it
+Connections connections;  // global, because PJSIP's callback has no user data
 
 std::int64_t idle_ns(const pjsip_transport& transport, const Connection& connection) {
     const std::int64_t since_accept_ns = monotonic_ns() - connection.accepted_ns;
@@ -45,7 +45,7 @@ bool is_used(const pjsip_transport& transport) { return pj_atomic_get(transport.
 
 void close(pjsip_transport* transport, Connection& connection) {
     connection.closing = true;
-    pjsip_transport_shutdown(transport);  // and its end comes from PJSIP's timer
+    pjsip_transport_shutdown(transport);  // PJSIP destroys it later, by a timer
 }
 
 void close_longest_idle() {
@@ -61,7 +61,7 @@ void close_longest_idle() {
 
 void on_accepted(pjsip_transport* transport) {
     const std::uint32_t source = transport->key.rem_addr.ipv4.sin_addr.s_addr;
-    if (connections.accepted.size() >= connections.all) close_longest_idle();  // of the others
+    if (connections.accepted.size() >= connections.all) close_longest_idle();  // not the new one
     Connection& connection = connections.accepted[transport] = {source, monotonic_ns(), false};
     if (++connections.by_source[source] > connections.per_source ||
         connections.accepted.size() > connections.all + connections.per_source)

@@ -9,7 +9,7 @@ extern "C" {
 namespace offhook {
 namespace {
 
-// Of the topmost Record-Route or else of the Contact; null where it is not one of SIP.
+// The URI of the topmost Record-Route, or else of the Contact; null if it is not a SIP URI.
 const pjsip_sip_uri* next_uri(const pjsip_rx_data* invite) {
     const pjsip_uri* uri = nullptr;
     if (const auto* route = invite->msg_info.record_route) {
@@ -40,7 +40,7 @@ std::string next_hop(const pjsip_rx_data* invite) {
 
 void route_dialog(int call, pjsip_rx_data* invite, bool to_source) {
     if (call < 0 || call >= static_cast<int>(PJSUA_MAX_CALLS) || pjsua_var.calls[call].inv == nullptr) return;
-    pjsip_dialog* dialog = pjsua_var.calls[call].inv->dlg;  // what PJSUA gives out is a copy of the INVITE without it
+    pjsip_dialog* dialog = pjsua_var.calls[call].inv->dlg;  // PJSUA's public API does not give access to the dialog
     pjsip_transport* transport = invite->tp_info.transport;
     const bool is_udp = transport->key.type == PJSIP_TRANSPORT_UDP;
     if (is_udp && (to_source || goes_over_udp(invite))) {

@@ -1,4 +1,4 @@
-// Where requests within a call go.
+// Where requests within a dialog are sent.
 #pragma once
 
 #include <pjsip.h>
@@ -6,12 +6,12 @@
 
 namespace offhook {
 
-// The host that requests within the call which this INVITE begins would go to: of its Record-Route, or of its Contact.
-// Empty where it names none.
+// The host that requests within this INVITE's dialog would be sent to: from its Record-Route, or else its Contact.
+// Empty if there is none.
 std::string next_hop(const pjsip_rx_data* invite);
 
-// Sends them from the socket that the INVITE came to, if that is UDP, and with `to_source` to the address that it came
-// from, whatever its Contact says. SIP thread, in the callback that tells of the INVITE.
+// Sends requests within the dialog from the socket that received the INVITE, if that is UDP. With `to_source`, they go
+// to the source address of the INVITE, and its Contact is ignored. SIP thread, in the callback for the INVITE.
 void route_dialog(int call, pjsip_rx_data* invite, bool to_source);
 
 }  // namespace offhook

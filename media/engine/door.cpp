@@ -50,7 +50,7 @@ void install_door(unsigned retry_after_s) {
     module = {};
     module.name = pj_str(name);
     module.id = -1;
-    module.priority = PJSIP_MOD_PRIORITY_APPLICATION - 1;  // behind transactions and dialogs, before PJSUA's own
+    module.priority = PJSIP_MOD_PRIORITY_APPLICATION - 1;  // after transactions and dialogs, before PJSUA
     module.on_rx_request = &on_request;
     door = {};
     door.retry_after_s = retry_after_s;

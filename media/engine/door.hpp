@@ -1,4 +1,4 @@
-// INVITEs that come when there is no place for a call.
+// Refuses INVITEs while there is no place for a call.
 #pragma once
 
 #include <string>
@@ -11,15 +11,16 @@ struct TurnedAway {
     std::string source;  // "address:port"
 };
 
-// From now on, an INVITE that finds the door closed, or no place in PJSUA, is answered 503 with Retry-After at the cost
-// of parsing it: without a transaction, a call, sockets or Python. Left to PJSUA it would get all of these, and 486
-// once its places had run out: ended calls whose BYE or refusal the peer never answers keep theirs for 32 s. SIP
-// thread, all of this; after pjsua_init(). Throws std::runtime_error when PJSIP refuses the module.
+// From now on, an INVITE that comes while the door is closed, or while PJSUA has no free call, is answered with 503 and
+// Retry-After. This costs no more than parsing: no transaction, call, sockets or Python. PJSUA itself would use all of
+// these, and answer 486 when its calls are used up: an ended call is occupied for 32 s if the peer does not answer its
+// BYE or acknowledge its refusal.
+// All functions: SIP thread, after pjsua_init(). Throws std::runtime_error when PJSIP refuses the module.
 void install_door(unsigned retry_after_s);
 
 void close_door(bool closed);
 
-// How many were turned away since the last time, and the first few of them.
+// Returns how many INVITEs were refused since the last call of this function, and in `first` the first few of them.
 unsigned long take_turned_away(std::vector<TurnedAway>& first);
 
 }  // namespace offhook

@@ -1,4 +1,4 @@
-// All calls' media of one process.
+// The media of all calls of a process.
 #pragma once
 
 #include "clock.hpp"

@@ -57,7 +57,7 @@ void Inbox::take(Batch& batch) {
     (void)!::read(fd_, &wakeups, sizeof wakeups);
     batch.records.clear();
     batch.pcm.clear();
-    // As much room as was needed last time: the writers are media threads, and do not allocate in a steady state.
+    // Reserve as much as the last batch needed: the writers are media threads, and usually must not allocate.
     batch.records.reserve(last_records_);
     batch.pcm.reserve(last_samples_);
     {

@@ -1,4 +1,4 @@
-// What the media threads have for asyncio: frames and events of all calls, in the order they happened.
+// The queue from the media threads to asyncio: frames and events of all calls, in the order in which they happened.
 #pragma once
 
 #include <atomic>
@@ -12,13 +12,13 @@ namespace offhook {
 using SlotId = std::uint32_t;
 
 enum class Kind : std::int32_t {
-    Frame = 0,    // its samples are Batch::pcm[begin, end)
-    Dtmf = 1,     // begin: the digit in ASCII; end: how long it was pressed, in ms
+    Frame = 0,    // the samples are Batch::pcm[begin, end)
+    Dtmf = 1,     // begin: the digit in ASCII; end: duration of the press, in ms
     Mark = 2,     // begin: the mark whose last sample was played
-    Drained = 3,  // the playout queue ran empty and stayed so for a period
+    Drained = 3,  // the playout queue became empty and was empty for one period
     Silent = 4,   // begin: ms without a packet from the peer
     Heard = 5,    // the first packet of a stream has come
-    Sent = 6,     // its samples are Batch::pcm[begin, end): what went to the wire, where somebody taps it
+    Sent = 6,     // the samples are Batch::pcm[begin, end): a sent frame, if the slot is tapped
 };
 
 struct Record {
@@ -26,7 +26,7 @@ struct Record {
     Kind kind;
     std::int64_t begin;
     std::int64_t end;
-    std::int64_t time_ns;  // of monotonic_ns(): when it came, or went
+    std::int64_t time_ns;  // of monotonic_ns(): when it was received, or sent
 };
 
 struct Batch {
@@ -34,14 +34,14 @@ struct Batch {
     std::vector<std::int16_t> pcm;
 };
 
-// How much of one slot lies unread; owned by the slot, kept by the inbox.
+// How much of one slot is unread. The slot owns it, the inbox updates it.
 struct Backlog {
     std::uint64_t take = 0;
     unsigned records = 0;
 };
 
-// Many writers, one reader. An eventfd becomes readable when signal() finds something that was not read;
-// the media clock calls signal() once per tick, so that a thousand calls cost one wake-up and not a thousand.
+// Many writers, one reader. An eventfd becomes readable when signal() is called and something is unread. The media
+// clock calls signal() every second tick, so that a thousand calls cost one wake-up and not a thousand.
 class Inbox {
 public:
     Inbox();
@@ -49,18 +49,19 @@ public:
     Inbox(const Inbox&) = delete;
     Inbox& operator=(const Inbox&) = delete;
 
-    // What the peer causes: false, and nothing put, when the slot has kBacklogLimit records unread, that is
-    // when the reader has stood still for about two seconds. It bounds memory; the reader drops what is too old.
+    // Records that the peer causes. Returns false and adds nothing if the slot has kBacklogLimit unread records, that
+    // is, if the reader has not read for about two seconds. This bounds memory; the reader drops frames that are too
+    // old.
     bool put_frame(SlotId slot, Backlog& backlog, const std::int16_t* pcm, std::size_t samples);
     bool put_dtmf(SlotId slot, Backlog& backlog, char digit, unsigned duration_ms);
 
-    // What was sent, for who taps it; refused as what the peer causes, by a backlog of its own.
+    // Sent frames, for taps. Refused in the same way, with a separate backlog.
     bool put_sent(SlotId slot, Backlog& backlog, const std::int16_t* pcm, std::size_t samples, std::int64_t time_ns);
 
-    // What our own side causes, and has bounded already: never refused.
+    // Events that our side causes. Their number is already bounded, so they are never refused.
     void put_event(SlotId slot, Kind kind, std::int64_t value = 0);
 
-    // Swaps everything out. `batch` is overwritten; its capacity is recycled.
+    // Takes everything. `batch` is overwritten, and its capacity is reused.
     void take(Batch& batch);
 
     void signal();
@@ -74,7 +75,7 @@ private:
     std::mutex mutex_;
     Batch filling_;
     std::uint64_t takes_ = 1;
-    std::size_t last_records_ = 0;  // the reader's
+    std::size_t last_records_ = 0;  // of the last batch; only for the reader
     std::size_t last_samples_ = 0;
     std::atomic<bool> unsignalled_{false};
     const int fd_;

@@ -3,7 +3,7 @@
 namespace offhook {
 namespace {
 
-constexpr std::int64_t kApart_ns = 2'000'000'000;  // an INFO that is lost is sent again after 0.5 and 1.5 s (RFC 3261)
+constexpr std::int64_t kApart_ns = 2'000'000'000;  // a lost INFO is sent again after 0.5 and 1.5 s (RFC 3261)
 
 }  // namespace
 

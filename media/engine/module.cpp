@@ -1,4 +1,4 @@
-// media._engine: the engine for Python. media/_engine.pyi states what each function promises.
+// media._engine: the engine for Python. Each function is documented in media/_engine.pyi.
 #include "challenges.hpp"
 #include "connections.hpp"
 #include "dialogs.hpp"
@@ -55,7 +55,7 @@ nb::tuple read(Engine& engine) {
     nb::object list = nb::steal(records);
     for (std::size_t i = 0; i < batch->records.size(); ++i)
         PyList_SET_ITEM(records, static_cast<Py_ssize_t>(i), record_tuple(batch->records[i]).release().ptr());
-    // The samples change hands without a copy: every frame is a view of this array, which dies with the last one.
+    // The samples are not copied: every frame is a view of this array, which is freed with the last view.
     Batch* raw = batch.release();
     nb::capsule owner(raw, [](void* p) noexcept { delete static_cast<Batch*>(p); });
     return nb::make_tuple(list, PcmOut(raw->pcm.data(), {raw->pcm.size()}, owner));
@@ -70,14 +70,14 @@ PcmOut sent(Slot& slot, std::size_t samples) {
 
 // The tap port as the SWIG pointer that pjsua2 expects in OnStreamCreatedParam.pPort.
 nb::object attach(Engine& engine, const std::shared_ptr<Slot>& slot, std::uintptr_t stream) {
-    // pPort is a void pointer, which pjsua2 takes from a SWIG object of any type: this one it surely has.
+    // pPort is a void pointer, which pjsua2 accepts from a SWIG object of any type. This type always exists in pjsua2.
     swig_type_info* type = SWIG_TypeQuery("pj::MediaPort *");
     if (type == nullptr) throw std::runtime_error("pjsua2 must be imported before a stream is attached");
     engine.attach(slot, reinterpret_cast<pjmedia_stream*>(stream));
     return nb::steal(SWIG_NewPointerObj(make_tap_port(kBridgeRate_hz), type, 0));
 }
 
-// Bytes of the wire, as pjsua2 makes them text.
+// Decodes received bytes in the same way as pjsua2.
 nb::object text(const std::string& bytes) {
     return nb::steal(PyUnicode_DecodeUTF8(bytes.data(), static_cast<Py_ssize_t>(bytes.size()), "surrogateescape"));
 }
@@ -159,7 +159,7 @@ void bind_slot(nb::module_& m) {
             [](Slot& slot, const PcmIn& pcm, std::optional<Mark> mark) {
                 return slot.play({pcm.data(), pcm.data() + pcm.shape(0)}, mark);
             },
-            "pcm"_a.noconvert(), "mark"_a = nb::none())  // floats would be cut to silence, without a word
+            "pcm"_a.noconvert(), "mark"_a = nb::none())  // otherwise floats would silently be truncated to 0
         .def("expect_from", &Slot::expect_from, "host"_a)
         .def("trust", &Slot::trust)
         .def("confirm", &Slot::confirm)
@@ -183,7 +183,7 @@ void bind_slot(nb::module_& m) {
 }  // namespace
 
 NB_MODULE(_engine, m) {
-    nb::set_leak_warnings(false);  // slots of calls that are live at exit
+    nb::set_leak_warnings(false);  // calls may be active at exit, with their slots
     bind_values(m);
     bind_slot(m);
     nb::class_<Engine>(m, "Engine")

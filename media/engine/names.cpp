@@ -15,7 +15,7 @@ constexpr unsigned kAskAgainAfter_ms = 1000;
 constexpr unsigned kTries = 3;
 constexpr unsigned kBadServerRests_s = 5;
 
-// One of PJSIP's resolvers, and its queries of name servers.
+// A SIP resolver of PJSIP, and the DNS resolver that it uses.
 struct Resolver {
     pjsip_resolver_t* sip = nullptr;
     pj_dns_resolver* dns = nullptr;
@@ -28,7 +28,7 @@ struct Names {
     unsigned others_waiting = 0;
 };
 
-Names names;  // PJSIP's callback has no place for a pointer to it
+Names names;  // global, because PJSIP's callback has no user data
 
 struct Waiting {
     void* token;
@@ -53,7 +53,7 @@ void on_resolved(pj_status_t status, void* token, const pjsip_server_addresses* 
 
 void resolve(pjsip_resolver_t*, pj_pool_t* pool, const pjsip_host_info* target, void* token,
              pjsip_resolver_callback* callback) {
-    if (names.own.sip == nullptr) return callback(PJ_ERESOLVE, token, nullptr);  // the end has come
+    if (names.own.sip == nullptr) return callback(PJ_ERESOLVE, token, nullptr);  // the endpoint is shutting down
     const pj_str_t& host = target->addr.host;
     if (is_number(host)) return pjsip_resolve(names.own.sip, pool, target, token, callback);
     if (names.own.dns == nullptr || host.slen <= 0) return callback(PJ_ERESOLVE, token, nullptr);
@@ -92,7 +92,7 @@ pj_status_t make(Resolver& resolver, const std::vector<std::pair<std::string, un
 
 pj_status_t stop() {
     for (Resolver* resolver : {&names.own, &names.others}) {
-        if (resolver->sip != nullptr) pjsip_resolver_destroy(resolver->sip);  // and its queries with it
+        if (resolver->sip != nullptr) pjsip_resolver_destroy(resolver->sip);  // with its DNS resolver
         *resolver = {};
     }
     return PJ_SUCCESS;

@@ -1,4 +1,4 @@
-// Who looks up the names of SIP peers.
+// Looks up the host names of SIP peers.
 #pragma once
 
 #include <string>
@@ -7,11 +7,11 @@
 
 namespace offhook {
 
-// From now on nothing on the SIP thread waits for a name server: names are asked of `servers` (IPv4 address and port),
-// with a deadline, and the answers come by the ioqueue. Those in `own`, of trunks, have a resolver of their own, which
-// keeps answers; of all others, which strangers may choose, a bounded number are looked up at once, and no answer is
-// kept. Without servers, and beyond that number, a look-up fails at once.
-// SIP thread, after pjsua_init(); goes with the endpoint. Throws std::runtime_error when PJSIP refuses.
+// From now on the SIP thread never blocks for a name server: names are looked up at `servers` (IPv4 address and port),
+// with a deadline, and the answers come through the ioqueue. The names in `own`, those of trunks, have a separate
+// resolver, which caches answers. Other names may be chosen by strangers: only a limited number of them is looked up at
+// the same time, and their answers are not cached. Without servers, and beyond this limit, a look-up fails at once.
+// SIP thread, after pjsua_init(). Ends with the endpoint. Throws std::runtime_error when PJSIP refuses.
 void look_names_up(const std::vector<std::pair<std::string, unsigned>>& servers, const std::vector<std::string>& own);
 
 }  // namespace offhook

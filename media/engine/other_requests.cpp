@@ -14,7 +14,7 @@ constexpr std::array<std::string_view, 8> kMethods = {"INVITE",  "ACK",   "BYE",
                                                       "OPTIONS", "PRACK", "UPDATE", "INFO"};
 constexpr std::array<std::string_view, 3> kExtensions = {"100rel", "timer", "outbound"};
 
-// Make sense within a dialog only, and there they never come here.
+// Valid only within a dialog or transaction. If there is one, these requests do not come here.
 constexpr std::array<std::string_view, 5> kOfADialog = {"BYE", "CANCEL", "PRACK", "UPDATE", "INFO"};
 
 template <std::size_t N>
@@ -25,7 +25,7 @@ bool contains(const std::array<std::string_view, N>& words, const pj_str_t& word
 
 template <std::size_t N>
 void keep_only(pjsip_endpoint* endpoint, int header, const std::array<std::string_view, N>& words) {
-    // PJSIP has no call to take a capability back, and copies this header into every message that carries it.
+    // PJSIP has no function to remove a capability. It copies this header into every message that contains it.
     auto* found = reinterpret_cast<pjsip_generic_array_hdr*>(
         const_cast<pjsip_hdr*>(static_cast<const pjsip_hdr*>(pjsip_endpt_get_capability(endpoint, header, nullptr))));
     if (found == nullptr) return;
@@ -59,7 +59,7 @@ void refuse_other_requests() {
     module = {};
     module.name = pj_str(name);
     module.id = -1;
-    module.priority = PJSIP_MOD_PRIORITY_APPLICATION - 1;  // behind the dialogs, before PJSUA's own
+    module.priority = PJSIP_MOD_PRIORITY_APPLICATION - 1;  // after the dialogs, before PJSUA
     module.on_rx_request = &on_request;
     pjsip_endpoint* endpoint = pjsua_get_pjsip_endpt();
     if (endpoint == nullptr || pjsip_endpt_register_module(endpoint, &module) != PJ_SUCCESS)

@@ -1,11 +1,12 @@
-// SIP requests that are neither a call nor a question whether we are here.
+// Refuses SIP requests that are not part of a call and not OPTIONS.
 #pragma once
 
 namespace offhook {
 
-// Refuses them from now on, and takes what they are from Allow and Supported: left to PJSUA, a SUBSCRIBE is granted and
-// its NOTIFYs go to wherever its Contact says, a MESSAGE is taken and thrown away, and others are not answered at all.
-// SIP thread, after pjsua_init(); goes with the endpoint. Throws std::runtime_error when PJSIP refuses the module.
+// Refuses them from now on, and removes their methods and extensions from Allow and Supported. PJSUA itself would
+// accept a SUBSCRIBE and send NOTIFYs to any address in its Contact, accept a MESSAGE and drop it, and not answer other
+// requests. SIP thread, after pjsua_init(). Ends with the endpoint. Throws std::runtime_error when PJSIP refuses the
+// module.
 void refuse_other_requests();
 
 }  // namespace offhook

@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t kLimit = 1000;
 constexpr std::size_t kTextBytes = 2000;
 
-// A stranger's packet may be a line. Each sender of pjlib's has a budget, so that one cannot hide another.
+// A packet from a stranger may cause a line. Each log sender of pjlib has a budget, so that one cannot hide others.
 constexpr double kBurst = 50, kPerSecond = 10;
 constexpr std::size_t kSenders = 64;
 
@@ -45,7 +45,7 @@ int wakeup_fd() {
     return fd;
 }
 
-// The first word, up to a number: objects are named by their address.
+// The first word, up to a digit: the names of objects contain their address.
 std::string sender_of(const char* data, std::size_t length) {
     const char* end = data + length;
     const char* begin = std::find_if(data, end, [](unsigned char c) { return !std::isspace(c); });

@@ -5,7 +5,7 @@
 namespace offhook {
 
 bool PlayoutQueue::push(std::vector<std::int16_t> pcm, std::optional<Mark> mark) {
-    if (pcm.empty() && !mark) return true;  // or an agent that says nothing, over and over, would fill the memory
+    if (pcm.empty() && !mark) return true;  // otherwise an agent that queues nothing in a loop would fill the memory
     if (pcm.size() > limit_samples_ - std::min(queued_samples_, limit_samples_)) return false;
     free_spent();
     queued_samples_ += pcm.size();

@@ -1,4 +1,4 @@
-// The queue between an agent that speaks in bursts and a wire that wants a frame every period.
+// The queue between an agent that sends audio in bursts and a stream that needs one frame per period.
 #pragma once
 
 #include <cstddef>
@@ -17,14 +17,14 @@ struct Flushed {
     std::vector<Mark> dropped_marks;
 };
 
-// Not synchronised: the slot's transmit lock guards it. push() may allocate and belongs to the agent's thread;
-// pop() never allocates nor frees and belongs to the media clock. push() takes the samples over, so that a long
-// copy is made before the lock and not under it.
+// Not synchronised: the slot's transmit lock protects it. push() may allocate, and is for the agent's thread; pop()
+// does not allocate or free samples, and is for the media clock. push() takes ownership of the samples, so that a long
+// copy is made before the lock is taken.
 class PlayoutQueue {
 public:
     explicit PlayoutQueue(std::size_t limit_samples = 0) : limit_samples_(limit_samples) {}
 
-    // False, and nothing queued, when the limit would be exceeded.
+    // Returns false and queues nothing if the limit would be exceeded.
     bool push(std::vector<std::int16_t> pcm, std::optional<Mark> mark);
 
     // Fills out[0..samples) and returns how many of them are the agent's; the rest is silence.
@@ -47,7 +47,7 @@ private:
     void free_spent();
 
     std::size_t limit_samples_;
-    std::deque<Chunk> chunks_;  // the first spent_ of them are played and wait for push() to free them
+    std::deque<Chunk> chunks_;  // the first spent_ chunks are played, and push() will free them
     std::size_t spent_ = 0;
     std::size_t offset_ = 0;  // samples already taken from the first chunk that is not spent
     std::size_t queued_samples_ = 0;

@@ -12,8 +12,8 @@ namespace offhook {
 namespace {
 
 constexpr auto kLook = std::chrono::milliseconds(250);
-// Of the last second. The kernel leaves 5 % of each to others (sched_rt_runtime_us), so no thread comes near to all of
-// it.
+// Shares of the last second. The kernel reserves 5 % of each second for other threads (sched_rt_runtime_us), so no
+// real-time thread can use much more than 95 %.
 constexpr double kBusy = 0.9, kCalm = 0.75;
 
 bool set_realtime(pid_t thread, int priority) {
@@ -27,8 +27,8 @@ void set_ordinary(pid_t thread) {
     ::sched_setscheduler(thread, SCHED_OTHER | SCHED_RESET_ON_FORK, &parameters);
 }
 
-// The processor time of any thread of this process, by the clock id that pthread_getcpuclockid(3) would give for it
-// (linux/posix-timers.h: CPUCLOCK_PERTHREAD_MASK, CPUCLOCK_SCHED). 0 when the thread is gone.
+// The processor time of any thread of this process, with the clock id that pthread_getcpuclockid(3) would return for it
+// (linux/posix-timers.h: CPUCLOCK_PERTHREAD_MASK, CPUCLOCK_SCHED). 0 if the thread has ended.
 std::int64_t processor_time_ns(pid_t thread) {
     timespec time{};
     const auto clock = static_cast<clockid_t>((~static_cast<unsigned>(thread) << 3) | 6U);

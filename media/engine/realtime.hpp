@@ -1,4 +1,4 @@
-// Real-time priority for threads that calls cannot wait for, as long as these leave the processor some time.
+// Real-time priority for threads that must not delay calls, as long as they leave some processor time for others.
 #pragma once
 
 #include <sys/types.h>
@@ -12,13 +12,13 @@
 
 namespace offhook {
 
-// A thread at real-time priority that computes without end takes its core from everybody, also from whoever wants to
-// stop it. So a thread of ours, above all others, looks at them four times a second: one that has used nearly all of
-// the last second becomes an ordinary thread, and a real-time one again when it has waited for a quarter of a second in
-// one.
+// A real-time thread in an endless loop takes its core from all other threads, also from those that could stop it. So a
+// watch thread with the highest priority checks the threads four times a second. A thread that used more than 90 % of
+// the last second becomes an ordinary thread. It becomes a real-time thread again when it used less than 75 % of a
+// second.
 //
-// RLIMIT_RTTIME would not do: its count begins anew whenever the thread sleeps, and a Python thread that loops sleeps
-// for a moment each time it hands over the interpreter.
+// RLIMIT_RTTIME does not work here: its count restarts whenever the thread sleeps, and a Python thread in a loop sleeps
+// for a moment each time it releases the GIL.
 class RealTime {
 public:
     RealTime();
@@ -26,15 +26,15 @@ public:
     RealTime(const RealTime&) = delete;
     RealTime& operator=(const RealTime&) = delete;
 
-    // Gives a thread of this process (its kernel id) a priority of SCHED_RR, 1 to kHighest. False when the system does
-    // not permit it. Threads that it starts are ordinary ones.
+    // Gives a thread of this process (by its kernel id) a SCHED_RR priority, 1 to kHighest. Returns false if the system
+    // does not permit it. Threads that this thread starts are ordinary threads.
     bool add(pid_t thread, int priority);
 
-    // Whether a thread that was added is an ordinary one now.
+    // Whether a thread that was added is now an ordinary thread.
     bool is_demoted(pid_t thread);
 
     unsigned demotions() const { return demotions_.load(std::memory_order_relaxed); }
-    // How many of the threads are ordinary ones now.
+    // How many of the threads are now ordinary threads.
     unsigned demoted() const { return demoted_.load(std::memory_order_relaxed); }
 
     static constexpr int kHighest = 8;
@@ -45,7 +45,7 @@ private:
     struct Thread {
         pid_t id;
         int priority;
-        std::array<std::int64_t, kLooks> used_ns;  // processor time at the last looks, the oldest one at look_ % kLooks
+        std::array<std::int64_t, kLooks> used_ns;  // processor time at the last checks, the oldest at look_ % kLooks
         bool demoted;
     };
 

@@ -8,13 +8,14 @@
 namespace offhook {
 namespace {
 
-constexpr std::int64_t kDigitEnd_ns = 150 * kMillisecond_ns;  // all three end packets lost (RFC 4733 section 2.5.1.4)
-// A segment of a press that goes on in another lasts 0xFFFF of RTP's clock, 1,365 ms at Opus' and 8,191 at G.711's. The
-// next one begins up to a packet after what was said last, and some packets get lost.
+constexpr std::int64_t kDigitEnd_ns =
+    150 * kMillisecond_ns;  // if all three end packets are lost (RFC 4733 section 2.5.1.4)
+// If a press continues in another segment, the segment lasts 0xFFFF ticks of the RTP clock: 1,365 ms with Opus and
+// 8,191 with G.711. The next segment begins up to one packet after the last reported duration, and packets may be lost.
 constexpr unsigned kSegment_ms = 1200;
 constexpr unsigned kSegmentSlack_ms = 60;
-constexpr char kFlash = 'R';            // what pjmedia makes of event 16: no key (RFC 4733 section 3.2)
-constexpr unsigned kOpusRecovers = 12;  // packets in a row, then pjmedia gives single frames of silence (MAX_PLC_MSEC)
+constexpr char kFlash = 'R';            // pjmedia's code for event 16, which is not a key (RFC 4733 section 3.2)
+constexpr unsigned kOpusRecovers = 12;  // packets in a row; then pjmedia returns single silent frames (MAX_PLC_MSEC)
 
 }  // namespace
 
@@ -32,7 +33,7 @@ void Receiver::begin(pjmedia_stream_common* stream, const StreamFormat& format) 
     gap_since_ns_ = decoded_ahead_samples_ = filled_samples_ = 0;
     stand_ins_ = 0;
 
-    // A stream's first reads only reset its jitter buffer (PJMEDIA_STREAM_SOFT_START): have them over with.
+    // The first reads of a stream only reset its jitter buffer (PJMEDIA_STREAM_SOFT_START), so do them now.
     for (int i = 0; i < PJMEDIA_STREAM_SOFT_START; ++i) read_frame();
     JitterBufferLock jitter_buffer(stream_);
     pjmedia_jbuf_set_fixed(stream_->jb, 0);
@@ -54,11 +55,11 @@ void Receiver::keep_time(std::int64_t now_ns) {
     }
     if (gap_since_ns_ != 0) return receive(now_ns);
     if (!heard_ || now_ns - heard_until_ns_ <= tuning_.fill_after_ns) return;
-    // Whoever listens needs a steady flow of time: a recogniser finds the end of speech in silence.
+    // The listener needs a steady stream of frames: a recogniser detects the end of speech by silence.
     std::int64_t ahead_samples = 0;
     const Head head = look(ahead_samples);
     if (head != Head::Empty && decoded_ahead_samples_ < format_.frame_samples)
-        return receive(now_ns);  // it comes just now
+        return receive(now_ns);  // a packet has just come
     silence_ = true;
     filled_samples_ += stand_in(counters_.frames_filled, ahead_samples);
     heard_until_ns_ += period_ns_;
@@ -75,7 +76,7 @@ void Receiver::on_packet(std::int64_t now_ns, bool late) {
     receive(now_ns);
 }
 
-// Delivers all frames that are in order, and what stands in for a packet that was waited for long enough.
+// Delivers all frames that are in order, and substitutes for packets that did not come within the reorder time.
 void Receiver::receive(std::int64_t now_ns) {
     for (std::int64_t heard_ns = period_ns_;; heard_ns += period_ns_) {
         std::int64_t ahead_samples = 0;
@@ -83,11 +84,11 @@ void Receiver::receive(std::int64_t now_ns) {
         if (head == Head::Empty) break;
         if (head == Head::Gap) {
             if (gap_since_ns_ == 0) gap_since_ns_ = now_ns;
-            // After a silence that was filled, what is missing was never sent: nobody waits for it.
+            // After a filled silence, missing packets were never sent, so do not wait for them.
             if (!silence_ && now_ns - gap_since_ns_ < tuning_.reorder_ns) return;
             stand_in(silence_ ? counters_.frames_filled : counters_.frames_concealed, ahead_samples);
         } else if (stand_ins_ > 0 && decoded_ahead_samples_ >= format_.frame_samples) {
-            // The rest of a packet made up.
+            // The rest of a substitute for a packet.
             stand_in(silence_ ? counters_.frames_filled : counters_.frames_concealed, ahead_samples);
         } else {
             if (std::exchange(jumped_, false) && silence_) fill_until(now_ns);
@@ -97,14 +98,14 @@ void Receiver::receive(std::int64_t now_ns) {
             stand_ins_ = 0;
             silence_ = false;
         }
-        // A packet may hold several frames. More at once are what the network held up.
+        // A packet may contain several frames. Even more at once were delayed by the network.
         heard_until_ns_ = now_ns + std::min(heard_ns, kMaxPeriod_ms * kMillisecond_ns);
     }
     gap_since_ns_ = 0;
 }
 
-// An empty jitter buffer remembers for as long as it is deep what comes next. After a longer silence it takes the first
-// packet as it comes, and the clock alone knows how much of the silence was not filled yet.
+// An empty jitter buffer knows the next sequence number only for a gap up to its depth. After a longer silence it
+// accepts any packet as the first, and only the clock shows how much of the silence is not filled yet.
 void Receiver::fill_until(std::int64_t now_ns) {
     std::fill(frame_.begin(), frame_.end(), std::int16_t{0});
     for (; 2 * (now_ns - heard_until_ns_) >= period_ns_; heard_until_ns_ += period_ns_) {
@@ -113,12 +114,12 @@ void Receiver::fill_until(std::int64_t now_ns) {
     }
 }
 
-// Is there a whole frame at the head of the jitter buffer? `ahead_samples`: what is there, in order.
+// Whether there is a complete frame at the head of the jitter buffer. `ahead_samples`: the samples there, in order.
 Receiver::Head Receiver::look(std::int64_t& ahead_samples) {
     JitterBufferLock jitter_buffer(stream_);
     if (pjmedia_jbuf_take_jump(stream_->jb)) jumped_ = true;
     pj_uint32_t bit_info = 0;
-    // In place of these, silence was delivered when it was due.
+    // For these, silence was already delivered in time.
     while (filled_samples_ >= format_.decoded_samples && type_at(0, bit_info) == PJMEDIA_JB_MISSING_FRAME) {
         pjmedia_jbuf_remove_frame(stream_->jb, 1);
         filled_samples_ -= format_.decoded_samples;
@@ -140,8 +141,8 @@ char Receiver::type_at(unsigned offset, pj_uint32_t& bit_info) const {
     return type;
 }
 
-// Delivers a frame of which the peer sent no more than `ahead_samples`. Returns how many samples were made up: Opus
-// makes up as much as a packet holds, and keeps for the next frames what exceeds this one.
+// Delivers a frame of which the peer sent only `ahead_samples`. Returns how many samples were concealed: Opus conceals
+// a whole packet, and keeps the samples beyond this frame for the next frames.
 std::int64_t Receiver::stand_in(std::uint64_t& counter, std::int64_t ahead_samples) {
     const std::int64_t needed_samples = std::max<std::int64_t>(format_.frame_samples - ahead_samples, 0);
     const bool by_packets =
@@ -176,9 +177,9 @@ void Receiver::put_frame() {
     ++(inbox_.put_frame(id_, backlog_, frame_.data(), frame_.size()) ? counters_.frames_in : counters_.frames_overrun);
 }
 
-// The last frame that the peer sent, again and again, faded to silence over three. PJMEDIA's own concealment sounds
-// better and costs 5 ms of delay on every frame of every call (PJMEDIA_WSOLA_DELAY_MSEC), so the codecs' `plc` is
-// switched off.
+// Packet loss concealment: repeats the last frame that the peer sent, faded to silence over three frames. PJMEDIA's own
+// concealment sounds better, but delays every frame of every call by 5 ms (PJMEDIA_WSOLA_DELAY_MSEC), so the codecs'
+// `plc` is switched off.
 void Receiver::conceal(unsigned first_sample, unsigned samples) {
     constexpr unsigned kFade_frames = 3;
     const auto fade_samples = static_cast<float>(kFade_frames * format_.frame_samples);
@@ -189,7 +190,7 @@ void Receiver::conceal(unsigned first_sample, unsigned samples) {
     }
 }
 
-// Of the jitter buffer's entries that make the next frame, those that are not there. An entry of G.711 is 10 ms.
+// The missing entries of the jitter buffer for the next frame, as bits. With G.711 an entry is 10 ms.
 std::uint32_t Receiver::missing_entries() {
     JitterBufferLock jitter_buffer(stream_);
     std::uint32_t missing = 0;
@@ -199,8 +200,9 @@ std::uint32_t Receiver::missing_entries() {
     return missing;
 }
 
-// One press has one timestamp in all its packets (RFC 4733 section 2.2.2), in those too that the network held up, or
-// that follow a re-INVITE. One that lasts longer than a packet can say goes on in a next segment (section 2.5.1.3).
+// A press has the same timestamp in all its packets (RFC 4733 section 2.2.2), also in packets that are delayed, or come
+// after a re-INVITE. If a press is longer than the duration field allows, it continues in another segment (section
+// 2.5.1.3).
 void Receiver::on_digit(const pjmedia_stream_dtmf_event& event) {
     if (event.digit == kFlash) return end_digit();
     const bool update = (event.flags & PJMEDIA_STREAM_DTMF_IS_UPDATE) != 0;

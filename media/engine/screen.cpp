@@ -20,7 +20,7 @@ bool is_supported(const pjsip_hdr* supported, const pj_str_t& extension) {
     return false;
 }
 
-// Refuses a request that wants what nobody here knows, and says what. True when it did.
+// Refuses a request that requires unknown extensions, and lists these. Returns true if it did.
 bool refuse_unknown_extensions(pjsip_endpoint* endpoint, pjsip_rx_data* received) {
     const pjsip_hdr* supported = pjsip_endpt_get_capability(endpoint, PJSIP_H_SUPPORTED, nullptr);
     pjsip_unsupported_hdr* unknown = pjsip_unsupported_hdr_create(received->tp_info.pool);
@@ -48,7 +48,7 @@ void refuse_message(pjsip_endpoint* endpoint, pjsip_rx_data* received) {
     pjsip_endpt_respond_stateless(endpoint, received, PJSIP_SC_METHOD_NOT_ALLOWED, nullptr, &headers, nullptr);
 }
 
-// The one that PJSIP takes, too: the first that is a SIP URI.
+// The Contact that PJSIP uses: the first with a SIP URI.
 pjsip_contact_hdr* sip_contact(pjsip_msg* msg) {
     for (pjsip_hdr* hdr = msg->hdr.next; hdr != &msg->hdr; hdr = hdr->next) {
         if (hdr->type != PJSIP_H_CONTACT) continue;
@@ -59,14 +59,15 @@ pjsip_contact_hdr* sip_contact(pjsip_msg* msg) {
     return nullptr;
 }
 
-// No IPv6, no TLS and no WebSocket here: where a Contact names these, requests could never be sent.
+// We have no IPv6, TLS or WebSocket transport: requests to a Contact with one of these could not be sent.
 bool is_reachable(const pjsip_sip_uri* uri) {
     if (PJSIP_URI_SCHEME_IS_SIPS(uri) || pj_strchr(&uri->host, ':') != nullptr) return false;
     return uri->transport_param.slen == 0 || is(uri->transport_param, "udp") || is(uri->transport_param, "tcp");
 }
 
-// In place of a Contact that cannot be reached, where the request came from: a peer that sent it over this transport
-// hears there (as RFC 5626 has it for flows). Where a proxy said that it stays in the path, requests go to it.
+// Replaces a Contact that cannot be reached by the source of the request: the peer used this transport, so it can
+// receive there (as RFC 5626 defines for flows). With Record-Route, requests go to the proxy, so the Contact is not
+// changed.
 void reach_by_source(pjsip_rx_data* received) {
     pjsip_contact_hdr* contact = sip_contact(received->msg_info.msg);
     if (contact == nullptr || received->msg_info.record_route != nullptr) return;
@@ -85,13 +86,13 @@ void reach_by_source(pjsip_rx_data* received) {
     contact->uri = reinterpret_cast<pjsip_uri*>(source);
 }
 
-// Whether header fields say that their body need not be understood (RFC 3261 section 20.11). Without a word it must be.
+// Whether header fields declare their body as optional (RFC 3261 section 20.11). The default is that it is required.
 bool is_optional(const pjsip_hdr* headers) {
     static const pj_str_t name = pj_str(const_cast<char*>("Content-Disposition"));
     for (const pjsip_hdr* hdr = headers->next; hdr != headers; hdr = hdr->next) {
         if (pj_stricmp(&hdr->name, &name) != 0) continue;
         const pj_str_t& value = reinterpret_cast<const pjsip_generic_string_hdr*>(hdr)->hvalue;
-        std::string letters;  // in lower case, without the spaces that may stand around "="
+        std::string letters;  // in lower case, without spaces, which are allowed around "="
         for (const char letter : std::string(value.ptr, static_cast<std::size_t>(value.slen)))
             if (!pj_isspace(letter)) letters.push_back(static_cast<char>(pj_tolower(letter)));
         return letters.find(";handling=optional") != std::string::npos;
@@ -109,8 +110,7 @@ bool is_optional(const pjsip_msg* msg) {
     return true;
 }
 
-// Carriers send ISUP along. Where nothing else is in an INVITE and nobody need understand it, it comes without an
-// offer, and PJSIP would answer 415.
+// Carriers add ISUP bodies. PJSIP would answer 415 to an INVITE that has only such an optional body, and no offer.
 void leave_out_optional_body(pjsip_rx_data* received) {
     pjsip_msg* msg = received->msg_info.msg;
     if (msg->body == nullptr || pjsip_rdata_get_sdp_info(received)->body.ptr != nullptr) return;
@@ -123,7 +123,7 @@ pj_bool_t on_request(pjsip_rx_data* received) {
     pjsip_endpoint* endpoint = pjsua_get_pjsip_endpt();
     if (method.id == PJSIP_ACK_METHOD || method.id == PJSIP_CANCEL_METHOD || method.id == PJSIP_BYE_METHOD)
         return PJ_FALSE;
-    // PJSUA looks at an INVITE that begins a call itself; whatever else comes beside calls is refused anyhow.
+    // PJSUA itself checks an INVITE that begins a call; all other requests outside of dialogs are refused anyway.
     if ((in_dialog || method.id == PJSIP_OPTIONS_METHOD) && refuse_unknown_extensions(endpoint, received))
         return PJ_TRUE;
     if (in_dialog && is(method.name, "MESSAGE")) {
@@ -136,7 +136,7 @@ pj_bool_t on_request(pjsip_rx_data* received) {
 }
 
 void on_dropped(pjsip_tp_dropped_data* dropped) {
-    if (dropped->status != PJ_EIGNORED) ++malformed;  // a keep-alive
+    if (dropped->status != PJ_EIGNORED) ++malformed;  // PJ_EIGNORED is a keep-alive
 }
 
 }  // namespace
@@ -147,7 +147,7 @@ void screen_requests() {
     module = {};
     module.name = pj_str(name);
     module.id = -1;
-    module.priority = PJSIP_MOD_PRIORITY_UA_PROXY_LAYER - 1;  // behind the transactions, before the dialogs
+    module.priority = PJSIP_MOD_PRIORITY_UA_PROXY_LAYER - 1;  // after the transactions, before the dialogs
     module.on_rx_request = &on_request;
     pjsip_endpoint* endpoint = pjsua_get_pjsip_endpt();
     if (endpoint == nullptr || pjsip_endpt_register_module(endpoint, &module) != PJ_SUCCESS)

@@ -1,17 +1,18 @@
-// A first look at what comes over SIP, before the dialogs have it.
+// Checks SIP requests before the dialogs get them.
 #pragma once
 
 #include <cstdint>
 
 namespace offhook {
 
-// From now on, what PJSIP lets through and should not is answered, and what it could not answer is made answerable:
-// an extension that nobody knows (420, RFC 3261 section 8.2.2.3), a MESSAGE in a call (405), a Contact that this
-// endpoint cannot reach, for which the request's source stands, and an INVITE whose only body need not be understood.
-// SIP thread, after pjsua_init(); goes with the endpoint. Throws std::runtime_error when PJSIP refuses the module.
+// From now on, requests that PJSIP would wrongly accept are refused: those that require an unknown extension (420, RFC
+// 3261 section 8.2.2.3), and a MESSAGE in a dialog (405). Requests that PJSIP would wrongly refuse are changed: a
+// Contact that this endpoint cannot reach is replaced by the request's source, and the body of an INVITE is removed if
+// it is optional and not SDP. SIP thread, after pjsua_init(). Ends with the endpoint. Throws std::runtime_error when
+// PJSIP refuses the module.
 void screen_requests();
 
-// How many messages were no SIP, or too malformed to be served. Any thread.
+// How many messages were not SIP, or too malformed to be processed. Any thread.
 std::uint64_t malformed_messages();
 
 }  // namespace offhook

@@ -1,4 +1,4 @@
-// What went to the wire last, for who compares it with what comes back.
+// The last sent samples, to compare them with received audio (echo).
 #pragma once
 
 #include <algorithm>
@@ -8,8 +8,8 @@
 
 namespace offhook {
 
-// A ring that grows to what was asked for last. Not synchronised: the slot's transmit lock guards it. put() never
-// allocates and belongs to the media clock.
+// A ring buffer that grows to the largest number of samples requested. Not synchronised: the slot's transmit lock
+// protects it. put() never allocates, and is for the media clock.
 class SentHistory {
 public:
     void put(const std::int16_t* pcm, std::size_t samples) {
@@ -41,7 +41,7 @@ private:
     }
 
     std::vector<std::int16_t> ring_;
-    std::size_t next_ = 0;  // the oldest sample, which the next one replaces
+    std::size_t next_ = 0;  // the oldest sample, which will be overwritten next
 };
 
 }  // namespace offhook

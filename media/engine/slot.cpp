@@ -40,8 +40,8 @@ void Slot::attach(pjmedia_stream* stream) {
     period_ms_ = format.period_ms;
     tx_frame_.resize(format.frame_samples);
 
-    // Two holds on the stream: it cannot be destroyed while it is attached, and the slot outlives any
-    // callback that the stream has already begun.
+    // The reference keeps the stream alive while it is attached. The handler keeps the slot alive until the stream is
+    // destroyed, so for all callbacks of the stream.
     stream_ = common(stream);
     pj_grp_lock_add_ref(stream_->grp_lock);
     pj_grp_lock_add_handler(stream_->grp_lock, nullptr, new std::shared_ptr<Slot>(shared_from_this()),
@@ -50,7 +50,7 @@ void Slot::attach(pjmedia_stream* stream) {
     ++attachment_;
     watch_source(signalled);
     pjmedia_stream_set_dtmf_event_callback(stream, &Slot::on_dtmf, this);
-    {  // before begin() empties the jitter buffer: what comes after that is told
+    {  // before begin() empties the jitter buffer, so that all later packets are reported
         JitterBufferLock jitter_buffer(stream_);
         stream_->on_rx_packet = &Slot::on_packet;
         stream_->on_rx_packet_data = this;
@@ -72,7 +72,7 @@ void Slot::expect_from(const std::string& host) {
     if (::inet_pton(AF_INET, host.c_str(), &address) == 1) signalling_host_ = ntohl(address.s_addr);
 }
 
-// A peer that was found behind a NAT stays found when its SDP says the same again.
+// If a new SDP has the same address, the learned address of a peer behind a NAT is kept.
 void Slot::watch_source(const Address& signalled) {
     if (source_ && source_->signalled() == signalled) {
         source_->resume();
@@ -97,7 +97,7 @@ void Slot::detach() {
         stream = stream_;
         stream_ = nullptr;
     }
-    // The digits' callback stays: the stream reads it unlocked, and twice. on_dtmf() knows that it is late.
+    // The DTMF callback is not removed: the stream reads it twice, without a lock. on_dtmf() ignores late calls.
     {
         JitterBufferLock jitter_buffer(stream);
         stream->on_rx_packet = nullptr;
@@ -114,7 +114,7 @@ void Slot::press(char digit, unsigned ms) {
 void Slot::on_stream_destroyed(void* keep_alive) { delete static_cast<std::shared_ptr<Slot>*>(keep_alive); }
 void Slot::let_source_go(void* keep_alive) { delete static_cast<std::shared_ptr<Source>*>(keep_alive); }
 
-// ---- what the agent asks for ---------------------------------------------------------------------------
+// ---- functions for the agent ---------------------------------------------------------------------------
 
 bool Slot::play(std::vector<std::int16_t> pcm, std::optional<Mark> mark) {
     std::lock_guard lock(transmit_);
@@ -191,15 +191,15 @@ unsigned Slot::on_clock(std::int64_t now_ns, unsigned attachment) {
     return again_ms;
 }
 
-// An agent that speaks in real time is sometimes a few ms late. To wait for it costs the listener nothing; silence in
-// its place would be a glitch, and would leave its voice one frame behind for the rest of the call. The frame's phase
-// follows the agent's: it is kept when the wait was worth it. Returns how many ms to wait, more each time: if all
-// agents are late, it is because there is no time, and to look after a thousand of them every ms would take more of it.
+// An agent that speaks in real time is sometimes a few ms late. Waiting for it has no disadvantage for the listener.
+// Silence instead would be a glitch, and the agent's voice would be one frame behind for the rest of the call. If the
+// wait succeeds, the frames keep the new phase, so that they follow the agent. Returns how many ms to wait, more each
+// time: if all agents are late, the machine is overloaded, and checking a thousand of them every ms would add load.
 unsigned Slot::wait_for_agent(std::int64_t now_ns) {
     if (paused_ || !speaking_ || playout_.queued_samples() >= tx_frame_.size()) return 0;
     if (waited_ms_ == 0) waiting_since_ns_ = now_ns;
     const std::int64_t waited_ns = now_ns - waiting_since_ns_;
-    // When the machine stood still, the clock makes up for its ticks at once, and the agent needs time for its frames.
+    // After the machine stood still, the clock catches up its ticks at once, but the agent needs time for its frames.
     const bool catching_up = waited_ms_ * kMillisecond_ns > waited_ns + 2 * kMillisecond_ns;
     const std::int64_t patience_ms = catching_up ? 2 * period_ms_ : period_ms_ / 2;
     const std::int64_t left_ns = patience_ms * kMillisecond_ns - waited_ns;
@@ -210,8 +210,8 @@ unsigned Slot::wait_for_agent(std::int64_t now_ns) {
     return wait_ms;
 }
 
-// In how many ms the next frame is due. A frame that was a little late for the agent's sake sets a new phase; what the
-// clock owes beyond that, frames or silence, goes out as fast as it can.
+// After how many ms the next frame is due. A frame that was a little late, because it waited for the agent, sets a new
+// phase. If more time is owed, frames or silence are sent as fast as possible until the clock has caught up.
 unsigned Slot::next_due_ms(bool spoken) {
     owed_ms_ += waited_ms_;
     waited_ms_ = 0;
@@ -221,9 +221,10 @@ unsigned Slot::next_due_ms(bool spoken) {
     return again_ms;
 }
 
-// Whoever writes an SDP may mean somebody else by it. Until the peer has acknowledged our answer, or RTP has come from
-// where it goes, no more of it leaves than SIP itself sends to the source of an INVITE; and to another host than
-// acknowledged it, some seconds' worth in the whole call, however often that is changed. Meanwhile time passes.
+// An SDP may contain the address of a third party (an attack by our RTP). Until the peer has acknowledged our answer,
+// or RTP has come from the address that we send to, we send no more than SIP itself sends to the source of an INVITE.
+// To a host other than the one that acknowledged, we send a few seconds in the whole call, even if the address changes.
+// Frames that are not sent are dropped.
 bool Slot::may_send() {
     if (trusted_ || source_->proved()) return true;
     if (confirmed_ && source_->signalled().host == signalling_host_) return true;
@@ -232,8 +233,8 @@ bool Slot::may_send() {
     return true;
 }
 
-// The frame is sent under the lock: that is what makes flush() final. On hold, pjmedia sends no frame that it is given,
-// and keeps the timestamp and RTCP going: the agent's voice waits.
+// The frame is sent with the lock held, so that nothing is sent after flush(). On hold, pjmedia does not send the
+// frames, but continues the timestamp and RTCP; the agent's voice waits in the queue.
 unsigned Slot::transmit(std::int64_t now_ns) {
     const bool on_hold = (stream_->dir & PJMEDIA_DIR_ENCODING) == 0;
     reached_.clear();
@@ -257,12 +258,12 @@ unsigned Slot::transmit(std::int64_t now_ns) {
     frame.timestamp.u64 = tx_timestamp_;
     tx_timestamp_ += tx_frame_.size();
     if (!mute) ++counters_.frames_out;
-    const auto socket_errors = stream_->rtp_tx_err_cnt;  // what put_frame() counts, and does not return
+    const auto socket_errors = stream_->rtp_tx_err_cnt;  // put_frame() counts these errors, but does not return them
     if (pjmedia_port_put_frame(&stream_->port, &frame) != PJ_SUCCESS || stream_->rtp_tx_err_cnt != socket_errors)
         ++counters_.send_errors;
     for (const Mark mark : reached_) inbox_->put_event(id_, Kind::Mark, mark);
-    // Not with the last sample but one period later, if nothing has followed: an agent that speaks in real time empties
-    // the queue with every frame, and to be told so each time would cost it more than the frame.
+    // Drained is reported one period after the last sample, if nothing has followed. With an agent that speaks in real
+    // time the queue is empty after every frame, and a report each time would cost more than the frame.
     if (spoken_samples > 0) {
         drain_untold_ = true;
     } else if (drain_untold_ && playout_.empty()) {
@@ -274,7 +275,7 @@ unsigned Slot::transmit(std::int64_t now_ns) {
 
 // ---- the receiving thread ------------------------------------------------------------------------------
 
-// Without a lock: a source lives as long as the streams that ask it.
+// Without a lock: a source lives as long as the streams that use it.
 int Slot::judge_source(void* slot, const pj_sockaddr* from, pj_uint32_t ssrc) {
     Source* source = static_cast<Slot*>(slot)->judge_.load(std::memory_order_acquire);
     return static_cast<int>(source->judge(address_of(*from), ssrc, monotonic_ns()));

@@ -1,4 +1,4 @@
-// One call's media: a pjmedia stream read as its packets arrive and written on the media clock.
+// The media of one call: a pjmedia stream that is read when packets arrive, and written on the media clock.
 #pragma once
 
 #include "counters.hpp"
@@ -22,52 +22,54 @@ namespace offhook {
 struct Position {
     std::uint64_t played_samples;
     std::uint64_t queued_samples;
-    double wait_ms;  // before the next sample that is queued goes out; for how long the slot is paused, nobody knows
+    double wait_ms;  // until a sample that is queued now is sent, unless the slot is paused
 };
 
 // Lock order: transmit or receive lock, then the stream's jitter buffer mutex, then the inbox.
 // The transmit and the receive lock are held together only by attach(), detach() and counters(), never by the clock.
 class Slot : public std::enable_shared_from_this<Slot> {
 public:
-    // The slot may outlive the engine, as its stream may: it shares the inbox.
+    // The slot and its stream may outlive the engine, so the slot shares the inbox.
     Slot(SlotId id, std::shared_ptr<Inbox> inbox, const Tuning& tuning);
     ~Slot();
     Slot(const Slot&) = delete;
     Slot& operator=(const Slot&) = delete;
 
-    // How many there are in the process: those of live calls, and of streams that are about to go.
+    // How many slots exist in the process: those of active calls, and of streams that are about to be destroyed.
     static unsigned alive();
 
-    // SIP thread. After attach() the stream belongs to the slot's threads until detach(), which returns only
-    // when none of them is inside it. A slot may be attached again, to a stream of the same rate; what is
-    // queued for playout is kept across. Throws std::invalid_argument when the stream cannot be used.
+    // SIP thread. After attach() the slot's threads use the stream until detach(), which returns only when none of them
+    // uses it any more. A slot may be attached again, to a stream of the same rate; queued audio is kept. Throws
+    // std::invalid_argument when the stream cannot be used.
     void attach(pjmedia_stream* stream);
     void detach();
 
-    // SIP thread: a key that the peer told by signalling. If it tells the same press by RTP as well, that is not told.
+    // SIP thread. A key that the peer sent by signalling. If the same press comes by RTP too, it is reported only once.
     void press(char digit, unsigned ms);
 
-    // SIP thread, before attach(): the host, as 192.0.2.1, that the peer's SIP comes from. What is none is ignored.
+    // SIP thread, before attach(). The host, such as 192.0.2.1, that sends the peer's SIP. Ignored if not an IPv4
+    // address.
     void expect_from(const std::string& host);
 
-    // Any thread. The peer may be believed: it is sent what it asks for, wherever that goes.
+    // Any thread. The peer is trusted: audio is sent to any address in its SDP, without limit.
     void trust() { trusted_ = true; }
 
-    // Any thread. The host that the peer's SIP comes from has shown that it is there and wants what it is sent.
+    // Any thread. The host that sends the peer's SIP has acknowledged our answer, so it wants the audio.
     void confirm() { confirmed_ = true; }
 
-    // asyncio thread. After flush() no sample that was queued before it reaches the wire.
+    // asyncio thread. After flush(), no sample that was queued before is sent.
     bool play(std::vector<std::int16_t> pcm, std::optional<Mark> mark);
     Flushed flush();
     void pause(bool paused);
     Position position();
     Counters counters();
-    // Each frame that goes to the wire is a Kind::Sent record as well, silence too.
+    // If tapped, each sent frame, including silence, is also put as a Kind::Sent record.
     void tap_sent(bool tapped);
-    std::vector<std::int16_t> sent(std::size_t samples);  // the last ones, silence too; kept from the first call on
+    std::vector<std::int16_t> sent(
+        std::size_t samples);  // the last sent ones, including silence; stored from the first call on
 
-    // Media clock. Returns in how many ms it wants to be called again: period_ms(), or less while it waits for an
-    // agent that is late; 0 when the slot is detached, or was attached anew meanwhile.
+    // Media clock. Returns after how many ms it must be called again: period_ms(), or less while it waits for a late
+    // agent or catches up; 0 if the slot is detached, or was attached again meanwhile.
     unsigned on_clock(std::int64_t now_ns, unsigned attachment);
 
     SlotId id() const { return id_; }
@@ -101,9 +103,9 @@ private:
     std::atomic<bool> confirmed_{false};
     std::atomic<std::uint32_t> signalling_host_{0};
 
-    // Written under both locks, so that either is enough to read them.
+    // Written with both locks held, so that one of them is enough to read.
     pjmedia_stream_common* stream_ = nullptr;
-    std::shared_ptr<Source> source_;  // of the last stream, too
+    std::shared_ptr<Source> source_;  // kept after the stream, for the next one
     std::atomic<Source*> judge_{nullptr};
     unsigned attachment_ = 0;
     std::uint16_t rtp_port_ = 0;
@@ -111,13 +113,13 @@ private:
     std::mutex transmit_;
     PlayoutQueue playout_;
     bool paused_ = false;
-    bool drain_untold_ = false;  // the agent has spoken, and was not told that the queue is empty
-    bool speaking_ = false;      // the last frame was the agent's, whole
-    unsigned waited_ms_ = 0;     // this frame is late by that much, for the agent's sake
+    bool drain_untold_ = false;  // the agent has spoken, and Drained was not reported yet
+    bool speaking_ = false;      // the last frame was completely filled by the agent
+    unsigned waited_ms_ = 0;     // how long this frame has waited for the agent
     std::int64_t waiting_since_ns_ = 0;
     std::int64_t due_ns_ = 0;        // the next frame
-    unsigned unproved_packets_ = 0;  // went to an address that has not shown that it wants them
-    unsigned owed_ms_ = 0;           // by how much the frames that went out are behind the clock
+    unsigned unproved_packets_ = 0;  // sent to an address that is not proved
+    unsigned owed_ms_ = 0;           // how far the sent frames are behind the clock
     std::uint64_t tx_timestamp_ = 0;
     std::vector<Mark> reached_;
     std::vector<std::int16_t> tx_frame_;

@@ -12,10 +12,11 @@
 namespace offhook {
 namespace {
 
-constexpr std::int64_t kMoved_ns = 100 * kMillisecond_ns;  // a source that was heard since has not moved
+constexpr std::int64_t kMoved_ns =
+    100 * kMillisecond_ns;  // if the source sent within this time, its address has not changed
 
-// What is sent to an address of this machine comes from that address (but for 127.0.0.0/8). That a socket can have an
-// address proves nothing: net.ipv4.ip_nonlocal_bind lets it have any.
+// A packet to an address of this machine has the same address as its source (except for 127.0.0.0/8). A successful
+// bind() would prove nothing: net.ipv4.ip_nonlocal_bind permits any address.
 bool is_local(std::uint32_t host) {
     if (host >> 24 == 127) return true;
     const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -39,7 +40,7 @@ void OwnAddresses::add(std::uint32_t host, std::uint16_t first_port, std::uint16
 
 bool OwnAddresses::contain(const Address& address) const {
     return std::any_of(ports_.begin(), ports_.end(), [&](const Ports& ports) {
-        const bool single = ports.first == ports.last;  // SIP's
+        const bool single = ports.first == ports.last;  // the port of SIP
         return address.port >= ports.first && address.port <= ports.last && (single || open_[address.port]) &&
                (ports.host == address.host || (ports.host == 0 && is_local(address.host)));
     });
@@ -69,7 +70,7 @@ Source::Verdict Source::judge(const Address& from, std::uint32_t ssrc, std::int6
     return answered ? Verdict::Take : Verdict::Switch;
 }
 
-// Of a source that is not the current one.
+// For a source that is not the current one.
 bool Source::is_peer(const Address& from, std::uint32_t ssrc, std::int64_t now_ns) const {
     if (!heard() || from == signalled_ || standing_of(from) < standing_) return true;
     const bool begins_anew = resumed_.load(std::memory_order_relaxed) && from.host == current_.host;

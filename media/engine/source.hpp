@@ -1,4 +1,4 @@
-// Whose RTP is the peer's, of all that comes to a stream's port.
+// Decides which RTP packets at a stream's port are from the peer.
 #pragma once
 
 #include <array>
@@ -16,12 +16,12 @@ struct Address {
 };
 inline bool operator==(const Address& a, const Address& b) { return a.host == b.host && a.port == b.port; }
 
-// Where this process receives: nothing of ours goes there, or a call that names it would keep itself alive. Of the
-// ports for RTP only those of streams count: others of that range may be a telephone's or a proxy's on the same
-// machine.
+// The addresses at which this process receives. We send nothing to them: otherwise a call with such an address would
+// keep itself alive. In the RTP port range only ports of open streams count: a telephone or a proxy on the same machine
+// may use the others.
 class OwnAddresses {
 public:
-    // Host 0 is every address of this machine. Before anybody asks.
+    // Host 0 means every address of this machine. Call this before the first contain().
     void add(std::uint32_t host, std::uint16_t first_port, std::uint16_t last_port);
 
     // Any thread, without waiting.
@@ -39,30 +39,32 @@ private:
     std::array<std::atomic<bool>, 65536> open_{};
 };
 
-// One stream's peer. Symmetric RTP (RFC 4961) lets a peer behind a NAT be heard that does not know its own address, and
-// would let anybody take a call over who sends to its port (RFC 7362 section 5). So, of two that send, the better known
-// is the peer: the address that its SDP names, then any port of that host or of the one that signals, then all others.
-// Among those of one standing the first to come stays, and what moves (a NAT's binding was renewed) is known by its
-// SSRC, which no stranger has seen. A hold may outlast the binding, and a telephone may resume with another SSRC: once
-// after each new offer the host alone will do, if nothing comes from where it was.
+// The peer of one stream. Symmetric RTP (RFC 4961) makes it possible to receive from a peer behind a NAT, which does
+// not know its own address; but it would also let anybody who sends to the port take over a call (RFC 7362 section 5).
+// So, if two addresses send, the better known one is the peer: first the address in the SDP, then any port of that host
+// or of the host that sends the peer's SIP, then all others. Of two with the same standing, the first one stays. If the
+// peer's address changes (a new NAT binding), its SSRC identifies it, which no stranger has seen. During a hold the
+// binding may expire, and a telephone may resume with another SSRC: so once after each new offer the host alone is
+// enough, if nothing comes from the old address.
 class Source {
 public:
-    enum class Verdict { Drop = -1, Take = 0, Switch = 1 };  // Switch: take it, and answer there from now on
+    enum class Verdict { Drop = -1, Take = 0, Switch = 1 };  // Switch: take it, and send to this address from now on
 
-    // `signalling_host`: where its SIP comes from, 0 when that is not known.
+    // `signalling_host`: the host that sends the peer's SIP; 0 if not known.
     Source(const Address& signalled, std::uint32_t signalling_host, std::shared_ptr<const OwnAddresses> own);
 
     const Address& signalled() const { return signalled_; }
 
-    // Before another stream to the same signalled address asks: it begins with sending there, wherever the peer is.
+    // Call this before another stream to the same signalled address calls judge(): at first it sends to this address,
+    // even if the peer was found at another one.
     void resume() { resumed_ = true; }
 
-    // The receiving thread: each packet, before anything is made of it. Does not wait, and allocates nothing.
+    // The receiving thread calls this for each packet, before it is processed. Does not block or allocate.
     Verdict judge(const Address& from, std::uint32_t ssrc, std::int64_t now_ns);
 
     // Any thread.
     bool heard() const { return heard_.load(std::memory_order_relaxed); }
-    // RTP has come from where ours goes.
+    // RTP has come from the address that we send to.
     bool proved() const { return heard() && !resumed_.load(std::memory_order_relaxed); }
     std::uint64_t foreign() const { return foreign_.load(std::memory_order_relaxed); }
 
@@ -76,7 +78,7 @@ private:
     const std::uint32_t signalling_host_;
     const std::shared_ptr<const OwnAddresses> own_;
     Address current_;
-    Standing standing_ = Standing::Signalled;  // what moved keeps the one it had
+    Standing standing_ = Standing::Signalled;  // a peer whose address changes keeps its standing
     std::uint32_t ssrc_ = 0;
     std::int64_t last_ns_ = 0;
     std::atomic<bool> resumed_{false};

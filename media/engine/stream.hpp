@@ -1,4 +1,4 @@
-// What a slot needs of a pjmedia stream beside its port.
+// What a slot uses of a pjmedia stream, besides its port.
 #pragma once
 
 #include "source.hpp"
@@ -10,7 +10,7 @@ namespace offhook {
 
 inline constexpr unsigned kMaxPeriod_ms = 120;
 
-// A pjmedia_stream begins with its common part; stream.h does not say so, stream.c relies on it throughout.
+// A pjmedia_stream begins with its common part. stream.h does not document this, but stream.c relies on it.
 inline pjmedia_stream_common* common(pjmedia_stream* stream) {
     return reinterpret_cast<pjmedia_stream_common*>(stream);
 }
@@ -19,18 +19,18 @@ inline pjmedia_stream* whole(pjmedia_stream_common* stream) { return reinterpret
 struct StreamFormat {
     unsigned rate_hz = 0;
     unsigned period_ms = 0;
-    unsigned frame_samples = 0;    // what the stream's port gives and takes at once
-    unsigned decoded_samples = 0;  // what one entry of the jitter buffer decodes to
-    bool opus = false;             // its entries say how long they are, its decoder conceals losses
+    unsigned frame_samples = 0;    // of one get_frame or put_frame of the stream's port
+    unsigned decoded_samples = 0;  // of one entry of the jitter buffer, decoded
+    bool opus = false;             // entries contain their length, and the decoder conceals losses
 };
 
 // Throws std::invalid_argument when the engine cannot use such a stream.
 StreamFormat format_of(pjmedia_stream* stream);
 
-// Where its SDP says that the peer is. Throws std::invalid_argument when that is no IPv4 address.
+// The peer's address in its SDP. Throws std::invalid_argument if it is not an IPv4 address.
 Address signalled_address(pjmedia_stream* stream);
 
-// Where it receives RTP; 0 where it has no socket.
+// The port at which the stream receives RTP; 0 if it has no socket.
 std::uint16_t local_port(const pjmedia_stream_common* stream);
 
 Address address_of(const pj_sockaddr& address);

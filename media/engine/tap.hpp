@@ -1,13 +1,13 @@
-// The port that PJSUA puts on its conference bridge in place of a stream that the engine drives.
+// The port that PJSUA adds to its conference bridge instead of a stream that the engine uses.
 #pragma once
 
 #include <pjmedia.h>
 
 namespace offhook {
 
-// A port that takes nothing and gives nothing, in the bridge's own format, so that the bridge neither resamples
-// nor buffers for it. It deletes itself when the bridge and PJSUA have let go of it (the bridge does so later,
-// on its own clock).
+// A port that ignores its input and gives no output, in the bridge's own format, so that the bridge does not resample
+// or buffer for it. It deletes itself when the bridge and PJSUA have released it (the bridge does so later, on its own
+// clock).
 pjmedia_port* make_tap_port(unsigned rate_hz);
 
 }  // namespace offhook

@@ -1,4 +1,4 @@
-// Ends the SIP thread's wait for the network when there is a command for it.
+// Wakes up the SIP thread from its wait for the network when there is a command for it.
 #pragma once
 
 #include <pjlib.h>
@@ -6,7 +6,7 @@
 
 namespace offhook {
 
-// A socket pair whose one end lies in the ioqueue that the SIP thread polls.
+// A socket pair. One end is in the ioqueue that the SIP thread polls.
 class Wakeup {
 public:
     // SIP thread. Throws std::runtime_error when the ioqueue refuses the socket.
@@ -16,7 +16,7 @@ public:
     Wakeup& operator=(const Wakeup&) = delete;
 
     void wake();   // any thread
-    void close();  // SIP thread, before the ioqueue goes
+    void close();  // SIP thread, before the ioqueue is destroyed
 
 private:
     static void on_read(pj_ioqueue_key_t* key, pj_ioqueue_op_key_t* operation, pj_ssize_t bytes);

@@ -1,1 +1,1 @@
-"""What is voice and what is not, in one party's frames."""
+"""Voice activity detection in the frames of one party."""

@@ -1,4 +1,4 @@
-"""The detectors of voice that an agent may choose from, and what they have in common."""
+"""The voice detectors that an agent may choose from, and their common interface."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from media.speech.silero import Heard, SileroBatch
 from media.speech.vad import VoiceDetector
 
 Verdict = Callable[[bool, int], object]
-"""Told of each piece of the audio in order, whether it holds voice, and how many ms it is."""
+"""Called for each piece of the audio, in order: whether it contains voice, and its length in ms."""
 
 
 class Detector(enum.Enum):
-    """Which one listens to the caller."""
+    """Which detector is used for the caller's audio."""
 
     WEBRTCVAD = "webrtcvad"
-    """Judges each frame at once, for next to nothing. In noise of 5 dB it hears a quarter of what is said."""
+    """Decides on each frame at once, at very low cost. At 5 dB above the noise it detects a quarter of the speech."""
     SILERO = "silero"
-    """A small network (Silero VAD v6). Hears in noise; many times the cost, and tens of ms later."""
+    """A small neural network (Silero VAD v6). Works in noise; costs many times more, and is tens of ms later."""
 
 
 class Detection(Protocol):
@@ -30,7 +30,7 @@ class Detection(Protocol):
         """Take one frame of any length; its verdict follows at once or some tens of milliseconds later, in order."""
 
     def close(self) -> None:
-        """No verdict any more."""
+        """Stop: no more verdicts follow."""
 
 
 class FrameByFrame:
@@ -51,7 +51,7 @@ class FrameByFrame:
         self._verdict(self._detector.is_voice(pcm), duration_ms)
 
     def close(self) -> None:
-        """Nothing waits here."""
+        """Nothing to stop: no verdicts are pending."""
 
 
 def new_detection(
@@ -61,7 +61,7 @@ def new_detection(
 
     Raises:
         ValueError: the rate is not 8000, 16000 or 48000.
-        SileroMissingError: its runtime is not installed.
+        SileroMissingError: the runtime of Silero VAD is not installed.
     """
     if detector is Detector.SILERO:
         return SileroBatch.of_running_loop().join(rate_hz, verdict, Heard(aggressiveness, floor_dbfs))

@@ -1,4 +1,4 @@
-"""How loud a line is while nobody speaks, and what stands out from it."""
+"""Estimates the noise level of a line, and finds the frames that are louder."""
 
 from __future__ import annotations
 
@@ -10,40 +10,41 @@ import numpy as np
 from media.leg import Pcm
 
 WINDOW_MS = 2_000
-"""Noise that lasts this long is noise: nobody speaks for two seconds without a pause of 60 ms."""
+"""Sound that lasts this long is noise: nobody speaks for two seconds without a pause of 60 ms."""
 _STEP_MS = 200
 _SMOOTHED_FRAMES = 3
 _LEAST_DB, _MOST_DB = 9.0, 15.0
 _SHARE_OF_RANGE = 0.5
 _PEAK_FALLS_DB_PER_S = 3.0
 _SILENCE = 0.25
-"""Power of what rounds to nothing: half a step of 16 bits."""
+"""The power of a signal that rounds to 0: half a quantisation step of 16 bits."""
 
 
 class NoiseFloor:
-    """Follows the noise of one line by its quietest moments of the last two seconds ("minimum statistics").
+    """Tracks the noise of one line from its quietest moments in the last two seconds ("minimum statistics").
 
-    A frame stands out when it is half way, in dB, between the noise and the loudest voice of late: 9 dB above the noise
-    at least, 15 dB at most. Until two seconds were heard everything does.
+    The threshold lies half way, in dB, between the noise and the loudest recent voice, but at least 9 dB and at most
+    15 dB above the noise. In the first two seconds every frame is above it.
 
-    Measured with webrtcvad behind it, five readers at -16 dBFS over white, pink, car, hum and babble at -26, -32 and
-    -40 dBFS: without the floor white, pink and hum at -26, and babble at -32, are speech without end; with it every
-    turn ends as on a quiet line, and steady noise that begins interrupts an agent in its first three seconds only.
-    Babble alone still interrupts once in two to four seconds: it is voices. A frame costs 1.5 us.
+    Measured together with webrtcvad, with five readers at -16 dBFS over white, pink, car, hum and babble noise at -26,
+    -32 and -40 dBFS. Without this class, white, pink and hum noise at -26, and babble at -32, are speech without end.
+    With it, every turn ends as on a quiet line, and steady noise that begins interrupts an agent only in the first
+    three seconds of the noise. Babble alone still interrupts once in two to four seconds, because it consists of
+    voices. A frame costs 1.5 us.
     """
 
     __slots__ = ("_before", "_before_that", "_least", "_lows", "_peak", "_step_ms", "_threshold")
 
     def __init__(self) -> None:
-        self._before = self._before_that = math.inf  # the last frames' powers: mean squares, of 16 bit samples
-        self._least = math.inf  # of three frames in a row, in this step
+        self._before = self._before_that = math.inf  # powers of the last two frames: mean squares of 16-bit samples
+        self._least = math.inf  # the least mean power of three frames in a row, in this step
         self._lows: deque[float] = deque(maxlen=WINDOW_MS // _STEP_MS)
         self._step_ms = 0
         self._peak = 0.0
         self._threshold = 0.0
 
     def is_above(self, pcm: Pcm, duration_ms: int) -> bool:
-        """Take one frame; whether it stands out from the noise."""
+        """Take one frame; returns whether it is above the noise threshold."""
         samples = pcm.astype(np.float32)
         power = float(samples @ samples) / (len(pcm) or 1)
         smooth = (power + self._before + self._before_that) / 3

@@ -1,4 +1,4 @@
-"""Whether the caller's line brings back our own voice, as the line's hybrid or a loudspeaker does."""
+"""Detects our own voice in the caller's audio: an echo from a hybrid of the line, or from a loudspeaker."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ import numpy.typing as npt
 from media.leg import Pcm
 
 MAX_DELAY_MS = 600
-"""From a sample that was sent to its echo: the network twice, and the buffers at the far end."""
+"""The longest delay of an echo: twice the network's delay, and the buffers at the far end."""
 _WINDOW_MS = 120
 _HZ = 4_000
-"""Enough to know a voice by, and a quarter of the work of 8 kHz."""
+"""The rate of the comparison: enough to recognise a voice, at a quarter of the cost of 8 kHz."""
 _SHARE = 0.3
-"""Of the window's energy, what one delay must explain. Measured over five readers and five voices of agents: an echo
-explains more than 0.77 in 99 frames of 100, another voice less than 0.33 (half of the frames less than 0.06)."""
+"""The share of the window's energy that one delay must explain. Measured over five readers and five voices of agents:
+an echo explains more than 0.77 in 99 frames of 100, another voice less than 0.33 (in half of the frames, less than
+0.06)."""
 _GAIN_MAX = 10.0
-"""An echo is not louder than what made it, but for the rounding of a faint one; in energy."""
+"""The largest gain of an echo, in energy. An echo is not louder than its source, except for rounding of a faint one."""
 _VERDICT_FRAMES = 3
-"""How many frames of voice one look stands for: 60 ms."""
+"""How many frames of voice use the result of one comparison: 60 ms."""
 
 Samples = npt.NDArray[np.float32]
 
@@ -29,10 +30,11 @@ Samples = npt.NDArray[np.float32]
 class OwnVoice:
     """Compares the caller's audio with what was sent, at all delays at once (cross-correlation by FFT).
 
-    Measured over 160 s each of echoes at -10, -20 and -32 dB and 50 to 500 ms, through G.711 and a line's noise: 2 to 7
-    pauses a second of speech without it, none with it. A caller who speaks over an agent without an echo is heard as
-    soon as before; over an echo of -20 dB 0.2 s later (median). Of an echo that a room has smeared over 60 ms (-20 dB),
-    one pause in 6 s is left of two in 1 s. A look costs 80 us, and is taken only while there is voice.
+    Measured over 160 s each of echoes at -10, -20 and -32 dB and 50 to 500 ms, through G.711 and a line's noise: the
+    agent pauses 2 to 7 times per second of its speech without this class, and never with it. A caller who speaks over
+    an agent is detected without delay if there is no echo, and 0.2 s later (median) over an echo of -20 dB. With an
+    echo that a room spreads over 60 ms (-20 dB), the agent pauses once in 6 s instead of twice in 1 s. A comparison
+    costs 80 us, and is made only while there is voice.
     """
 
     __slots__ = ("_frames_left", "_heard", "_heard_samples", "_mean", "_ours", "_rate_hz", "_sent", "_step", "_window")
@@ -51,18 +53,18 @@ class OwnVoice:
 
     @property
     def history_samples(self) -> int:
-        """How much of what was sent is compared."""
+        """How many of the last sent samples are compared."""
         return self._window + self._rate_hz * MAX_DELAY_MS // 1_000
 
     def hear(self, pcm: Pcm) -> None:
-        """Note one frame of the caller's audio, voice or not."""
-        self._heard.append(pcm.copy())  # a frame on hold would keep all that came with it
+        """Store one frame of the caller's audio, with or without voice."""
+        self._heard.append(pcm.copy())  # a view would keep the whole batch in memory, with the frames of all calls
         self._heard_samples += len(pcm)
         while self._heard_samples - len(self._heard[0]) >= self._window:
             self._heard_samples -= len(self._heard.popleft())
 
     def explains_voice(self) -> bool:
-        """Whether the voice in the frame that was noted last is our own."""
+        """Whether the voice in the last frame is our own."""
         if self._frames_left == 0:
             self._frames_left = _VERDICT_FRAMES
             self._ours = self._heard_samples >= self._window and self._look()
@@ -70,7 +72,7 @@ class OwnVoice:
         return self._ours
 
     def hear_no_voice(self) -> None:
-        """There is no voice in the frame that was noted last: look anew at the next one that has."""
+        """The last frame contains no voice: compare again at the next frame with voice."""
         self._frames_left = 0
 
     def _look(self) -> bool:
@@ -87,7 +89,7 @@ class OwnVoice:
 
 
 def explained_share(heard: Samples, sent: Samples) -> float:
-    """How much of the energy of `heard` is some stretch of `sent` of the same length, at whatever level: 0 to 1."""
+    """The share of the energy of `heard`, 0 to 1, that the best section of `sent` explains, at any level."""
     heard = heard - heard.mean()
     sent = sent - sent.mean()
     energy = float(heard @ heard)
@@ -104,6 +106,6 @@ def explained_share(heard: Samples, sent: Samples) -> float:
 
 
 def _fft_length(samples: int) -> int:
-    """The next length that is fast to transform, a power of two or three quarters of one."""
+    """The next length with a fast transform: a power of two, or three quarters of one."""
     power = 1 << (samples - 1).bit_length()
     return power * 3 // 4 if power * 3 // 4 >= samples else power

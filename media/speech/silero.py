@@ -1,4 +1,4 @@
-"""Silero VAD for all calls of a gateway together: one thread computes, the loop collects and hands out."""
+"""Silero VAD for all calls of a gateway: one thread computes, the loop collects windows and delivers verdicts."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from media.speech.silero_model import RATE_HZ, WINDOW_SAMPLES, Likelihoods, Sile
 from media.speech.vad import VoiceDetector
 
 TICK_S = 0.016
-"""Windows that fill within this are judged together. Half a window: latency for larger batches is not worth it."""
+"""Windows that fill within this time form a batch. Half a window: larger batches are not worth their latency."""
 WAITING_MAX = 8
-"""Windows of one call that may wait, 256 ms: with more, webrtcvad judges them."""
+"""How many windows of one call may wait, 256 ms: with more, webrtcvad decides on the oldest."""
 WINDOW_MS = WINDOW_SAMPLES * 1_000 // RATE_HZ
 
 _BEGINS, _GOES_ON = 0.5, 0.35
-"""Voice begins at the one likelihood, and ends below the other (Silero's own defaults)."""
+"""Voice begins at the first likelihood, and ends below the second (the defaults of Silero)."""
 _FULL_SCALE = 32_768
 
 _log = structlog.get_logger("media")
@@ -35,7 +35,7 @@ _log = structlog.get_logger("media")
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One window of each call that is due."""
+    """One window of each call that has a window waiting."""
 
     worker: Worker
     members: tuple[SileroDetection, ...]
@@ -46,7 +46,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What is heard of a call: `aggressiveness` of webrtcvad when that goes on for the thread, `floor_dbfs` always."""
+    """Limits of detection: `floor_dbfs` always, `aggressiveness` when webrtcvad takes over from the thread."""
 
     aggressiveness: int = 2
     floor_dbfs: float = -50.0
@@ -56,20 +56,20 @@ Done = Callable[[Batch, Likelihoods], None]
 
 
 class Worker(Protocol):
-    """Where batches are judged."""
+    """Computes the likelihoods of batches."""
 
     def submit(self, batch: Batch) -> None:
-        """Queue a window; `done` is called on the loop with the result."""
+        """Queue a batch; `done` is called on the loop with the result."""
 
     def close(self) -> None:
-        """Nothing more is submitted."""
+        """Stop; no more batches are submitted after this."""
 
 
 class SileroThread:
-    """Judges in a thread of its own; the network lets go of the interpreter while it computes."""
+    """Computes in its own thread; the network releases the GIL while it computes."""
 
     def __init__(self, done: Done) -> None:
-        """Start it, inside the running loop that `done` is called on.
+        """Start the thread; call this on the loop that `done` is to be called on.
 
         Raises:
             SileroMissingError: onnxruntime is not installed.
@@ -82,25 +82,25 @@ class SileroThread:
         self._thread.start()
 
     def submit(self, batch: Batch) -> None:
-        """Queue a window; one at a time."""
+        """Queue a batch; only one at a time."""
         self._batches.put(batch)
 
     def close(self) -> None:
-        """Let the thread end when it has judged what it has; does not wait for it."""
+        """Let the thread end after the batches that it has; does not wait for it."""
         self._batches.put(None)
 
     def _run(self) -> None:
         try:
             while (batch := self._batches.get()) is not None:
                 found = self._model.judge(batch.slots, batch.begins, batch.windows)
-                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits for the result
                     self._loop.call_soon_threadsafe(self._done, batch, found)
-        except Exception:  # noqa: BLE001 - the thread's edge: webrtcvad goes on for it
+        except Exception:  # noqa: BLE001 - the thread's edge: webrtcvad takes over
             _log.exception("vad.failed")
 
 
 class SileroDetection:
-    """One party's audio on its way; made by `SileroBatch.join`."""
+    """The detection in one party's audio; made by `SileroBatch.join`."""
 
     __slots__ = (
         "_batch", "_factor", "_fallback", "_floor", "_narrowing", "_rest", "_verdict", "_voice", "begins", "judged",
@@ -122,11 +122,11 @@ class SileroDetection:
         self._voice = False
         self.waiting: deque[Pcm] = deque()
         self.judged: Pcm | None = None
-        """The window that the thread has."""
+        """The window that is being computed by the thread."""
 
     @property
     def closed(self) -> bool:
-        """Whether nobody waits for its verdicts."""
+        """Whether it was closed: verdicts are no longer needed."""
         return self._verdict is None
 
     def hear(self, pcm: Pcm) -> None:
@@ -143,30 +143,30 @@ class SileroDetection:
             self._fall_back()
 
     def take(self) -> Pcm:
-        """The oldest window, to be judged."""
+        """Take the oldest window, for a batch."""
         self.judged = self.waiting.popleft()
         return self.judged
 
     def on_likelihood(self, likely: float) -> None:
-        """The thread has judged its window."""
+        """Take the likelihood of the window that was in the batch."""
         window, self.judged = self.judged, None
-        if window is None or self._verdict is None:  # webrtcvad was faster, or the call is over
+        if window is None or self._verdict is None:  # webrtcvad has already decided, or the call is over
             return
         self._fallback.learn(window)
         self._voice = likely >= (_GOES_ON if self._voice else _BEGINS) and _peak(window) >= self._floor
         self._verdict(self._voice, WINDOW_MS)
 
     def close(self) -> None:
-        """No verdict any more."""
+        """Stop: no more verdicts follow."""
         if self._verdict is not None:
             self._verdict = None
             self.waiting.clear()
             self._batch.leave(self)
 
     def _fall_back(self) -> None:
-        """Judge the oldest window by webrtcvad; what the thread has is the oldest, and its verdict comes too late.
+        """Let webrtcvad decide on the oldest window; that is the window of the thread, if it has one.
 
-        As many windows as have come, not all that wait: 300 calls behind at once would hold the loop for 50 ms.
+        One window for each new one, not all waiting windows: 300 late calls at once would block the loop for 50 ms.
         """
         window, self.judged = self.waiting.popleft() if self.judged is None else self.judged, None
         self._batch.on_fallback()
@@ -182,13 +182,14 @@ class SileroDetection:
 
 
 class SileroBatch:
-    """Collects what is due of all calls, has it judged, and hands the verdicts out. For the asyncio thread only.
+    """Collects the windows of all calls, submits them as batches, and delivers verdicts. For the asyncio thread only.
 
-    At most one batch is with the thread, and `WAITING_MAX` windows of a call wait for the next: a thread that falls
-    behind costs nobody audio or memory. webrtcvad judges what would be too late, counted in `fallbacks`.
+    At most one batch is with the thread, and at most `WAITING_MAX` windows of a call wait for the next one: if the
+    thread is slow, no audio is lost and memory is bounded. For windows that would be too late webrtcvad decides; they
+    are counted in `fallbacks`.
 
-    Legs of 16 and 48 kHz are averaged down to 8 kHz: one batch then serves all, at the cost of the cheaper network,
-    and a telephone's band ends at 4 kHz.
+    Audio of 16 and 48 kHz is averaged down to 8 kHz. So one batch serves all calls, with the cheaper network, and
+    telephone speech ends at 4 kHz anyway.
     """
 
     _of_loops: ClassVar[weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, SileroBatch]] = weakref.WeakKeyDictionary()
@@ -198,33 +199,33 @@ class SileroBatch:
         self._worker: Worker | None = None
         self._members: dict[int, SileroDetection] = {}
         self._free: list[int] = []
-        self._left: list[int] = []  # slots that the batch in flight may still hold
+        self._left: list[int] = []  # slots that were left while the batch in flight may still use them
         self._slots = 0
         self._in_flight = False
         self._timer: asyncio.TimerHandle | None = None
-        self._behind = False  # since the last batch came back
+        self._behind = False  # webrtcvad has been used since the last batch came back
         self.fallbacks = 0
-        """Windows that webrtcvad judged since the thread was behind."""
+        """Windows for which webrtcvad decided because the thread was late."""
 
     @classmethod
     def of_running_loop(cls) -> SileroBatch:
-        """The one that all calls of the running loop share."""
+        """The instance that all calls of the running loop share."""
         loop = asyncio.get_running_loop()
         if loop not in cls._of_loops:
             cls._of_loops[loop] = cls()
         return cls._of_loops[loop]
 
     def share(self) -> None:
-        """Be the one that all calls of the running loop share."""
+        """Make this the instance that all calls of the running loop share."""
         self._of_loops[asyncio.get_running_loop()] = self
 
     @property
     def calls(self) -> int:
-        """How many have joined and not left."""
+        """How many members have joined and not left."""
         return len(self._members)
 
     def join(self, rate_hz: int, verdict: Callable[[bool, int], object], heard: Heard | None = None) -> SileroDetection:
-        """Begin to detect in one more party's audio; the thread runs while there is one.
+        """Begin detection in the audio of one more party; the thread runs while there is at least one.
 
         Raises:
             ValueError: the rate is not 8000, 16000 or 48000.
@@ -244,14 +245,14 @@ class SileroBatch:
         return member
 
     def leave(self, member: SileroDetection) -> None:
-        """Detect no more for it; its slot is free when no batch holds it."""
+        """End detection for a member; its slot becomes free when no batch uses it."""
         del self._members[member.slot]
         (self._left if self._in_flight else self._free).append(member.slot)
         if not self._members:
             self._end()
 
     def on_fallback(self) -> None:
-        """Webrtcvad has judged a window that the thread could not in time."""
+        """Count a window for which webrtcvad decided because the thread was late."""
         self.fallbacks += 1
         if not self._behind:
             self._behind = True
@@ -276,7 +277,7 @@ class SileroBatch:
         self._worker.submit(batch)
 
     def _on_judged(self, batch: Batch, found: Likelihoods) -> None:
-        if batch.worker is not self._worker:  # all calls have ended meanwhile
+        if batch.worker is not self._worker:  # meanwhile all calls have ended
             return
         self._in_flight = self._behind = False
         self._free += self._left
@@ -284,7 +285,7 @@ class SileroBatch:
         for member, likely in zip(batch.members, found.tolist(), strict=True):
             member.on_likelihood(likely)
         if any(len(member.waiting) > 1 for member in self._members.values()):
-            self.submit_due()  # to catch up, not at the next tick
+            self.submit_due()  # at once, to catch up, not at the next tick
 
     def _end(self) -> None:
         if self._worker is not None:

@@ -1,4 +1,4 @@
-"""Silero VAD as numbers: windows of many calls in, how likely each holds voice out."""
+"""The Silero VAD network: the input is windows of many calls, the output is the likelihood of voice in each."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 WINDOW_SAMPLES = 256
-"""At 8 kHz, 32 ms: the only length that the network takes."""
+"""32 ms at 8 kHz: the only length that the network accepts."""
 RATE_HZ = 8_000
 
 _MODEL = Path(__file__).parent / "models" / "silero_vad.onnx"
 _CONTEXT_SAMPLES = 32
 _STATE = 128
 _CHUNK = 64
-"""Calls to one run of the network: beyond this, more at once are not cheaper by the call."""
+"""Calls per run of the network: with more at once, the cost per call does not become lower."""
 _FULL_SCALE = 32_768
 
 Likelihoods = npt.NDArray[np.float32]
@@ -31,13 +31,13 @@ class SileroMissingError(Exception):
 
 @functools.cache
 def network() -> Any:
-    """The network, ready to run; loaded once (80 ms and 47 MB, its runtime with it), used with one thread.
+    """The network, ready to run with one thread; loaded once (80 ms and 47 MB, including its runtime).
 
     Raises:
         SileroMissingError: onnxruntime is not installed.
     """
     try:
-        import onnxruntime  # noqa: PLC0415 - 47 MB that only those pay who use it
+        import onnxruntime  # noqa: PLC0415 - 47 MB, only if it is used
     except ImportError as error:
         raise SileroMissingError(
             f"silero needs onnxruntime, which is not installed; {shlex.quote(sys.executable)} -m pip install "
@@ -50,7 +50,7 @@ def network() -> Any:
 
 
 class SileroModel:
-    """What the network remembers of each call, in arrays by slot. For one thread at a time."""
+    """The network and its state for each call, in arrays by slot. For one thread at a time."""
 
     def __init__(self) -> None:
         """Load the network.
@@ -66,10 +66,10 @@ class SileroModel:
     def judge(
         self, slots: npt.NDArray[np.intp], begins: npt.NDArray[np.bool_], windows: npt.NDArray[np.int16]
     ) -> Likelihoods:
-        """How likely each window holds voice, 0 to 1, shape (n,).
+        """The likelihood of voice in each window, 0 to 1, shape (n,).
 
-        `slots` of shape (n,) names the call of each of the `windows` of shape (n, 256), no call twice; where `begins`,
-        another call has the slot from here on.
+        `slots`, shape (n,), gives the call of each window; no call may be there twice. `windows` has shape (n, 256).
+        `begins`, shape (n,), is True where the slot belongs to a new call from now on.
         """
         self._make_room(int(slots.max()) + 1 if len(slots) else 0)
         new = slots[begins]

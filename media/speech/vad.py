@@ -1,4 +1,4 @@
-"""Is this frame voice? webrtcvad, once per call, with two floors below which nothing is: a fixed one, and the noise."""
+"""Voice detection by frame: webrtcvad, one for each call, and two floors: a fixed one, and the noise of the line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from media.leg import Pcm
 from media.speech.noise import NoiseFloor
 
 VAD_FRAME_MS = (30, 20, 10)
-"""The only lengths that webrtcvad takes."""
+"""The only frame lengths that webrtcvad accepts."""
 
 _FULL_SCALE = 32_768
 _NARROW_HZ = 8_000
@@ -17,16 +17,17 @@ _AVERAGE_OF_6 = np.full(6, 1 / 6, np.float32)
 
 
 class VoiceDetector:
-    """Tells voice from silence in one party's audio; keeps a noise model, so one for each party.
+    """Distinguishes voice from silence in one party's audio. It keeps a noise model, so each party needs its own.
 
-    The floor is what keeps a click from being speech: after each voiced frame webrtcvad goes on saying "voice" for 60
-    to 140 ms. Of 20 s with 10 % clicks at -40 dBFS it takes 42 % for voice (aggressiveness 1), with the floor 10 %; of
-    a voice that sounds 56 % of the time it takes 76 %, with the floor 58 %. So a cough of 150 ms stays 150 ms on a
-    quiet line. Voice is found down to -45 dBFS at aggressiveness 2, and down to -30 dBFS only at 3. The noise is what
-    keeps a loud line, which webrtcvad takes for voice without end, from being speech: see `NoiseFloor`.
+    The fixed floor prevents clicks from counting as speech: after each voiced frame webrtcvad still reports voice for
+    60 to 140 ms. In 20 s with 10 % clicks at -40 dBFS it reports 42 % voice (aggressiveness 1), 10 % with the floor.
+    For a voice that is present 56 % of the time it reports 76 %, 58 % with the floor. So a cough of 150 ms counts as
+    150 ms on a quiet line. Voice is detected down to -45 dBFS at aggressiveness 2, but only down to -30 dBFS at 3.
+    The noise floor prevents a loud line, which webrtcvad takes for voice without end, from counting as speech: see
+    `NoiseFloor`.
 
-    At 48 kHz the audio is averaged down to 8 kHz first: webrtcvad resamples inside at 25 us a frame
-    and decides on 8 kHz in the end; averaging costs 4 us.
+    At 48 kHz the audio is first averaged down to 8 kHz, which costs 4 us a frame: webrtcvad would resample it itself
+    for 25 us, and also decides at 8 kHz.
     """
 
     __slots__ = ("_decimation", "_floor", "_frame_samples", "_is_speech", "_noise", "_rate_hz", "_rest")
@@ -48,29 +49,29 @@ class VoiceDetector:
         self._rest: Pcm | None = None
 
     def is_voice(self, pcm: Pcm) -> bool:
-        """Whether there is voice in this audio; any length, 10, 20 and 30 ms at no extra cost.
+        """Whether there is voice in this audio. Any length; 20 ms is the cheapest.
 
-        What does not fill a frame of 10 ms is kept for the next call.
+        A rest of less than 10 ms is kept for the next call of this method.
         """
-        # The noise is followed through all frames, also those that webrtcvad takes for silence.
+        # The noise is tracked in all frames, also in those that webrtcvad takes for silence.
         is_above = self._noise.is_above(pcm, len(pcm) * 20 // self._frame_samples)
         if len(pcm) != self._frame_samples or self._rest is not None:
             return self._reframed(pcm) and is_above
         return self._judge(pcm) and is_above
 
     def learn(self, pcm: Pcm) -> None:
-        """Take audio of any length that another judges, and learn the noise of the line from it."""
+        """Update the noise of the line from audio of any length for which another detector decides."""
         self._noise.is_above(pcm, len(pcm) * 20 // self._frame_samples)
 
     def _judge(self, pcm: Pcm) -> bool:
-        # webrtcvad takes the array as it is only by an undocumented way (1.4 us); with bytes it is 1.6 us. The floor
-        # comes second: its 0.9 us are spent only on what webrtcvad takes for voice, whose noise model must see noise.
+        # Bytes cost 1.6 us; webrtcvad accepts the array itself only in an undocumented way (1.4 us). webrtcvad comes
+        # first, as its noise model must see all frames; the floor's 0.9 us are spent only on frames with voice.
         if self._decimation == 1:
             voice: bool = self._is_speech(pcm.tobytes(), self._rate_hz)
         else:
             narrow = pcm.reshape(-1, 6).astype(np.float32) @ _AVERAGE_OF_6
             voice = self._is_speech(narrow.astype(np.int16).tobytes(), _NARROW_HZ)
-        # Either side of zero will do: a line's offset, or pulses that point down, leave little above it.
+        # A peak on either side of zero is enough: with a DC offset, or negative pulses, the positive peak is low.
         return voice and (int(np.maximum.reduce(pcm)) >= self._floor or -int(np.minimum.reduce(pcm)) >= self._floor)
 
     def _reframed(self, pcm: Pcm) -> bool:

@@ -142,7 +142,7 @@ async def test_one_that_takes_no_events_stalls() -> None:
         call.on_dtmf("1", 100)
     failed = await failure_of(running)
     assert failed.reason == "stalled"
-    assert "events untaken" in failed.detail
+    assert "did not take" in failed.detail
     call.close()
     leg.stop_clock()
 

@@ -577,7 +577,7 @@ async def test_what_is_no_audio_is_refused_with_the_fix() -> None:
     leg, call = start()
     for wrong, message in (
         (b"\0\0", "audio is bytes: give a numpy array"),
-        (np.zeros(160, np.float32), "audio is of float32: give int16"),
+        (np.zeros(160, np.float32), "audio has dtype float32: give int16"),
         (np.zeros((160, 2), np.int16), "one dimension"),
     ):
         with pytest.raises(TypeError, match=message):

@@ -132,7 +132,7 @@ def test_the_session_is_asked_for_as_written() -> None:
 
 
 def test_names_that_the_api_does_not_take_are_found_before_a_call() -> None:
-    with pytest.raises(ValueError, match=r"tools\.note: order-no is no name that the API takes"):
+    with pytest.raises(ValueError, match=r"tools\.note: order-no is not a name that the API accepts"):
         settings("ws://127.0.0.1:1", tools={"note": {"order-no": "the number"}})
 
 

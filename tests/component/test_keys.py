@@ -137,7 +137,7 @@ async def test_no_key_in_time_and_none_after_the_end() -> None:
     assert asyncio.get_running_loop().time() == pytest.approx(5)
     call.on_call_over()
     assert await call.next_key() is None
-    with pytest.raises(ValueError, match="'key' is none of audio, "):
+    with pytest.raises(ValueError, match="there is no event kind 'key': use one of audio, "):
         await call.next_event("key")  # type: ignore[arg-type]
     leg.stop_clock()
 

@@ -1,6 +1,6 @@
-"""The kinds of agent: one file each, with its options as `gateway.yaml` has them and what runs.
+"""The kinds of agent. Each has one file, with its options in `gateway.yaml` and the code that makes the agent.
 
-A new kind is a subclass of `AgentSettings` with a `kind` of its own, and its place in `AnyAgent`.
+To add a kind, write a subclass of `AgentSettings` with its own `kind`, and add it to `AnyAgent`.
 """
 
 from typing import Annotated, TypeAlias

@@ -1,4 +1,4 @@
-"""A server that was written for Asterisk's AudioSocket takes the call as it is."""
+"""Connects calls to a server for Asterisk's AudioSocket, without changes to the server."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from gateway.settings.values import HostPort, Peer, PositiveSeconds
 from media.conversation.floor import BargeIn
 
 PATIENCE_S = 1.0
-"""How much longer preparing may take than connecting, whose error says more."""
+"""How much longer `prepare` may take than the connection: the error of a connection timeout says more."""
 
 
 def _rate(value: object) -> object:
     if not isinstance(value, str):
         return value
     if value not in ("8000", "16000", "24000", "48000"):
-        raise fault("not a rate that is spoken", "write 8000, 16000, 24000 or 48000")
+        raise fault("not a supported rate", "write 8000, 16000, 24000 or 48000")
     return int(value)
 
 
 class AudioSocketSettings(SpeakingSettings):
-    """A server for Asterisk's AudioSocket, over TCP; the gateway plays Asterisk.
+    """A server for Asterisk's AudioSocket, over TCP; the gateway takes the role of Asterisk.
 
-    The protocol has no message by which the server could take back what it has sent: it sends at the pace of speech.
+    The protocol has no message to take back audio that was sent, so the server must send audio in real time.
     """
 
     kind: Literal["audiosocket"] = "audiosocket"
     server: Peer
-    """Where it is, as `bot.example.com:9092`."""
+    """The address of the server, such as `bot.example.com:9092`."""
     rate_hz: Annotated[int, BeforeValidator(_rate)] = Field(default=8_000, alias="rate")
-    """Of what it hears: 8000, 16000, 24000 or 48000. What it says may have any of them."""
+    """The rate of the audio that the server receives: 8000, 16000, 24000 or 48000. It may send any of these rates."""
     connect_timeout_s: PositiveSeconds = Field(default=5.0, alias="connect_timeout")
-    """It must be connected within this; a call that is not answered rings meanwhile."""
+    """The connection must be made within this time; a call that is not answered rings meanwhile."""
     barge_in: BargeInOptions = BargeInOptions(mode=BargeIn.OFF)
-    """Without it, the server decides (mode `off`); with it, `mode` is `pause` unless it says otherwise."""
+    """Without `barge_in`, the server decides (mode `off`); with it, the default of `mode` is `pause`."""
 
-    def maker(self, name: str) -> Maker:  # noqa: ARG002 - it needs nothing of the machine
-        """Makes the agent of one call."""
-        # Only here: it shares code with kinds whose libraries are an extra.
+    def maker(self, name: str) -> Maker:  # noqa: ARG002 - it needs nothing on the machine
+        """Return what makes the agent of one call."""
+        # Imported only here: it shares code with kinds whose libraries are an extra.
         from gateway.agents.network.audiosocket_agent import AudioSocketAgent, AudioSocketOptions  # noqa: PLC0415
 
         at: HostPort = self.server
@@ -50,4 +50,4 @@ class AudioSocketSettings(SpeakingSettings):
 
 
 DEFAULT_PORT = 9092
-"""Where such servers listen as a rule."""
+"""The usual port of such servers."""

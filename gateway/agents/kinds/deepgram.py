@@ -1,4 +1,4 @@
-"""A voice agent of Deepgram, without a line of code."""
+"""A voice agent of Deepgram, by configuration only."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ from media.conversation.floor import BargeIn
 
 
 class DeepgramSettings(NetworkSettings):
-    """A voice agent behind Deepgram's Voice Agent API: it hears, thinks and speaks with the models named here.
+    """A voice agent behind Deepgram's Voice Agent API: it listens, thinks and speaks with the models named here.
 
-    The server notices when the caller interrupts. With `barge_in` the gateway silences the agent as well, as soon as
-    the caller speaks. A session that ends in mid-call is followed by another one, which is told what was said before.
+    The server detects when the caller interrupts. With `barge_in` the gateway silences the agent as well, as soon as
+    the caller speaks. If a session ends during the call, the gateway opens another one and sends it what was said.
     """
 
     kind: Literal["deepgram"] = "deepgram"
     url: WebSocketUrl = "wss://agent.deepgram.com/v1/agent/converse"
-    """Of the server."""
+    """The URL of the server."""
     api_key: Secret | None = None
-    """Sent as `Authorization: Token`; for servers that want it elsewhere there is `headers`."""
+    """Sent as `Authorization: Token`; use `headers` for servers that want another header."""
     instructions: Prose = "You are a friendly assistant on the telephone. Answer briefly, in the caller's language."
-    """What the model is told; it may hold facts of the call as `{from}`, see `media-streams`."""
+    """Instructions for the model; they may contain facts of the call such as `{from}`, see `media-streams`."""
     greeting: Prose = "Hello! How can I help you?"
-    """What it says first, word for word; `none`: the caller speaks first."""
+    """What the agent says first, word for word; `none`: the caller speaks first."""
     language: Text | None = None
-    """Of the caller, as `en` or `de`; without it, the server's own choice. `speak_model` must speak it too."""
+    """The caller's language, such as `en` or `de`; without it, the server decides. `speak_model` must support it."""
     listen_model: Text = "nova-3"
-    """Hears the caller."""
+    """The model that recognises the caller's speech."""
     think_provider: Text = "open_ai"
-    """Whose `think_model` it is: `open_ai`, `anthropic`, `google`, `groq` and others that Deepgram manages."""
+    """The provider of `think_model`: `open_ai`, `anthropic`, `google`, `groq` and others that Deepgram manages."""
     think_model: Text = "gpt-4o-mini"
-    """Says what to answer."""
+    """The model that decides what to answer."""
     speak_model: Text = "aura-2-thalia-en"
     """The voice."""
     tools: ToolOptions = ToolOptions()
     """What the model may do besides talking: `hang_up`, `go_to`, `note`."""
     barge_in: BargeInOptions = BargeInOptions(mode=BargeIn.OFF)
-    """Without it, the server decides (mode `off`); with it, `mode` is `pause` unless it says otherwise."""
+    """Without `barge_in`, the server decides (mode `off`); with it, the default of `mode` is `pause`."""
 
     def maker(self, name: str) -> Maker:
-        """Makes the agent of one call."""
+        """Return what makes the agent of one call."""
         self.check_extra(name)
-        # Only here: their libraries are an extra.
+        # Imported only here: their libraries are an extra.
         from gateway.agents.network.deepgram_session import DeepgramOptions, DeepgramSession  # noqa: PLC0415
         from gateway.agents.network.model_agent import ModelAgent, ModelOptions  # noqa: PLC0415
 
@@ -72,7 +72,7 @@ class DeepgramSettings(NetworkSettings):
         return self.made(lambda: ModelAgent(options))
 
     def named_routes(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Those that the model may hand the caller to."""
+        """The routes that the model may send the caller to."""
         yield from self.tools.named_routes()
 
     def _authorization(self) -> dict[str, str]:

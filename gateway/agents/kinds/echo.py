@@ -1,4 +1,4 @@
-"""The caller hears themselves, with as little between as can be."""
+"""An echo with the least possible delay."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ from gateway.agents.kinds.settings import AgentSettings, Maker
 from media.leg import Pcm, PlayoutFullError
 
 _QUIET = 33
-"""The loudest sample of a frame that nobody hears: -60 dBFS."""
+"""The largest sample of a frame that counts as silent: -60 dBFS."""
 
 _WINDOW_FRAMES = 25
-"""Half a second: how often it is looked whether frames wait that need not."""
+"""Half a second: how often the agent checks if more frames wait than needed."""
 
 _LOOKED_AT_FRAMES = 6
-"""What was never used in these last ones of a window is no reserve against jitter, but delay."""
+"""The check uses these last frames of a window: what waits during all of them is delay, not a jitter reserve."""
 
 
 class EchoSettings(AgentSettings):
-    """Says back what it hears. It has no `barge_in`: it would be interrupted by what it repeats."""
+    """Repeats what it hears. It has no `barge_in`: the speech that it repeats would interrupt it."""
 
     kind: Literal["echo"] = "echo"
 
-    def maker(self, name: str) -> Maker:  # noqa: ARG002 - it needs nothing of the machine
-        """Makes the agent of one call."""
+    def maker(self, name: str) -> Maker:  # noqa: ARG002 - it needs nothing on the machine
+        """Return what makes the agent of one call."""
         return Maker(EchoAgent)
 
 
 class EchoAgent:
-    """Plays every frame as it comes, by a plain call: no task wakes.
+    """Plays every frame as it comes, by a plain call: no task is woken.
 
-    A hiccup (of the network, of the machine) leaves frames waiting that would wait for the rest of the call. As many as
-    waited all the time are left out then, but for half a frame: that is jitter's. Silence goes first, and speech only
-    when half a second brought none.
+    After a delay in the network or the machine, extra frames wait in the queue, and would wait for the rest of the
+    call. The agent skips as many frames as waited all the time, except for half a frame as a jitter reserve. It skips
+    silent frames first, and speech only if no silent frame came for half a second.
 
-    A caller that sends nothing while silent is heard late, as silence is made up in its place when it is sure; by then
-    the wire has been silent by itself. Played as well, it would hold up the words behind it.
+    If the caller sends nothing while silent, the engine fills in silence, but only after a delay; during this delay
+    nothing was queued, so the caller already heard silence. Playing the filled silence too would delay the next words.
     """
 
     def __init__(self) -> None:
         self.frames_refused = 0
-        """Frames that the leg had no room for: the wire did not take them."""
+        """Frames that were refused because the leg's queue was full: it was not played out."""
         self.frames_skipped = 0
-        """Frames left out to catch up."""
+        """Frames skipped to reduce the delay."""
         self._call: Call | None = None
         self._answer: Speech | None = None
         self._frames = 0
@@ -55,7 +55,7 @@ class EchoAgent:
     async def run(self, call: Call) -> None:
         """Echo until the call ends."""
         self._call = call
-        self._answer = call.utterance()  # one for all: to whom a frame belongs need not be asked for each
+        self._answer = call.utterance()  # one for all frames: so the epoch need not be found for each frame
         call.on_audio(self.on_frame)
         try:
             await call.until_over()
@@ -64,7 +64,7 @@ class EchoAgent:
             self._call = self._answer = None
 
     def on_frame(self, pcm: Pcm) -> None:
-        """Play it."""
+        """Play a frame, or skip it."""
         call, answer = self._call, self._answer
         if call is None or answer is None:
             return
@@ -76,7 +76,7 @@ class EchoAgent:
             self.frames_refused += 1
 
     def _catch_up(self, call: Call, pcm: Pcm) -> bool:
-        """Whether this frame is one too many."""
+        """Whether to skip this frame."""
         if self._surplus_frames > 0:
             return self._leave_out(call, pcm)
         self._frames += 1
@@ -90,7 +90,7 @@ class EchoAgent:
         return False
 
     def _leave_out(self, call: Call, pcm: Pcm) -> bool:
-        """As above, once frames were too many: those that have been used since are not."""
+        """Whether to skip this frame while there is a surplus; frames used since the check are not surplus."""
         self._patience_frames -= 1
         self._surplus_frames = min(self._surplus_frames, _surplus_frames(call.wait_ms, _length_ms(call, pcm)))
         if self._surplus_frames == 0 or (self._patience_frames > 0 and not _is_quiet(pcm)):
@@ -101,7 +101,7 @@ class EchoAgent:
 
 
 def _is_quiet(pcm: Pcm) -> bool:
-    # Nearly every frame of speech is known by its first sample, at no cost.
+    # For nearly every frame of speech, the first sample is enough to decide, at no cost.
     return abs(pcm.item(0)) <= _QUIET and pcm.max() <= _QUIET and pcm.min() >= -_QUIET
 
 

@@ -1,4 +1,4 @@
-"""An agent of ElevenLabs, without a line of code."""
+"""An agent of ElevenLabs, by configuration only."""
 
 from __future__ import annotations
 
@@ -20,41 +20,42 @@ VariableName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,64}$")]
 
 
 class ElevenLabsSettings(NetworkSettings):
-    """An agent that was made at ElevenLabs; what is written here takes the place of what it has there.
+    """An agent that was created at ElevenLabs; options written here override its settings there.
 
     The agent must allow that (Security, Overrides). It ends the call by its own tool `end_call`, or by the tools below,
-    which it must have as client tools of these names. For telephony, choose `ulaw_8000` as its audio, both ways.
+    which it must have as client tools with these names. For telephony, choose `ulaw_8000` as its audio format, in both
+    directions.
 
-    The server notices when the caller interrupts. With `barge_in` the gateway silences the agent as well, as soon as
-    the caller speaks. A session that is lost in mid-call is followed by another one, which is told what was said.
+    The server detects when the caller interrupts. With `barge_in` the gateway silences the agent as well, as soon as
+    the caller speaks. If a session is lost during the call, the gateway opens another one and sends it what was said.
     """
 
     kind: Literal["elevenlabs"] = "elevenlabs"
     url: WebSocketUrl = "wss://api.elevenlabs.io/v1/convai/conversation"
-    """Of the server, without the agent."""
+    """The URL of the server, without the agent."""
     agent_id: Text
-    """The agent's."""
+    """The id of the agent."""
     api_key: Secret | None = None
-    """For an agent that demands authentication: with it, the gateway asks for a signed URL, and connects there."""
+    """For an agent that requires authentication: with it, the gateway requests a signed URL, and connects there."""
     instructions: Prose | None = None
-    """Instead of the agent's own system prompt; it may hold facts of the call as `{from}`, see `media-streams`."""
+    """Overrides the agent's system prompt; it may contain facts of the call such as `{from}`, see `media-streams`."""
     greeting: Prose | None = None
-    """Instead of the agent's own first message. Without it, a session that follows another one greets again."""
+    """Overrides the agent's first message. Without it, a session that follows another one greets again."""
     language: Text | None = None
-    """Instead of the agent's own, as `en` or `de`."""
+    """Overrides the agent's language, such as `en` or `de`."""
     voice: Text | None = None
-    """The id of a voice, instead of the agent's own."""
+    """The id of a voice; overrides the agent's voice."""
     variables: dict[VariableName, Template] = Field(default={"caller": "{from}", "called": "{to}"}, max_length=32)
-    """Dynamic variables, which the agent's texts have as `{{caller}}`."""
+    """Dynamic variables; the agent's texts use them as `{{caller}}`."""
     tools: ToolOptions = ToolOptions()
     """What the agent may do besides talking: `hang_up`, `go_to`, `note`; its client tools must have these names."""
     barge_in: BargeInOptions = BargeInOptions(mode=BargeIn.OFF)
-    """Without it, the server decides (mode `off`); with it, `mode` is `pause` unless it says otherwise."""
+    """Without `barge_in`, the server decides (mode `off`); with it, the default of `mode` is `pause`."""
 
     def maker(self, name: str) -> Maker:
-        """Makes the agent of one call."""
+        """Return what makes the agent of one call."""
         self.check_extra(name)
-        # Only here: their libraries are an extra.
+        # Imported only here: their libraries are an extra.
         from gateway.agents.network.elevenlabs_session import ElevenLabsOptions, ElevenLabsSession  # noqa: PLC0415
         from gateway.agents.network.model_agent import ModelAgent, ModelOptions  # noqa: PLC0415
         from gateway.agents.network.signed_url import SignedUrl  # noqa: PLC0415
@@ -77,5 +78,5 @@ class ElevenLabsSettings(NetworkSettings):
         return self.made(lambda: ModelAgent(options))
 
     def named_routes(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Those that the model may hand the caller to."""
+        """The routes that the model may send the caller to."""
         yield from self.tools.named_routes()

@@ -1,4 +1,4 @@
-"""A speech-to-speech model behind Google's Gemini Live API, without a line of code."""
+"""A speech-to-speech model behind Google's Gemini Live API, by configuration only."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from gateway.settings.values import Text
 from media.conversation.floor import BargeIn
 
 PING_AFTER_S = 40.0
-"""Google's server has been seen to take 8 to 30 s to answer a ping (aicc2025/sip-to-ai, pull request 14)."""
+"""Google's server was observed to need 8 to 30 s to answer a ping (aicc2025/sip-to-ai, pull request 14)."""
 
 
 class GeminiLiveSettings(NetworkSettings):
     """A speech-to-speech model behind Google's Gemini Live API.
 
-    The server notices when the caller interrupts; as it also hears callers who do not speak, the model goes on unless
-    the gateway hears the caller too. With `barge_in` the gateway silences the model as well, as soon as the caller
-    speaks. The server ends a connection after about ten minutes: the gateway makes another one before that, in a pause,
-    and the conversation goes on. A connection that is lost is followed by another one, too.
+    The server detects when the caller interrupts. As it also reports interruptions when the caller does not speak, the
+    model continues unless the gateway detects speech too. With `barge_in` the gateway silences the model as well, as
+    soon as the caller speaks. The server ends a connection after about ten minutes: before that, in a pause, the
+    gateway opens another one, and the conversation continues. It does the same if a connection is lost.
     """
 
     kind: Literal["gemini-live"] = "gemini-live"
@@ -35,38 +35,38 @@ class GeminiLiveSettings(NetworkSettings):
         "wss://generativelanguage.googleapis.com/ws/"
         "google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
     )
-    """Of the server."""
+    """The URL of the server."""
     api_key: Secret | None = None
-    """Sent as `x-goog-api-key`; for servers that want another header there is `headers`."""
+    """Sent as `x-goog-api-key`; use `headers` for servers that want another header."""
     model: Text = "gemini-3.8-live"
-    """One that has the Live API."""
+    """A model that supports the Live API."""
     instructions: Prose = "You are a friendly assistant on the telephone. Answer briefly, in the caller's language."
-    """What the model is told; it may hold facts of the call as `{from}`, see `media-streams`."""
+    """Instructions for the model; they may contain facts of the call such as `{from}`, see `media-streams`."""
     greeting: Prose = "Greet the caller in one short sentence."
-    """What it is told to say first; `none`: the caller speaks first."""
+    """An instruction for what to say first; `none`: the caller speaks first."""
     voice: Text | None = None
-    """Without it, the server's own."""
+    """The name of a voice; without it, the server decides."""
     language: Text | None = None
-    """That the model speaks, as `de-DE`; without it, the model decides, and many models decide in any case."""
+    """The language that the model speaks, such as `de-DE`. Without it, the model decides; many models always decide."""
     tools: ToolOptions = ToolOptions()
     """What the model may do besides talking: `hang_up`, `go_to`, `note`."""
     barge_in: BargeInOptions = BargeInOptions(mode=BargeIn.OFF)
-    """Without it, the server decides (mode `off`); with it, `mode` is `pause` unless it says otherwise."""
+    """Without `barge_in`, the server decides (mode `off`); with it, the default of `mode` is `pause`."""
 
     @model_validator(mode="after")
     def _names_as_google_has_them(self) -> GeminiLiveSettings:
         for name in self.tools.note:
             if not name.isidentifier():
                 raise fault(
-                    f"tools.note: {name} is no name that the API takes",
+                    f"tools.note: {name} is not a name that the API accepts",
                     "use letters, digits and underscores, with no digit first",
                 )
         return self
 
     def maker(self, name: str) -> Maker:
-        """Makes the agent of one call."""
+        """Return what makes the agent of one call."""
         self.check_extra(name)
-        # Only here: their libraries are an extra.
+        # Imported only here: their libraries are an extra.
         from gateway.agents.network.gemini_session import GeminiOptions, GeminiSession  # noqa: PLC0415
         from gateway.agents.network.model_agent import ModelAgent, ModelOptions  # noqa: PLC0415
 
@@ -84,7 +84,7 @@ class GeminiLiveSettings(NetworkSettings):
         return self.made(lambda: ModelAgent(options))
 
     def named_routes(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Those that the model may hand the caller to."""
+        """The routes that the model may send the caller to."""
         yield from self.tools.named_routes()
 
     def _authorization(self) -> dict[str, str]:

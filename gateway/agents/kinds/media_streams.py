@@ -1,4 +1,4 @@
-"""A bot that was written for Twilio's media streams, or another provider's, takes the call as it is."""
+"""Connects calls to a bot for the media streams of Twilio or another provider, without changes to the bot."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from media.conversation.floor import BargeIn
 
 
 class DialectName(enum.Enum):
-    """Whose protocol the bot speaks."""
+    """The provider whose protocol the bot uses."""
 
     TWILIO = "twilio"
     SIGNALWIRE = "signalwire"
@@ -29,10 +29,10 @@ class DialectName(enum.Enum):
 
 
 class MediaStreamsSettings(NetworkSettings):
-    """A bot that takes calls by a provider's media streams over WebSocket, as it is; the gateway plays the provider.
+    """An unchanged bot for a provider's media streams over WebSocket; the gateway takes the role of the provider.
 
     The bot itself decides when it is interrupted, as with the provider. With `barge_in` the gateway silences it as soon
-    as the caller speaks; what the bot still sends is dropped until its own `clear`, or until the caller has finished.
+    as the caller speaks; audio that the bot still sends is dropped until its `clear`, or until the caller has finished.
     """
 
     kind: Literal["media-streams"] = "media-streams"
@@ -41,21 +41,21 @@ class MediaStreamsSettings(NetworkSettings):
     parameters: dict[Annotated[Text, Field(max_length=64)], Template] = Field(
         default={"from": "{from}", "to": "{to}"}, max_length=32
     )
-    """What the bot finds in `customParameters`; a text may hold `{from}`, `{to}`, `{route}`, `{trunk}`, `{id}`,
+    """What the bot gets in `customParameters`; a text may contain `{from}`, `{to}`, `{route}`, `{trunk}`, `{id}`,
     `{call_id}`, `{codec}`, `{header:Name}` and `{result:name}`."""
     account: Text = "AC" + 32 * "0"
     """The account that the bot sees in `start`."""
     auth_token: Secret | None = None
-    """Of Twilio and SignalWire: the secret that signs the request (`X-Twilio-Signature`)."""
+    """For Twilio and SignalWire: the secret that signs the request (`X-Twilio-Signature`)."""
     buffer_ms: Milliseconds = Field(default=60_000, alias="buffer")
-    """The bot may send so much ahead of what is heard; the rest is dropped."""
+    """How far ahead of playout the bot may send; more audio is dropped."""
     barge_in: BargeInOptions = BargeInOptions(mode=BargeIn.OFF)
-    """Without it, the bot decides (mode `off`); with it, `mode` is `pause` unless it says otherwise."""
+    """Without `barge_in`, the bot decides (mode `off`); with it, the default of `mode` is `pause`."""
 
     def maker(self, name: str) -> Maker:
-        """Makes the agent of one call."""
+        """Return what makes the agent of one call."""
         self.check_extra(name)
-        # Only here: their libraries are an extra.
+        # Imported only here: their libraries are an extra.
         from gateway.agents.network.dialects import DIALECTS  # noqa: PLC0415
         from gateway.agents.network.media_streams import MediaStreamsAgent, StreamOptions  # noqa: PLC0415
 
@@ -70,7 +70,7 @@ class MediaStreamsSettings(NetworkSettings):
         return self.made(lambda: MediaStreamsAgent(options))
 
     def _signature(self) -> dict[str, str]:
-        """Twilio's: HMAC-SHA1 of the URL by the account's token."""
+        """Twilio's signature: the HMAC-SHA1 of the URL, with the account's token as the key."""
         if self.auth_token is None:
             return {}
         digest = hmac.new(self.auth_token.get_secret_value().encode(), self.url.encode(), hashlib.sha1).digest()

@@ -1,4 +1,4 @@
-"""What the kinds have in common that are a speech-to-speech model behind a vendor's API."""
+"""The common parts of kinds for a speech-to-speech model behind a vendor's API."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ class ToolOptions(Model):
     hang_up: bool = True
     """It may end the call."""
     go_to: dict[Name, Text] = Field(default={}, max_length=16)
-    """It may hand the caller to these routes of the dialplan; the text tells it when."""
+    """It may send the caller to these routes of the dialplan; the text tells it when."""
     note: dict[ResultName, Text] = Field(default={}, max_length=32)
-    """It may note these results, which the record and later agents have; the text tells it what each is."""
+    """It may note these results, for the record and later agents; the text tells it the meaning of each."""
 
     def tool_set(self) -> ToolSet:
-        """As an agent has it."""
+        """Convert to the tools of an agent."""
         from gateway.agents.network.tools import ToolSet  # noqa: PLC0415 - its library is an extra
 
         return ToolSet(self.hang_up, self.go_to, self.note)
 
     def named_routes(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        """As `AgentSettings.named_routes`: those that the model may hand the caller to."""
+        """See `AgentSettings.named_routes`: the routes that the model may send the caller to."""
         for route in self.go_to:
             yield ("tools", "go_to", route), route
 
 
 def unless_none(text: str) -> str | None:
-    """None for the word `none`, with which a default is switched off."""
+    """None if the text is the word `none`, which switches off a default."""
     return None if text == "none" else text

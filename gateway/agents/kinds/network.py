@@ -1,4 +1,4 @@
-"""What every kind of agent has whose backend is reached over the network."""
+"""The common parts of kinds with a backend on the network."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _LIBRARIES = ("msgspec", "picows")
 PATIENCE_S = 1.0
-"""How much longer preparing may take than connecting, whose error says more."""
+"""How much longer `prepare` may take than the connection: the error of a connection timeout says more."""
 
 
 def _websocket_url(text: str) -> str:
@@ -44,14 +44,14 @@ def _websocket_url(text: str) -> str:
     except UnicodeError as error:
         raise fault(f"{parts.hostname} is not the name of a host: {error}", fix) from None
     if parts.username is not None or parts.password is not None:
-        raise fault("it has a password in it", "take it out, and write headers: {Authorization: {file: name}}")
+        raise fault("it contains a password", "remove it, and write headers: {Authorization: {file: name}}")
     if parts.fragment:
-        raise fault("it has a fragment (#) in it", "take it out")
+        raise fault("it contains a fragment (#)", "remove it")
     return text
 
 
 WebSocketUrl: TypeAlias = Annotated[Text, AfterValidator(_websocket_url)]
-"""`ws:` or `wss:`, a host, perhaps a port, a path and a query."""
+"""`ws:` or `wss:`, a host, optionally a port, a path and a query."""
 
 
 def _header_value(value: object, info: ValidationInfo) -> object:
@@ -63,25 +63,25 @@ def _header_value(value: object, info: ValidationInfo) -> object:
 
 
 HeaderValue: TypeAlias = Annotated[SecretStr, BeforeValidator(_header_value)]
-"""Text, or a secret by `file`, `env` or `credential`."""
+"""Text, or a secret from `file`, `env` or `credential`."""
 HeaderName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$")]
 
 
 class NetworkSettings(SpeakingSettings, ABC):
-    """An agent whose backend is reached by a WebSocket, connected while it rings."""
+    """An agent with a backend behind a WebSocket, which is connected while the call rings."""
 
     url: WebSocketUrl
-    """Where it is, as `wss://bot.example.com/stream`."""
+    """The URL of the backend, such as `wss://bot.example.com/stream`."""
     headers: dict[HeaderName, HeaderValue] = Field(default={}, max_length=32)
-    """More headers of the request; a value is text, or a secret by `{file: name}`, `{env: NAME}` or
+    """Additional headers of the request; a value is text, or a secret from `{file: name}`, `{env: NAME}` or
     `{credential: name}`."""
     ca: ExistingFile | None = None
     """A file of certificates (PEM) to trust instead of the system's."""
     connect_timeout_s: PositiveSeconds = Field(default=5.0, alias="connect_timeout")
-    """It must be connected within this; a call that is not answered rings meanwhile."""
+    """The connection must be made within this time; a call that is not answered rings meanwhile."""
 
     def check_extra(self, name: str) -> None:
-        """See that the libraries are there.
+        """Check that the libraries are installed.
 
         Raises:
             AgentSetupError: with the command that installs them.
@@ -92,10 +92,10 @@ class NetworkSettings(SpeakingSettings, ABC):
             raise AgentSetupError(name, "kind", f"needs {' and '.join(missing)}: {fix}")
 
     def endpoint(self, name: str, headers: Mapping[str, str], url: str | None = None) -> Endpoint:
-        """Where to connect, with these headers besides the written ones; the url may have been completed.
+        """Where to connect: `url`, or the `url` option, with the given headers and those of the options.
 
         Raises:
-            AgentSetupError: `ca` holds no certificates.
+            AgentSetupError: `ca` contains no certificates.
         """
         from gateway.agents.network.websocket import Endpoint  # noqa: PLC0415 - its library is an extra
 
@@ -103,14 +103,14 @@ class NetworkSettings(SpeakingSettings, ABC):
         try:
             tls = None if self.ca is None else ssl.create_default_context(cafile=self.ca)
         except (ssl.SSLError, OSError) as error:
-            raise AgentSetupError(name, "ca", f"{self.ca} holds no certificates: {error}") from error
+            raise AgentSetupError(name, "ca", f"{self.ca} contains no certificates: {error}") from error
         return Endpoint(url or self.url, {**headers, **written}, tls)
 
     def named_files(self) -> Iterator[tuple[tuple[str, ...], Path]]:
-        """The certificates."""
+        """The file of certificates, if there is one."""
         if self.ca is not None:
             yield ("ca",), self.ca
 
     def made(self, make: Callable[[], Agent]) -> Maker:
-        """What makes an agent that connects in its `prepare`."""
+        """Return a maker for an agent that connects in its `prepare`."""
         return Maker(make, self.connect_timeout_s + PATIENCE_S)

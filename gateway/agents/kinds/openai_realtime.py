@@ -1,4 +1,4 @@
-"""A speech-to-speech model behind OpenAI's Realtime API, or a server of the same shape, without a line of code."""
+"""A speech-to-speech model behind OpenAI's Realtime API or a compatible server, by configuration only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from media.conversation.floor import BargeIn
 
 
 class RealtimeAudio(enum.Enum):
-    """How the sound is coded between the gateway and the server."""
+    """The audio format between the gateway and the server."""
 
     AUTO = "auto"
     PCMU = "pcmu"
@@ -26,50 +26,50 @@ class RealtimeAudio(enum.Enum):
 
 
 class TurnDetection(enum.Enum):
-    """What tells the server that the caller has finished."""
+    """How the server detects that the caller has finished."""
 
     SERVER = "server_vad"
     SEMANTIC = "semantic_vad"
     DEFAULT = "default"
-    """As the server has it by itself."""
+    """The server's own default."""
 
 
 class OpenAIRealtimeSettings(NetworkSettings):
-    """A speech-to-speech model behind OpenAI's Realtime API, or another server of that shape (`url`).
+    """A speech-to-speech model behind OpenAI's Realtime API, or behind a compatible server (`url`).
 
-    The server notices when the caller interrupts; the model is told how much of its answer was heard. With `barge_in`
-    the gateway silences it as well, as soon as the caller speaks. A session that ends in mid-call is followed by
-    another one, which is told what was said before.
+    The server detects when the caller interrupts; the model is told how much of its answer was heard. With `barge_in`
+    the gateway silences it as well, as soon as the caller speaks. If a session ends during the call, the gateway opens
+    another one and sends it what was said.
     """
 
     kind: Literal["openai-realtime"] = "openai-realtime"
     url: WebSocketUrl = "wss://api.openai.com/v1/realtime"
-    """Of the server, without the model."""
+    """The URL of the server, without the model."""
     api_key: Secret | None = None
-    """Sent as `Authorization: Bearer`; for servers that want it elsewhere there is `headers`."""
+    """Sent as `Authorization: Bearer`; use `headers` for servers that want another header."""
     model: Text = "gpt-realtime"
-    """Appended to the url as `model=`; `none`: nothing is."""
+    """Appended to the url as `model=`; `none`: nothing is appended."""
     instructions: Prose = "You are a friendly assistant on the telephone. Answer briefly, in the caller's language."
-    """What the model is told; it may hold facts of the call as `{from}`, see `media-streams`."""
+    """Instructions for the model; they may contain facts of the call such as `{from}`, see `media-streams`."""
     greeting: Prose = "Greet the caller in one short sentence."
-    """What it is told to say first; `none`: the caller speaks first."""
+    """An instruction for what to say first; `none`: the caller speaks first."""
     voice: Text | None = None
-    """Without it, the server's own."""
+    """The name of a voice; without it, the server decides."""
     audio: RealtimeAudio = RealtimeAudio.AUTO
-    """`auto`: G.711 as the line has it, `pcm` (24 kHz) on a wideband line; or `pcmu`, `pcma`, `pcm`."""
+    """`auto`: the G.711 codec of the line, or `pcm` (24 kHz) on a wideband line; or `pcmu`, `pcma`, `pcm`."""
     turn_detection: TurnDetection = TurnDetection.SEMANTIC
-    """`semantic_vad`, `server_vad`, or `default`: whatever the server does by itself."""
+    """`semantic_vad`, `server_vad`, or `default`: the server's own default."""
     transcription: Text = "gpt-4o-mini-transcribe"
-    """The model that writes down what the caller says, for a session that follows another; `none`: nobody does."""
+    """The model that transcribes the caller's speech, for a session that follows another; `none`: no transcription."""
     tools: ToolOptions = ToolOptions()
     """What the model may do besides talking: `hang_up`, `go_to`, `note`."""
     barge_in: BargeInOptions = BargeInOptions(mode=BargeIn.OFF)
-    """Without it, the server decides (mode `off`); with it, `mode` is `pause` unless it says otherwise."""
+    """Without `barge_in`, the server decides (mode `off`); with it, the default of `mode` is `pause`."""
 
     def maker(self, name: str) -> Maker:
-        """Makes the agent of one call."""
+        """Return what makes the agent of one call."""
         self.check_extra(name)
-        # Only here: their libraries are an extra.
+        # Imported only here: their libraries are an extra.
         from gateway.agents.network.model_agent import ModelAgent, ModelOptions  # noqa: PLC0415
         from gateway.agents.network.openai_session import FORMATS, OpenAIOptions, OpenAISession  # noqa: PLC0415
 
@@ -93,7 +93,7 @@ class OpenAIRealtimeSettings(NetworkSettings):
         return self.made(lambda: ModelAgent(options))
 
     def named_routes(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Those that the model may hand the caller to."""
+        """The routes that the model may send the caller to."""
         yield from self.tools.named_routes()
 
     def _whole_url(self) -> str:

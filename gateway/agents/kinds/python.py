@@ -1,4 +1,4 @@
-"""A user's own class as an agent: found by `module:Class`, checked before any call."""
+"""A user's own class as an agent: named by `module:Class`, and checked at start, before any call."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from gateway.settings.values import PositiveSeconds
 
 def _entry(value: object) -> object:
     if isinstance(value, str) and not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", value):
-        raise fault("not module:Class", "write where the class is, as mycompany.agents:Receptionist")
+        raise fault("not module:Class", "write the place of the class, such as mycompany.agents:Receptionist")
     return str(value) if isinstance(value, str) else value
 
 
@@ -39,13 +39,13 @@ class PythonSettings(SpeakingSettings):
     class_path: Annotated[str, BeforeValidator(_entry)] = Field(alias="class")
     """`module:Class`, imported when the gateway starts."""
     directory: AnyPath | None = None
-    """Where the module is, and what it imports; without it: where Python finds it."""
+    """The directory of the module and of what it imports; without it, the module must be on Python's path."""
     options: Annotated[dict[str, Any], BeforeValidator(typed)] = Field(default={}, validate_default=False)
-    """Keyword arguments of the class, any YAML; each call gets a copy of its own."""
+    """Keyword arguments of the class, any YAML; each call gets its own copy."""
     prepare_timeout_s: PositiveSeconds = Field(default=5.0, alias="prepare_timeout")
-    """How long its `prepare`, if it has one, may take before the call is answered."""
+    """How long `prepare`, if the class has one, may take before the call is answered."""
     isolation: Isolation = Isolation.THREAD
-    """`thread`: each call has a thread of its own; `none`: on the gateway's own loop, for agents that never block."""
+    """`thread`: each call has its own thread; `none`: on the gateway's loop, for agents that never block."""
 
     @property
     def where(self) -> Isolation:
@@ -53,18 +53,18 @@ class PythonSettings(SpeakingSettings):
         return self.isolation
 
     def maker(self, name: str) -> Maker:
-        """Makes the agent of one call; may block or raise, as the user's class does.
+        """Return what makes the agent of one call; making it may block or raise, as the user's class does.
 
         Raises:
-            AgentSetupError: names what is wrong with the class and the fix.
+            AgentSetupError: says what is wrong with the class, and the fix.
         """
         user_class = load_class(name, self)
-        # A copy for each call: what an agent does to a list of its options must not reach the next caller.
+        # A copy for each call: if an agent changes a list in its options, later calls must not see the change.
         prepares = hasattr(user_class, "prepare")
         return Maker(lambda: user_class(**copy.deepcopy(self.options)), self.prepare_timeout_s if prepares else None)
 
     def named_files(self) -> Iterator[tuple[tuple[PathStep, ...], Path]]:
-        """The file of the module, when its directory is named."""
+        """The file of the module, if `directory` is set."""
         if self.directory is not None:
             module = self.directory.joinpath(*self.class_path.partition(":")[0].split("."))
             yield ("directory",), module / "__init__.py" if module.is_dir() else module.with_suffix(".py")
@@ -74,7 +74,7 @@ def load_class(agent: str, settings: PythonSettings) -> Callable[..., Agent]:
     """Import the class and check that it can be made with the options and run.
 
     Raises:
-        AgentSetupError: names what is wrong and the fix; the module's own error is its cause.
+        AgentSetupError: says what is wrong, and the fix; an error of the module itself is its cause.
     """
     module_name, _, class_name = settings.class_path.partition(":")
     module = _import(agent, module_name, settings)
@@ -98,13 +98,13 @@ def _import(agent: str, module_name: str, settings: PythonSettings) -> ModuleTyp
         path = str(settings.directory)
         if path in sys.path:
             sys.path.remove(path)
-        sys.path.insert(0, path)  # first: others' directories may have a module of this name
+        sys.path.insert(0, path)  # first: directories of other agents may have a module of this name
     try:
         module = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:  # a script that ends itself would end the gateway, and look like success
+    except (Exception, SystemExit) as error:  # a module that calls sys.exit() would end the gateway with success
         if (library := _missing_library(error, module_name)) is not None:
             raise AgentSetupError(agent, "class", _install(module_name, library, settings.directory)) from error
-        where = settings.directory or "the installed packages (set 'directory' to where your module is)"
+        where = settings.directory or "the installed packages (set 'directory' to the directory of your module)"
         message = f"cannot import {module_name!r} from {where}: {type(error).__name__}: {error}"
         if isinstance(error, ModuleNotFoundError) and error.name == module_name and settings.directory is not None:
             there = ", ".join(sorted(file.stem for file in settings.directory.glob("*.py"))[:10])
@@ -116,7 +116,7 @@ def _import(agent: str, module_name: str, settings: PythonSettings) -> ModuleTyp
 
 
 def _missing_library(error: BaseException, module_name: str) -> str | None:
-    """What the module imports and is not installed; None when something else went wrong."""
+    """The library that the module imports and that is not installed; None if the error has another cause."""
     if not isinstance(error, ModuleNotFoundError) or error.name is None:
         return None
     library = error.name.partition(".")[0]
@@ -129,26 +129,26 @@ def _install(module_name: str, library: str, directory: Path | None) -> str:
     command = f"{sudo}{shlex.quote(sys.executable)} -m pip install{target} {library}"
     return (
         f"{module_name!r} imports {library!r}, which is not installed: {command} "
-        "(or whatever the package is called that brings it)"
+        "(or the name of the package that contains it)"
     )
 
 
 def _check_origin(agent: str, module_name: str, module: ModuleType, directory: Path) -> None:
-    """Refuse a module of the same name from elsewhere.
+    """Refuse a module that has the right name but comes from another place.
 
-    A process has one module of a name. To load each directory's under a name of its own would fix its first file only:
-    what that imports from its directory has one name for all again, and nobody would see it.
+    A process has only one module per name. Loading the module of each directory under a unique name would help only
+    for the module itself: its imports from the directory would still share their names, and nobody would notice.
     """
     file: str | None = getattr(module, "__file__", None)
     is_package = hasattr(module, "__path__")
     if file is None and is_package:
-        return  # without a file of its own it may be in many places, and has no class
+        return  # a namespace package: it may be in several places, and has no class
     parents = Path(file or "/").parents
     depth = module_name.count(".") + is_package
     if depth < len(parents) and parents[depth].resolve() == directory.resolve():
         return
     where = file or "Python itself"
-    message = f"module {module_name!r} came from {where}, not from {directory}: give yours a name of its own"
+    message = f"module {module_name!r} came from {where}, not from {directory}: give your module another name"
     raise AgentSetupError(agent, "directory", message)
 
 
@@ -163,7 +163,7 @@ def _check_signature(agent: str, settings: PythonSettings, found: type) -> None:
         message = f"{settings.class_path} cannot be made with {settings.options!r}: {error}"
         raise AgentSetupError(agent, "options", message) from error
     except ValueError:
-        return  # a class of an extension module tells no signature
+        return  # a class of an extension module may have no signature
 
 
 def _check_prepare(agent: str, settings: PythonSettings, found: type) -> None:

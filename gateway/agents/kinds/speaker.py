@@ -1,4 +1,4 @@
-"""Plays WAV files and gives way to the caller."""
+"""Plays sound files, and stops when the caller interrupts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class OnInterrupt(enum.Enum):
 
     STOP = "stop"
     NEXT = "next"
-    """Go on with the next file when the caller has finished."""
+    """Continue with the next file when the caller has finished."""
 
 
 class SpeakerSettings(SpeakingSettings):
@@ -33,12 +33,12 @@ class SpeakerSettings(SpeakingSettings):
     files: tuple[SoundFile, ...] = Field(min_length=1)
     """The sounds; relative paths start at the directory of `gateway.yaml`."""
     repeat: Annotated[int, Field(ge=0, le=1000)] = 1
-    """How many times the whole sequence is played; 0 is without end."""
+    """How many times the whole sequence is played; 0: without end."""
     on_interrupt: OnInterrupt = OnInterrupt.STOP
-    """`stop`: it ends when the caller interrupts; `next`: it goes on with the next file when they have finished."""
+    """`stop`: it ends when the caller interrupts; `next`: it continues with the next file when they have finished."""
 
-    def maker(self, name: str) -> Maker:  # noqa: ARG002 - its files have been looked at already
-        """Makes the agent of one call."""
+    def maker(self, name: str) -> Maker:  # noqa: ARG002 - its files are already checked
+        """Return what makes the agent of one call."""
         return Maker(lambda: SpeakerAgent(self))
 
     def named_files(self) -> Iterator[tuple[tuple[PathStep, ...], Path]]:
@@ -49,7 +49,7 @@ class SpeakerSettings(SpeakingSettings):
 
 
 class SpeakerAgent:
-    """Plays its files in order, as often as it shall, and ends."""
+    """Plays its files in order, `repeat` times, and ends."""
 
     __slots__ = ("_settings",)
 

@@ -19,22 +19,22 @@ PIECES_PER_SECOND = 2
 
 
 class ToneSettings(SpeakingSettings):
-    """Sounds a steady tone, for measurements; after an interruption it waits until the caller is silent."""
+    """Plays a steady tone, for measurements; after an interruption it waits until the caller is silent."""
 
     kind: Literal["tone"] = "tone"
     frequency_hz: Annotated[int, Field(ge=20, le=3400)] = Field(default=440, alias="frequency")
-    """In Hz, 20 to 3400: what every codec carries."""
+    """In Hz, 20 to 3400: the band that every codec transmits."""
     level_dbfs: Annotated[float, Field(ge=-60, le=0)] = Field(default=-12.0, alias="level")
-    """Of the peak, in dBFS, -60 to 0."""
+    """The peak level in dBFS, -60 to 0."""
 
-    def maker(self, name: str) -> Maker:  # noqa: ARG002 - it needs nothing of the machine
-        """Makes the agent of one call."""
+    def maker(self, name: str) -> Maker:  # noqa: ARG002 - it needs nothing on the machine
+        """Return what makes the agent of one call."""
         return Maker(lambda: ToneAgent(self))
 
 
 @lru_cache(maxsize=64)
 def one_second(frequency_hz: int, level_dbfs: float, rate_hz: int) -> Pcm:
-    """A second of tone, read-only; with whole hertz its end joins its start without a step."""
+    """One second of tone, read-only; as the frequency is a whole number of Hz, it repeats without a step."""
     phase = np.arange(rate_hz) * (2 * math.pi * frequency_hz / rate_hz)
     pcm: Pcm = np.round(np.sin(phase) * (32_767 * 10 ** (level_dbfs / 20))).astype(np.int16)
     pcm.flags.writeable = False
@@ -42,7 +42,7 @@ def one_second(frequency_hz: int, level_dbfs: float, rate_hz: int) -> Pcm:
 
 
 class ToneAgent:
-    """Sounds until the call ends, always `max_ahead_ms` ahead; interrupted, it waits for the end of the turn."""
+    """Plays until the call ends, up to `max_ahead_ms` ahead; after an interruption it waits for the end of the turn."""
 
     __slots__ = ("_settings",)
 
@@ -50,7 +50,7 @@ class ToneAgent:
         self._settings = settings
 
     async def run(self, call: Call) -> None:
-        """Sound, and give way to the caller."""
+        """Play the tone, and pause it while the caller speaks."""
         second = one_second(self._settings.frequency_hz, self._settings.level_dbfs, call.rate_hz)
         pieces = np.split(second, PIECES_PER_SECOND)
         await call.speak(_endless(pieces))

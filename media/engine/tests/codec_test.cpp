@@ -1,4 +1,4 @@
-// Codecs whose packets are not what they seem: G.722's clock, Opus' lengths.
+// Codecs with special packets: the RTP clock of G.722, the packet lengths of Opus.
 #include "rig.hpp"
 
 #include <opus/opus.h>
@@ -24,7 +24,7 @@ TEST_F(G722Test, IsDeliveredFrameByFrameThoughItsClockRunsAtHalfItsRate) {
     start(kG722);
     EXPECT_EQ(slot->rate_hz(), 16'000U);
     settle([] { return Bytes(160, 0xFA); });
-    // The peer's packets are our own encoder's: two calls that talk to each other by way of the test.
+    // The peer's packets come from our own encoder: the test sends them back, as if two calls talked to each other.
     Pcm tone(16'000);
     for (std::size_t i = 0; i < tone.size(); ++i)
         tone[i] = static_cast<std::int16_t>(8000 * std::sin(2 * kPi * 440 * static_cast<double>(i) / 16'000));
@@ -58,8 +58,8 @@ TEST_F(G722Test, ConcealsALoss) {
     EXPECT_EQ(slot->counters().frames_concealed, 1U);
 }
 
-// Speech in packets of one Opus frame of the length asked for: a narrow band holds the encoder to SILK, whose frames
-// may last 60 ms.
+// Speech in packets of one Opus frame of the given length: with a narrow band the encoder uses SILK, whose frames may
+// last 60 ms.
 class OpusSpeaker {
 public:
     explicit OpusSpeaker(unsigned ms) : ms_(ms) {
@@ -114,7 +114,7 @@ TEST_P(OpusTest, DeliversPacketsOfAnyLengthInWholeFrames) {
     ear->listen(30);
     EXPECT_EQ(ear->count(Kind::Frame), expected);
     const auto frames = ear->of(Kind::Frame);
-    // SILK swells in.
+    // The level of SILK rises slowly.
     for (std::size_t i = 120 / 20; i < frames.size(); ++i)
         EXPECT_NEAR(rms(frames[i].pcm), 8000 / std::sqrt(2), 1500) << "frame " << i;
     EXPECT_EQ(slot->counters().frames_concealed, 0U);
@@ -128,7 +128,7 @@ TEST_P(OpusTest, KeepsTimeOverLosses) {
         (void)speaker.packet();
         voice->lose(GetParam());
         speak(4);
-        ear->listen(25);  // less than what is filled as a silence
+        ear->listen(25);  // shorter than a silence that is filled
     }
     const std::size_t expected = (5 + 3 * 5) * GetParam() / 20;
     ear->frames(expected, 300);
@@ -146,7 +146,7 @@ TEST_P(OpusTest, KeepsTimeOverASilence) {
     ear->listen(rest_ms);
     speak(6);
     ear->listen(20);
-    // The clock looks once a period whether to fill: a frame more or less is its phase.
+    // The clock checks once per period whether to fill, so its phase may cause one frame more or less.
     EXPECT_NEAR(static_cast<double>(ear->count(Kind::Frame) - before), (rest_ms + 6 * GetParam()) / 20, 1);
     EXPECT_EQ(slot->counters().frames_concealed, 0U);
 }
@@ -154,7 +154,7 @@ TEST_P(OpusTest, KeepsTimeOverASilence) {
 TEST_P(OpusTest, DeliversAPacketWhenItComes) {
     start(kOpus);
     settle([&] { return speaker.packet(0); }, GetParam());
-    const unsigned packets = GetParam() < 20 ? 2 : 1;  // for a frame
+    const unsigned packets = GetParam() < 20 ? 2 : 1;  // per frame
     for (unsigned i = 0; i < packets; ++i) voice->send(speaker.packet(), GetParam());
     ASSERT_TRUE(ear->frames(packets * GetParam() / 20, 60));
     EXPECT_GT(rms(ear->of(Kind::Frame).back().pcm), 1000);
@@ -164,7 +164,7 @@ TEST_P(OpusTest, RestoresALossFromThePacketAfterIt) {
     start(kOpus);
     settle([&] { return speaker.packet(0); }, GetParam());
     (void)speaker.packet();
-    voice->lose(GetParam());  // in which the voice begins
+    voice->lose(GetParam());  // the voice begins in this packet
     for (int i = 0; i < 3; ++i) voice->send(speaker.packet(), GetParam());
     const unsigned concealed = std::max(GetParam() / 20, 1U);
     ASSERT_TRUE(ear->frames(concealed));
@@ -188,9 +188,9 @@ TEST_P(OpusTest, KnowsTheLengthOfPacketsThatBeganBeforeItListened) {
 }
 
 TEST_P(OpusTest, MeasuresJitterByItsClock) {
-    if (GetParam() != 20) return;  // one length shows it
+    if (GetParam() != 20) return;  // one length is enough
     start(kOpus);
-    for (int i = 0; i < 60; ++i) {  // of which pjmedia ignores 25
+    for (int i = 0; i < 60; ++i) {  // pjmedia ignores the first 25
         voice->send(speaker.packet(), 20);
         ear->listen(20);
     }

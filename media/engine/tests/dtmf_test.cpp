@@ -29,7 +29,7 @@ protected:
         call->peer.send(packet);
     }
 
-    // A whole press, `ends` of its three end packets arriving.
+    // A whole press, of which `ends` of the three end packets arrive.
     void press(std::uint8_t code, unsigned duration_ms, unsigned ends = 3, bool marker = true) {
         for (unsigned at_ms = 20; at_ms < duration_ms; at_ms += 20) event(code, at_ms, false, marker && at_ms == 20);
         for (unsigned i = 0; i < 3; ++i) {
@@ -45,7 +45,7 @@ protected:
 
     std::vector<Press> heard(std::size_t count) {
         ear->until([&] { return ear->count(Kind::Dtmf) >= count; }, 1000);
-        ear->listen(200);  // long enough for a digit too many to be taken as ended
+        ear->listen(200);  // long enough for a wrong extra digit to end
         std::vector<Press> presses;
         for (const Heard& digit : ear->of(Kind::Dtmf)) presses.push_back({static_cast<char>(digit.begin), digit.end});
         return presses;
@@ -117,7 +117,7 @@ TEST_F(DtmfTest, TellsADigitTwiceThatCameInOnePacketTwice) {
 }
 
 TEST_F(DtmfTest, TellsALongPressOnce) {
-    // Its packets say up to 8,191 ms; what goes on after that has a timestamp of its own, and no marker.
+    // A packet can report up to 8,191 ms; a longer press continues with a new timestamp, and no marker.
     event(2, 8000, false, true);
     event(2, 8180, false);
     voice->head.timestamp += 0xFFFF;
@@ -127,7 +127,7 @@ TEST_F(DtmfTest, TellsALongPressOnce) {
 }
 
 TEST_F(DtmfTest, TellsADigitOnceWhoseTimestampMoves) {
-    // As some gateways send it on purpose, for a carrier that wants it so.
+    // Some gateways do this on purpose, for carriers that require it.
     for (const unsigned ms : {20, 40, 60}) {
         event(3, ms, false);
         pass(20);

@@ -1,4 +1,4 @@
-// A press that is told in two ways.
+// A press that is reported in two ways.
 #include "keys.hpp"
 
 #include <gtest/gtest.h>

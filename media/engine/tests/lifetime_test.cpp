@@ -1,4 +1,4 @@
-// Streams and slots that come and go while packets fly.
+// Streams and slots that are created and destroyed while packets arrive.
 #include "rig.hpp"
 
 #include <algorithm>
@@ -10,7 +10,7 @@
 namespace offhook::test {
 namespace {
 
-// Runs `work` again and again on a thread of its own until it goes out of scope.
+// Runs `work` repeatedly on its own thread until it goes out of scope.
 class Busy {
 public:
     explicit Busy(std::function<void()> work)

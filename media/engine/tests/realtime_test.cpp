@@ -1,4 +1,4 @@
-// A thread at real-time priority that computes without end becomes an ordinary one, and real-time again when it waits.
+// A real-time thread in an endless loop becomes an ordinary thread, and a real-time thread again when it sleeps.
 #include "realtime.hpp"
 
 #include <gtest/gtest.h>
@@ -26,7 +26,7 @@ bool becomes(const std::function<bool()>& condition) {
     return true;
 }
 
-// A thread that computes while it is told to, and sleeps otherwise.
+// A thread that computes while the test wants it, and sleeps otherwise.
 class Worker {
 public:
     Worker() : thread_([this] { run(); }) {

@@ -1,4 +1,4 @@
-// The peer's voice: from the wire to the inbox.
+// The peer's voice, from the network to the inbox.
 #include "rig.hpp"
 
 #include <algorithm>
@@ -101,7 +101,7 @@ TEST_F(ReceiveTest, WaitsForEachGapAnew) {
     const Packet fourth = voice->prepare(4);
     sleep_ms(30);
     voice->say(5);
-    sleep_ms(20);  // the first gap's time is over now, the second's is not
+    sleep_ms(20);  // now the wait for the first gap is over, but not for the second
     call->peer.send(fourth);
     ASSERT_TRUE(ear->frames(5));
     EXPECT_EQ(ear->labels(), (Labels{1, -1, 3, 4, 5}));
@@ -163,7 +163,7 @@ TEST_P(ReceiveSilenceTest, IsFilledAndKeepsTime) {
     EXPECT_TRUE(std::equal(resumed, resumed + 5, Labels{6, 7, 8, 9, 10}.begin()));
 }
 
-// Shorter and longer than the jitter buffer is deep.
+// Shorter and longer than the depth of the jitter buffer.
 INSTANTIATE_TEST_SUITE_P(Ms, ReceiveSilenceTest, ::testing::Values(140, 300, 900));
 
 TEST_F(ReceiveTest, DoesNotWaitForPacketsOfASilenceThatWasFilled) {
@@ -248,7 +248,7 @@ TEST_P(ReceivePtimeTest, PutsNothingBetweenPacketsThatComeInTime) {
     start();
     const unsigned ms = GetParam();
     const unsigned late_ms = 25;
-    for (std::uint8_t label = 1; label <= 10; ++label) {  // every other one is late, none too late
+    for (std::uint8_t label = 1; label <= 10; ++label) {  // every second one is late, but none too late
         if (label % 2 == 0) ear->listen(late_ms);
         voice->say(label, ms);
         ear->listen(label % 2 == 0 ? std::max(ms, late_ms) - late_ms : ms);
@@ -263,7 +263,7 @@ TEST_P(ReceivePtimeTest, MakesUpNoMoreThanWasLost) {
     start();
     settle();
     const unsigned ms = GetParam();
-    // What stands in fades the sound before it: that is the quietest, and passes no other's level.
+    // A substitute fades the frame before it. Packet 5 is the quietest, so that its fade has no other packet's level.
     const auto label = [](unsigned packet) { return static_cast<std::uint8_t>(packet == 5 ? 20 : 100 + packet); };
     for (unsigned packet = 1; packet <= 12; ++packet) {
         if (packet == 6)

@@ -26,8 +26,8 @@ void must(pj_status_t status, const char* what) {
     throw std::runtime_error(std::string(what) + ": " + reason.data());
 }
 
-// pjlib, one media endpoint with one thread that receives, and the codecs: once for the process, never taken down,
-// as the threads of other tests may still be inside.
+// pjlib, one media endpoint with one receiving thread, and the codecs. Created once for the process and never
+// destroyed, because threads of other tests may still use them.
 class Pjmedia : public ::testing::Environment {
 public:
     void SetUp() override {
@@ -200,7 +200,7 @@ Call::Call(const Format& format, pjmedia_dir dir) {
     info.tx_event_pt = info.rx_event_pt = kEventPayloadType;
     info.ssrc = pj_rand();
     info.jb_init = info.jb_min_pre = info.jb_max_pre = -1;
-    info.jb_max = 200;  // ms, as the gateway has it
+    info.jb_max = 200;  // ms, as in the gateway
     info.param = &param;
     must(pjmedia_stream_create(pjmedia->endpoint, nullptr, &info, transport_, nullptr, &stream), "stream");
     must(pjmedia_stream_start(stream), "start");

@@ -1,4 +1,4 @@
-// What the tests drive the engine with: real pjmedia streams on loopback, and a peer that sends RTP as it likes.
+// The test rig of the engine: real pjmedia streams on loopback, and a peer that can send any RTP.
 #pragma once
 
 #include "engine.hpp"
@@ -21,16 +21,17 @@ using std::chrono::milliseconds;
 
 void sleep_ms(unsigned ms);
 
-// A codec as a stream wants it described.
+// A codec, as a stream needs it.
 struct Format {
     const char* codec;
     unsigned payload_type;
     unsigned rate_hz;
     unsigned rtp_clock_per_ms;
-    bool conceals;  // whether the decoder stands in for what is lost, or leaves that to the engine
+    bool conceals;  // whether the decoder conceals losses; otherwise the engine does
 };
 
-// G.722's RTP clock is 8 kHz by an error of RFC 1890 that RFC 3551 kept, Opus' is always 48 kHz (RFC 7587).
+// The RTP clock of G.722 is 8 kHz, because of an error in RFC 1890 that RFC 3551 kept. That of Opus is always 48 kHz
+// (RFC 7587).
 inline constexpr Format kPcmu{"PCMU/8000/1", 0, 8000, 8, false};
 inline constexpr Format kG722{"G722/16000/1", 9, 16000, 8, false};
 inline constexpr Format kOpus{"opus/48000/2", 111, 16000, 48, true};
@@ -59,7 +60,7 @@ public:
     void send(const Packet& packet) const;
     void send_rtcp(const Bytes& wire) const;
 
-    // The next RTP packet of the engine; none within the time given.
+    // The next RTP packet of the engine; nullopt if none comes within the timeout.
     std::optional<Packet> receive(unsigned timeout_ms = 1000) const;
     void drain() const;
 
@@ -69,10 +70,10 @@ private:
     std::uint16_t to_port_ = 0;
     std::uint16_t to_rtcp_port_ = 0;
     int fd_;
-    int rtcp_fd_;  // what it is sent stays there
+    int rtcp_fd_;  // received RTCP is never read
 };
 
-// Sends 20 ms packets as a telephone does, each with the timestamp that is its turn.
+// Sends packets as a telephone does, 20 ms by default, with sequence numbers and timestamps in order.
 class Voice {
 public:
     explicit Voice(const Peer& peer, const Format& format = kPcmu) : peer_(peer), format_(format) {}
@@ -83,11 +84,11 @@ public:
     void lose(unsigned ms = 20);  // a packet that never comes
     void rest(unsigned ms);       // discontinuous transmission: time passes, packets do not
 
-    // Takes the turn now; to be sent, by peer.send(), when the test wants.
+    // Makes the next packet now; the test sends it later by peer.send().
     Packet prepare(std::uint8_t label, unsigned ms = 20);
     Packet next(Bytes payload, unsigned ms);
 
-    Packet head;  // of the next packet
+    Packet head;  // the header of the next packet
 
 private:
     const Peer& peer_;
@@ -125,15 +126,15 @@ struct Heard {
     std::int64_t end;
     Pcm pcm;
     std::int64_t at_ns;    // read
-    std::int64_t time_ns;  // as the record has it
+    std::int64_t time_ns;  // of the record
 };
 
-// Reads an inbox as asyncio does: sleeps on the eventfd, then takes everything.
+// Reads an inbox as asyncio does: waits for the eventfd, then takes everything.
 class Ear {
 public:
     explicit Ear(Inbox& inbox) : inbox_(inbox) {}
 
-    // Reads until `enough` or the time is over, and returns whether it was enough.
+    // Reads until `enough` returns true or the timeout; returns whether it was enough.
     bool until(const std::function<bool()>& enough, unsigned timeout_ms = 2000);
     bool frames(std::size_t count, unsigned timeout_ms = 2000);
     bool label(int label, unsigned timeout_ms = 2000);
@@ -150,14 +151,14 @@ private:
     Inbox& inbox_;
 };
 
-// One call on an engine of its own.
+// One call on its own engine.
 class OneCall : public ::testing::Test {
 protected:
     void start(const Format& format = kPcmu, pjmedia_dir dir = PJMEDIA_DIR_ENCODING_DECODING, Tuning tuning = {});
     void TearDown() override;
 
-    // Three packets in order, read and forgotten: pjmedia takes no sequence for granted that begins with a gap
-    // (RFC 3550 A.1), and learns G.722's clock and Opus' packet length.
+    // Sends three packets in order, reads them and forgets them: pjmedia does not accept a sequence that begins with a
+    // gap (RFC 3550 A.1), and must learn the clock of G.722 and the packet length of Opus.
     void settle(const std::function<Bytes()>& payload = [] { return label_payload(120); }, unsigned ms = 20);
 
     std::optional<Engine> engine;

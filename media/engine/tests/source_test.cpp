@@ -1,4 +1,4 @@
-// Whose RTP is the peer's: the rule, and what it does to a stream.
+// Which RTP is from the peer: the rule, and its effect on a stream.
 #include "source.hpp"
 #include "rig.hpp"
 
@@ -12,7 +12,7 @@ namespace {
 using Verdict = Source::Verdict;
 
 constexpr Address kSignalled{0x0A000005, 4000};  // 10.0.0.5, behind a NAT
-constexpr Address kOutside{0xC6336407, 61000};   // the NAT, whence its SIP comes too
+constexpr Address kOutside{0xC6336407, 61000};   // the NAT; its SIP comes from there too
 constexpr Address kRebound{0xC6336407, 61002};
 constexpr Address kStranger{0xCB007101, 5000};
 constexpr Address kOther{0xCB007102, 5000};
@@ -22,7 +22,7 @@ constexpr std::uint32_t kOtherSsrc = 33;
 
 class SourceTest : public ::testing::Test {
 protected:
-    // A packet, so many ms after the one before.
+    // A packet, `after_ms` after the last one.
     Verdict from(const Address& address, std::uint32_t ssrc = kSsrc, std::int64_t after_ms = 20) {
         now_ns_ += after_ms * kMillisecond_ns;
         return source.judge(address, ssrc, now_ns_);
@@ -104,7 +104,7 @@ TEST_F(SourceTest, ASecondStreamToTheSameAddressBeginsWhereThePeerWas) {
     EXPECT_EQ(from(kOutside), Verdict::Take);
 }
 
-// A hold outlasts a NAT's binding, and many telephones begin a new RTP session when they resume.
+// A hold may be longer than the life of a NAT binding, and many telephones resume with a new RTP session.
 TEST_F(SourceTest, AfterANewOfferThePeersHostMayBeginAnewFromAnotherPort) {
     EXPECT_EQ(from(kOutside), Verdict::Switch);
     EXPECT_EQ(from(kRebound, kForeignSsrc, 25'000), Verdict::Drop);
@@ -136,7 +136,7 @@ TEST(OwnAddressesTest, AreThisMachinesOnly) {
     EXPECT_FALSE(own.contain({0x7F000001, 5060}));
 }
 
-// The rest of the range may be a telephone's or a proxy's on the same machine.
+// A telephone or a proxy on the same machine may use the rest of the range.
 TEST(OwnAddressesTest, AreOfPortsThatAStreamReceivesAt) {
     OwnAddresses own;
     own.add(0, 4000, 4009);

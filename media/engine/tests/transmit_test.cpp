@@ -1,4 +1,4 @@
-// The agent's voice: from the playout queue to the wire.
+// The agent's voice, from the playout queue to the network.
 #include "rig.hpp"
 
 #include <algorithm>
@@ -17,7 +17,7 @@ protected:
         return slot->play(tone(label, frames), mark);
     }
 
-    // Samples of the wire as labels, silence included, until `ms` have passed.
+    // All samples received by the peer within `ms`, as labels, including silence.
     Bytes wire(unsigned ms) {
         Bytes labels;
         const std::int64_t end_ns = monotonic_ns() + std::int64_t{ms} * 1'000'000;

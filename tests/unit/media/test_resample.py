@@ -120,5 +120,5 @@ def test_equal_rates_cost_nothing() -> None:
 
 
 def test_an_unknown_rate_is_named() -> None:
-    with pytest.raises(ValueError, match="a rate of 11025 Hz: use one of 8000, "):
+    with pytest.raises(ValueError, match="a rate of 11025 Hz is not supported: use one of 8000, "):
         Resampler(11_025, 8_000)

@@ -84,9 +84,9 @@ def test_what_cannot_be_played_is_named(tmp_path: Path, look: object) -> None:
     soundfile.write(long, np.zeros(8_000 * 601, np.int16), 8_000)
     for path, message in (
         (tmp_path / "none.wav", "none.wav: No such file or directory: give the path"),
-        (tmp_path, "it is a directory, no file: give a WAV file"),
+        (tmp_path, "it is a directory, not a file: give a WAV file"),
         (text, "text.wav: .*: give a WAV file"),
-        (empty, "empty.wav: holds no sound"),
+        (empty, "empty.wav: contains no sound"),
         (long, "long.wav: is 601 s long: give at most 600 s"),
     ):
         with pytest.raises(WavError, match=message):
@@ -102,8 +102,8 @@ def test_what_has_no_end_is_not_read(tmp_path: Path, look: object) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "socket.wav"))
         for path, message in (
-            (pipe, "pipe.wav: it is a pipe, no file: give a WAV file"),
-            (link, "link.wav: it is a device, no file: give a WAV file"),
+            (pipe, "pipe.wav: it is a pipe, not a file: give a WAV file"),
+            (link, "link.wav: it is a device, not a file: give a WAV file"),
             (tmp_path / "socket.wav", "socket.wav: .*: give the path of a file that"),
         ):
             with pytest.raises(WavError, match=message):
@@ -128,7 +128,7 @@ def test_a_header_cannot_ask_for_more_memory_than_there_is(tmp_path: Path) -> No
     soundfile.write(fast, np.zeros(800, np.int16), 400_000)
     with pytest.raises(WavError, match=r"many\.wav: has 64 channels: give one, or 8 at most"):
         load_wav(many, 8_000)
-    with pytest.raises(WavError, match=r"fast\.wav: has 400000 samples in a second: give at most 192000"):
+    with pytest.raises(WavError, match=r"fast\.wav: has 400000 samples per second: give at most 192000"):
         load_wav(fast, 8_000)
 
 

@@ -29,8 +29,8 @@ def refused(**written: object) -> str:
         ("https://bot.example.com/", "not the URL of a WebSocket"),
         ("wss:///path", "not a URL"),
         ("wss://bot.example.com:99999/", "not a URL"),
-        ("wss://user:secret@bot.example.com/", "it has a password in it"),
-        ("wss://bot.example.com/#part", "it has a fragment"),
+        ("wss://user:secret@bot.example.com/", "it contains a password"),
+        ("wss://bot.example.com/#part", "it contains a fragment"),
         ("wss://bot..example.com/", "is not the name of a host"),
     ],
 )
@@ -96,7 +96,7 @@ def test_a_missing_library_is_named_with_the_command_that_installs_it(monkeypatc
 
 def test_a_file_without_certificates(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("nothing")
-    with pytest.raises(AgentSetupError, match="holds no certificates"):
+    with pytest.raises(AgentSetupError, match="contains no certificates"):
         AgentSpec("bot", MediaStreamsSettings(url=URL, ca=tmp_path / "ca.pem"))
 
 

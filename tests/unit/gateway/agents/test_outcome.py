@@ -49,7 +49,7 @@ def test_a_route_and_a_target_are_text(nowhere: Any) -> None:
 def test_what_is_no_outcome_is_refused() -> None:
     assert outcome_of(None) is DONE
     assert outcome_of(GoTo("a")) == GoTo("a")
-    with pytest.raises(TypeError, match="run returned dict, which is no outcome: return None, Done"):
+    with pytest.raises(TypeError, match="run returned dict, which is not an outcome: return None, Done"):
         outcome_of({"route": "a"})
 
 

@@ -102,7 +102,7 @@ def test_a_missing_library_is_told_with_the_command_that_installs_it(
     assert caught.value.message == (
         "'needy_agent_module' imports 'nothing_of_the_kind', which is not installed: "
         f"{shlex.quote(sys.executable)} -m pip install --target '{place}' nothing_of_the_kind "
-        "(or whatever the package is called that brings it)"
+        "(or the name of the package that contains it)"
     )
 
 
@@ -129,7 +129,7 @@ def test_two_modules_of_one_name_are_not_taken_for_each_other(tmp_path: Path, mo
     for name in ("twin_agent_module", "twin_agent_package", "twin_agent_package.inner"):
         assert spec(name, tmp_path), "whatever directory was used last"
         assert spec(name, tmp_path / "support" / "..")
-        other = rf"'{name}' came from {tmp_path}/twin.*\.py, not from {tmp_path}/support: give yours a name of its own"
+        other = rf"'{name}' came from {tmp_path}/twin.*\.py, not from {tmp_path}/support: give your module another name"
         with pytest.raises(AgentSetupError, match=other) as caught:
             spec(name, tmp_path / "support")
         assert caught.value.field == "directory"

@@ -45,7 +45,7 @@ def test_a_plan_that_became_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     store = PlanStore([path], agents=())
     path.unlink()
     os.mkfifo(path)
-    assert "cannot read the file: it is a pipe, no file" in str(store.reload()[0])
+    assert "cannot read the file: it is a pipe, not a file" in str(store.reload()[0])
     assert store.plan.routes[0].name == "one"
 
 
