@@ -203,8 +203,17 @@ def look_names_up(servers: list[tuple[str, int]], own: list[str]) -> None:
     `own` are names of trunks. Of others a bounded number are looked up at once; without servers none is.
     """
 
-def install_door(retry_after_s: int) -> None:
-    """SIP thread, after libInit: refuse INVITEs with 503 and Retry-After while the door is closed or PJSUA is full."""
+def trust_name(name: str) -> None:
+    """SIP thread: this name, too, is a trunk's: a call of the trunk has it in its Contact or Record-Route."""
+
+def trust_hosts(networks: list[tuple[str, int]]) -> None:
+    """SIP thread: the hosts of trunks, as IPv4 address and length of the prefix; places are kept for them."""
+
+def install_door(retry_after_s: int, *, kept_for_trunks: int) -> None:
+    """SIP thread, after libInit: refuse INVITEs with 503 and Retry-After while the door is closed or PJSUA is full.
+
+    If there are trunks, so many of PJSUA's calls are only for their hosts.
+    """
 
 def close_door(closed: bool) -> None:
     """SIP thread: whether calls that come now are turned away."""

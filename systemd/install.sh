@@ -75,7 +75,7 @@ install_program() {
         fail "could not install from $1: 'make wheels' must have succeeded with $(/usr/bin/python3 --version)"
     mkdir -p "$new/share/offhook"
     cp -R "$source_dir/dialplans" "$new/share/offhook/"
-    "$new/bin/python" -c 'import gateway.cli, pjsua2' || fail "the installed program does not load"
+    "$new/bin/python" -I -c 'import gateway.cli, pjsua2' || fail "the installed program does not load"
     [ "$2" = --unchecked ] || check_configuration
     # Scripts name the interpreter by its path, which is about to change.
     grep -rlIF "$new" "$new/bin" | xargs sed -i "s|$new|$program|g"
@@ -168,6 +168,6 @@ uninstall)
     install_program "$wheels" "${2:-}"
     install_configuration
     install_unit
-    say "Offhook $("$root$program/bin/python" -c 'from importlib.metadata import version; print(version("offhook"))') installed"
+    say "Offhook $("$root$program/bin/python" -I -c 'from importlib.metadata import version; print(version("offhook"))') installed"
     ;;
 esac

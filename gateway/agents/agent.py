@@ -184,7 +184,10 @@ class Call(Protocol):
         """
 
     def hang_up(self) -> None:
-        """End the call when everything said so far was heard; from now on nothing more can be said."""
+        """End the call when everything said so far was heard; from now on nothing more can be said.
+
+        If the caller hears nothing, as on hold, the call ends at once.
+        """
 
 
 class Agent(Protocol):

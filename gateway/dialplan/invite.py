@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ANONYMOUS = "anonymous"
 """The caller whose identity is withheld (RFC 3261 section 8.1.1.3)."""
-_BRACKETS = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*"|[^<"]*)\s*<([^>]*)>', re.DOTALL)
+_QUOTED = re.compile(r'\s*"(?:[^"\\]|\\.)*"', re.DOTALL)
 _SEPARATORS = re.compile(r"[-.()]")
 
 
@@ -81,8 +81,7 @@ def user_part(address: str) -> str:
     Escapes are decoded (`%23` is `#`). Parameters, a password, and a tel URI's visual separators (RFC 3966, 5.1.1) are
     left out.
     """
-    brackets = _BRACKETS.match(address)
-    uri = (brackets[1] if brackets else address).strip()
+    uri = _without_name(address).strip()
     scheme, _, rest = uri.partition(":")
     if scheme.lower() == "tel":
         return _SEPARATORS.sub("", rest.partition(";")[0])
@@ -92,3 +91,18 @@ def user_part(address: str) -> str:
     if not at:
         return ""
     return unquote(user.partition(";")[0].partition(":")[0])
+
+
+def _without_name(address: str) -> str:
+    """What the angle brackets of a name-addr hold (RFC 3261 section 25.1); the whole of anything else.
+
+    The caller writes it: its time must grow with its length, not with the square of it.
+    """
+    quoted = _QUOTED.match(address)
+    after_name = quoted.end() if quoted else 0
+    begin = address.find("<", after_name)
+    end = address.find(">", begin)
+    between = address[after_name:begin]
+    if begin < 0 or end < 0 or (between.strip() if quoted else '"' in between):
+        return address
+    return address[begin + 1 : end]

@@ -27,7 +27,7 @@ def secret_of(value: object, info: ValidationInfo) -> object:
         return value
     fix = f"write where it is, such as {{file: name}}; use one of {', '.join(PLACES)}"
     if not isinstance(value, dict):
-        raise fault("a secret must not be written here", fix)
+        raise fault("a secret must not be written here", fix, hides_value=True)
     if len(value) != 1 or next(iter(value)) not in PLACES:
         raise fault("it must name exactly one place of the secret", fix)
     ((place, written),) = value.items()

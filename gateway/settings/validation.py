@@ -23,10 +23,13 @@ _UNIONS = {typing.Union, types.UnionType}
 SECRET_KEYS = frozenset({"password"})
 
 
-def fault(message: str, fix: str = "") -> PydanticCustomError:
-    """The error a validator raises: says what is wrong with the value, and what to write instead."""
+def fault(message: str, fix: str = "", *, hides_value: bool = False) -> PydanticCustomError:
+    """The error a validator raises: says what is wrong with the value, and what to write instead.
+
+    With `hides_value`, the value is not shown: it is a secret, or contains one.
+    """
     # Pydantic takes braces in the message as fields of a template, so the texts are passed in the context.
-    return PydanticCustomError("offhook", "{message}", {"message": message, "fix": fix})
+    return PydanticCustomError("offhook", "{message}", {"message": message, "fix": fix, "hides": hides_value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,8 @@ def _members(current: object) -> Iterator[tuple[str, object]]:
 def _value(detail: ErrorDetails, path: Sequence[PathStep], document: Document) -> str | None:
     """The value to show, as written; None if the key itself is wrong or missing, for a whole section, for a secret."""
     kind, section = detail["type"], isinstance(detail["input"], dict | list)
-    if kind in {"extra_forbidden", "missing", "union_tag_invalid"} or SECRET_KEYS & {str(step) for step in path}:
+    hides = detail.get("ctx", {}).get("hides", False) or SECRET_KEYS & {str(step) for step in path}
+    if kind in {"extra_forbidden", "missing", "union_tag_invalid"} or hides:
         return None
     if section and kind in {"offhook", "union_tag_not_found"}:
         return None

@@ -31,12 +31,18 @@ class Recogniser(Hosts, Protocol):
     def trunk_of(self, source_ip: str, request_uri: str, to: str) -> str | None:
         """The name of the trunk; None when no trunk has this source."""
 
+    def networks(self) -> list[tuple[str, int]]:
+        """All hosts of all trunks with IPv4: address, and length of the prefix."""
+
 
 class AccountOwner(Protocol):
     """What an account needs from the SIP thread."""
 
     def on_incoming(self, account: Account, prm: pj.OnIncomingCallParam) -> None:
         """Take a new INVITE."""
+
+    def on_new_contact(self, account: Account) -> None:
+        """The account has registered over a new connection: its calls cannot be reached by their Contact any more."""
 
     def tell(self, event: SipEvent) -> None:
         """Hand an event to asyncio."""
@@ -61,6 +67,8 @@ class Account(pj.Account):  # type: ignore[misc]  # pjsua2 has no type stubs
         """How many REGISTER results onRegState has reported."""
         self._connection: int | None = None
         """The TCP connection of the registration: the memory address of PJSIP's transport."""
+        self._was_lost = False
+        """Whether the last connection was lost. The Contact of the calls since then names a port that is closed."""
 
     def onIncomingCall(self, prm: pj.OnIncomingCallParam) -> None:
         """PJSIP: an INVITE has arrived and was answered with 100."""
@@ -77,6 +85,9 @@ class Account(pj.Account):  # type: ignore[misc]  # pjsua2 has no type stubs
                 answer = self._registration_answered(self.trunk, self._realms, prm)
                 self._connection = _engine.transport_of(int(prm.rdata.pjRxData)) if answer.expires_s > 0 else None
                 self._endpoint.tell(answer)
+                if self._was_lost and self._connection is not None:
+                    self._was_lost = False
+                    self._endpoint.on_new_contact(self)
         except Exception as error:  # noqa: BLE001 - as above
             self._endpoint.report("onRegState", error)
 
@@ -116,6 +127,7 @@ class Account(pj.Account):  # type: ignore[misc]  # pjsua2 has no type stubs
         """Report that the registration is lost, if this was its TCP connection."""
         if self.trunk is not None and connection == self._connection:
             self._connection = None
+            self._was_lost = True
             self._endpoint.tell(ConnectionLost(self.trunk))
 
 

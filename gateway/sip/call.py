@@ -79,6 +79,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
     def __init__(self, thread: SipThread, account: pj.Account, call_id: int, event: Incoming) -> None:
         super().__init__(account, call_id)
         self.thread = thread
+        self.account = account
         self.ref = event.ref
         self.leg = event.leg
         self.sip_call_id = event.invite.sip_call_id
@@ -132,6 +133,23 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
             request = pj.CallSendRequestParam()
             request.method = "OPTIONS"
             self.sendRequest(request)
+
+    def tell_contact(self) -> None:
+        """Tell the peer the account's new Contact (RFC 3261 section 12.2.2): the old one cannot be reached any more.
+
+        By UPDATE if the peer allows it, else by re-INVITE.
+        """
+        if self._is_lost() or self.getInfo().state != pj.PJSIP_INV_STATE_CONFIRMED:
+            return
+        operation = pj.CallOpParam(True)  # noqa: FBT003 - as above
+        operation.opt.audioCount = 1
+        operation.opt.videoCount = operation.opt.textCount = 0
+        operation.opt.flag |= pj.PJSUA_CALL_UPDATE_CONTACT
+        if self.remoteHasCap(pj.PJSIP_H_ALLOW, "", "UPDATE") == pj.PJSIP_DIALOG_CAP_SUPPORTED:
+            operation.opt.flag |= pj.PJSUA_CALL_NO_SDP_OFFER
+            self.update(operation)
+        else:
+            self.reinvite(operation)
 
     def let_go(self) -> None:
         """Free everything the call holds. If PJSIP's call still exists, it ends when this object is deleted."""

@@ -18,7 +18,7 @@ REGISTER = "REGISTER"
 ANY_REALM = "*"
 _ALGORITHMS = ("md5", "sha-256", "sha-512-256")
 """The algorithms that PJSIP supports. The first is the default if a challenge names none (RFC 2617 section 3.2.1)."""
-_PARAMETER = re.compile(r'([\w-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,]+)')
+_PARAMETER = re.compile(r'(?<![\w-])([\w-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,]+)')
 
 
 class Hosts(Protocol):

@@ -71,6 +71,8 @@ class EndpointConfig:
     """The maximum number of calls at once; any further call is answered 503."""
     call_places: int
     """PJSIP's own limit. It is higher: an ended call keeps its place until the peer answers the BYE, for up to 32 s."""
+    places_kept: int
+    """How many of PJSIP's places are only for trunks, if there are any."""
     retry_after_s: int
     """Retry-After of that 503, in seconds."""
     trunks: tuple[TrunkAccount, ...]

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from gateway.sip.config import EndpointConfig
-    from gateway.sip.events import CallRef, SipEvent
+    from gateway.sip.events import CallRef, Refused, SipEvent
     from media.plane import EngineLeg, MediaPlane
 
 _log = structlog.get_logger("sip")
@@ -68,9 +68,9 @@ class _Endpoint(pj.Endpoint):  # type: ignore[misc]  # pjsua2 has no type stubs
         prm.accountIndex = self._owner.select_account(prm.rdata)
 
     def onRejectedIncomingCall(self, prm: pj.OnRejectedIncomingCallParam) -> None:
-        """PJSIP: PJSIP itself has refused a call, before there was a call object."""
+        """PJSIP: PJSIP itself has refused a call, as a rule before there was a call object."""
         try:
-            self._owner.tell(refused(prm))
+            self._owner.on_refused(refused(prm))
         except Exception as error:  # noqa: BLE001 - as above
             self._owner.report("onRejectedIncomingCall", error)
 
@@ -158,6 +158,7 @@ class SipEndpoint:
     def recognise_with(self, recogniser: Recogniser) -> None:
         """Use this recogniser for the next INVITEs. It is called on the SIP thread and must be immutable."""
         self._recogniser = recogniser
+        self._submit(lambda: _engine.trust_hosts(recogniser.networks()))
 
     def respond(self, ref: CallRef, code: int) -> None:
         """Send 180, 183 or 200."""
@@ -246,7 +247,7 @@ class SipEndpoint:
             if account.trunk is not None:
                 leg.slot.trust()  # many carriers send no RTP before the answer, but expect ours
             call = SipCall(self, account, prm.callId, event)
-            self._route(prm.callId, prm.rdata)
+            self._route(prm.callId, prm.rdata, is_trunk=account.trunk is not None)
         except Exception:
             leg.close()  # pjsua2 refuses or loses a call without an object
             raise
@@ -255,11 +256,30 @@ class SipEndpoint:
         _engine.close_door(len(self._calls) >= self._config.calls)
         self.tell(event)
 
-    def _route(self, call_id: int, invite: pj.SipRxData) -> None:
+    def _route(self, call_id: int, invite: pj.SipRxData, *, is_trunk: bool) -> None:
         """Send requests of the call from the address that its INVITE came to; behind NAT, to its source."""
         message, source_ip = int(invite.pjRxData), str(invite.srcAddress).rpartition(":")[0]
-        to_source = goes_to_source(_engine.next_hop(message), source_ip, self._config.behind_nat)
+        next_hop = _engine.next_hop(message)
+        if is_trunk:
+            _engine.trust_name(next_hop)  # strangers' look-ups must not keep a BYE from a carrier
+        to_source = goes_to_source(next_hop, source_ip, self._config.behind_nat)
         _engine.route_dialog(call_id, message, to_source=to_source)
+
+    def on_new_contact(self, account: Account) -> None:
+        """Tell the peers of the account's calls where requests now reach us."""
+        for call in list(self._calls.values()):
+            if call.account is not account:
+                continue
+            try:
+                call.tell_contact()
+            except Exception as error:  # noqa: BLE001 - other calls must still be told
+                self.report("tell_contact", error, call.sip_call_id)
+
+    def on_refused(self, event: Refused) -> None:
+        """PJSIP has refused an INVITE. Nothing is told of one that is a call already: its end says why."""
+        known = {call.sip_call_id for call in (*self._calls.values(), *self._buried)}
+        if event.sip_call_id not in known:
+            self.tell(event)
 
     def on_disconnected(self, connection: int) -> None:
         """A TCP connection was closed, ours or a peer's."""
@@ -314,7 +334,8 @@ class SipEndpoint:
         _engine.capture_pjlog()  # libInit has installed its own log writer
         _engine.refuse_other_requests()
         _engine.look_names_up(list(config.nameservers), list(config.trunk_hosts))
-        _engine.install_door(config.retry_after_s)
+        _engine.install_door(config.retry_after_s, kept_for_trunks=config.places_kept)
+        _engine.trust_hosts(self._recogniser.networks())
         _engine.judge_challenges(lambda account, *facts: self._may_answer(account, Challenge(*facts)))
         _engine.screen_requests()
         check_capacity(config)

@@ -1,5 +1,6 @@
 #include "connections.hpp"
 #include "monotonic.hpp"
+#include "trusted.hpp"
 
 #include <pjsip.h>
 #include <pjsua-lib/pjsua.h>
@@ -15,9 +16,14 @@ constexpr std::int64_t kSilent_ns = 30'000'000'000;
 constexpr std::int64_t kIdle_ns = 600'000'000'000;
 constexpr long kLookEvery_s = 5;
 
+// So many connections beyond the limit are for sources that have no more than a few.
+constexpr unsigned kForOthers = 512;
+constexpr unsigned kFew = 4;
+
 struct Connection {
     std::uint32_t source;
     std::int64_t accepted_ns;
+    bool trusted;
     bool closing;
 };
 
@@ -26,6 +32,7 @@ struct Connections {
     unsigned per_source = 0;
     std::unordered_map<pjsip_transport*, Connection> accepted;
     std::unordered_map<std::uint32_t, unsigned> by_source;
+    unsigned strangers = 0;
     pjsip_tp_state_callback next = nullptr;
     pj_timer_entry look{};
 };
@@ -48,24 +55,36 @@ void close(pjsip_transport* transport, Connection& connection) {
     pjsip_transport_shutdown(transport);  // PJSIP destroys it later, by a timer
 }
 
-void close_longest_idle() {
+bool close_longest_idle() {
     std::pair<pjsip_transport* const, Connection>* longest = nullptr;
     std::int64_t longest_ns = -1;
     for (auto& one : connections.accepted) {
-        if (one.second.closing || is_used(*one.first)) continue;
+        if (one.second.trusted || one.second.closing || is_used(*one.first)) continue;
         const std::int64_t ns = idle_ns(*one.first, one.second);
         if (ns > longest_ns) longest = &one, longest_ns = ns;
     }
-    if (longest != nullptr) close(longest->first, longest->second);
+    if (longest == nullptr) return false;
+    close(longest->first, longest->second);
+    return true;
+}
+
+// Whether a stranger's new connection may stay. One that carries a request that nobody acknowledges cannot be closed
+// for 32 s, even if the peer has closed it: with these, a few sources must not keep all others out.
+bool may_stay(std::uint32_t source) {
+    const unsigned of_source = connections.by_source[source];
+    if (of_source > connections.per_source) return false;
+    if (connections.strangers <= connections.all || close_longest_idle()) return true;
+    return of_source <= kFew && connections.strangers <= connections.all + kForOthers;
 }
 
 void on_accepted(pjsip_transport* transport) {
     const std::uint32_t source = transport->key.rem_addr.ipv4.sin_addr.s_addr;
-    if (connections.accepted.size() >= connections.all) close_longest_idle();  // not the new one
-    Connection& connection = connections.accepted[transport] = {source, monotonic_ns(), false};
-    if (++connections.by_source[source] > connections.per_source ||
-        connections.accepted.size() > connections.all + connections.per_source)
-        close(transport, connection);
+    const bool trusted = is_trusted(source);
+    ++connections.by_source[source];
+    if (!trusted) ++connections.strangers;
+    const bool stays = trusted || may_stay(source);  // before it is one of those that may be closed
+    Connection& connection = connections.accepted[transport] = {source, monotonic_ns(), trusted, false};
+    if (!stays) close(transport, connection);
 }
 
 void on_destroyed(pjsip_transport* transport) {
@@ -73,6 +92,7 @@ void on_destroyed(pjsip_transport* transport) {
     if (found == connections.accepted.end()) return;
     const auto count = connections.by_source.find(found->second.source);
     if (--count->second == 0) connections.by_source.erase(count);
+    if (!found->second.trusted) --connections.strangers;
     connections.accepted.erase(found);
 }
 

@@ -1,4 +1,5 @@
 #include "door.hpp"
+#include "trusted.hpp"
 
 #include <pjsip.h>
 #include <pjsua-lib/pjsua.h>
@@ -15,6 +16,7 @@ constexpr std::size_t kLongest = 128;
 struct Door {
     bool closed = false;
     unsigned retry_after_s = 0;
+    unsigned kept_for_trunks = 0;
     unsigned long turned_away = 0;
     std::vector<TurnedAway> first;
 };
@@ -29,9 +31,16 @@ void remember(const pjsip_rx_data& received) {
                           received.pkt_info.src_name + (":" + std::to_string(received.pkt_info.src_port))});
 }
 
+// Ended calls whose peers do not answer our BYE occupy places, too. Strangers must not occupy all of them.
+bool has_place(const pjsip_rx_data& received) {
+    const bool is_stranger = any_trusted() && !is_trusted(received.pkt_info.src_addr.ipv4.sin_addr.s_addr);
+    const unsigned kept = is_stranger ? door.kept_for_trunks : 0;
+    return pjsua_call_get_count() + kept < pjsua_call_get_max_count();
+}
+
 pj_bool_t on_request(pjsip_rx_data* received) {
     if (received->msg_info.msg->line.req.method.id != PJSIP_INVITE_METHOD) return PJ_FALSE;
-    if (!door.closed && pjsua_call_get_count() < pjsua_call_get_max_count()) return PJ_FALSE;
+    if (!door.closed && has_place(*received)) return PJ_FALSE;
     pjsip_hdr headers;
     pj_list_init(&headers);
     pj_list_push_back(&headers,
@@ -44,7 +53,7 @@ pj_bool_t on_request(pjsip_rx_data* received) {
 
 }  // namespace
 
-void install_door(unsigned retry_after_s) {
+void install_door(unsigned retry_after_s, unsigned kept_for_trunks) {
     static pjsip_module module;
     static char name[] = "door";
     module = {};
@@ -54,6 +63,7 @@ void install_door(unsigned retry_after_s) {
     module.on_rx_request = &on_request;
     door = {};
     door.retry_after_s = retry_after_s;
+    door.kept_for_trunks = kept_for_trunks;
     pjsip_endpoint* endpoint = pjsua_get_pjsip_endpt();
     if (endpoint == nullptr || pjsip_endpt_register_module(endpoint, &module) != PJ_SUCCESS)
         throw std::runtime_error("PJSIP takes no module that refuses calls");

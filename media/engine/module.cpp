@@ -10,6 +10,7 @@
 #include "realtime.hpp"
 #include "screen.hpp"
 #include "tap.hpp"
+#include "trusted.hpp"
 #include "wakeup.hpp"
 
 #include <nanobind/nanobind.h>
@@ -239,7 +240,9 @@ NB_MODULE(_engine, m) {
         },
         "call"_a, "message"_a, nb::kw_only(), "to_source"_a);
     m.def("look_names_up", &look_names_up, "servers"_a, "own"_a);
-    m.def("install_door", &install_door, "retry_after_s"_a);
+    m.def("trust_name", &trust_name, "name"_a);
+    m.def("trust_hosts", &trust_hosts, "networks"_a);
+    m.def("install_door", &install_door, "retry_after_s"_a, nb::kw_only(), "kept_for_trunks"_a);
     m.def("close_door", &close_door, "closed"_a);
     m.def("take_turned_away", [] {
         std::vector<TurnedAway> first;

@@ -11,6 +11,7 @@ namespace offhook {
 namespace {
 
 constexpr unsigned kStrangersAtOnce = 64;
+constexpr unsigned kOwnNames = 1024;
 constexpr unsigned kAskAgainAfter_ms = 1000;
 constexpr unsigned kTries = 3;
 constexpr unsigned kBadServerRests_s = 5;
@@ -99,6 +100,12 @@ pj_status_t stop() {
 }
 
 }  // namespace
+
+void trust_name(const std::string& name) {
+    const pj_str_t host = {const_cast<char*>(name.data()), static_cast<pj_ssize_t>(name.size())};
+    if (host.slen > 0 && !is_number(host) && names.own_names.size() < kOwnNames)
+        names.own_names.insert(lower_case(name));
+}
 
 void look_names_up(const std::vector<std::pair<std::string, unsigned>>& servers, const std::vector<std::string>& own) {
     static pjsip_module module;

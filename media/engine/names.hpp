@@ -14,4 +14,8 @@ namespace offhook {
 // SIP thread, after pjsua_init(). Ends with the endpoint. Throws std::runtime_error when PJSIP refuses.
 void look_names_up(const std::vector<std::pair<std::string, unsigned>>& servers, const std::vector<std::string>& own);
 
+// Adds a name to `own`: the Contact or Record-Route of a trunk's call names it. The first thousand are kept. SIP
+// thread.
+void trust_name(const std::string& name);
+
 }  // namespace offhook

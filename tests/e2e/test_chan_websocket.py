@@ -30,7 +30,7 @@ async def answers(stream: Stream, message: Message) -> None:
             await stream.command("REPORT_QUEUE_DRAINED")
         case "QUEUE_DRAINED":
             await stream.command("HANGUP")
-        case _:
+        case _ if not stream.of("DTMF_END"):
             await parrots(stream, message)
 
 

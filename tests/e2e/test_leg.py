@@ -66,6 +66,7 @@ def _config(port: int) -> EndpointConfig:
         jitter_buffer_ms=200,
         calls=4,
         call_places=8,
+        places_kept=0,
         retry_after_s=5,
         trunks=(),
         nameservers=(),

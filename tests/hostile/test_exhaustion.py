@@ -9,9 +9,10 @@ import time
 from typing import TYPE_CHECKING
 
 from tests.e2e.gateway_process import GatewayProcess, Object, Setup
+from tests.e2e.peers.call import Manner
 from tests.e2e.peers.caller import Caller
 from tests.hostile.budget import SECONDS
-from tests.hostile.conftest import GROWTH_KB, SANITIZED, sanitized
+from tests.hostile.conftest import GROWTH_KB, REFUSED, SANITIZED, sanitized
 from tests.hostile.corpus import message
 
 if TYPE_CHECKING:
@@ -70,3 +71,57 @@ def test_strangers_leave_a_carrier_its_places() -> None:
             call.wait_answered()
         refused = gateway.wait_event("call.refused")
         assert refused["why"] == "strangers"
+
+
+def test_requests_that_nobody_acknowledges_leave_a_carrier_its_connections() -> None:
+    """Over TCP: a refusal waits for its ACK for 32 s, and its connection cannot be closed before."""
+    trunks: Object = {"carrier": {"register": False, "sources": [CARRIER]}}
+    limits: Object = {"calls": 1_200, "strangers": 1_100}
+    with (
+        GatewayProcess(Setup((REFUSED,), limits=limits, trunks=trunks, environment=sanitized())) as gateway,
+        contextlib.ExitStack() as open_ones,
+    ):
+        for number in range(14 * 64):
+            one = open_ones.enter_context(connected(gateway, f"127.0.2.{number // 64 + 1}"))
+            one.sendall(message("INVITE sip:refused@127.0.0.1 SIP/2.0", "INVITE", number, "TCP"))
+            if number % 8 == 0:
+                time.sleep(0.05)  # so that each is accepted
+        gateway.wait_event("call.ended")
+        for number in range(3):
+            with connected(gateway, CARRIER) as carriers:
+                assert options(carriers, 10_000 + number).startswith(b"SIP/2.0 200")
+        with connected(gateway, "127.0.0.77") as of_another:
+            assert options(of_another, 20_000).startswith(b"SIP/2.0 200"), "nor does a stranger with one connection"
+
+
+def connected(gateway: GatewayProcess, source: str) -> socket.socket:
+    return socket.create_connection(gateway.address, 2.0, (source, 0))
+
+
+def options(connection: socket.socket, number: int) -> bytes:
+    """Ask, and return the answer; b"" if the connection was closed."""
+    connection.settimeout(3.0)
+    try:
+        connection.sendall(message("OPTIONS sip:127.0.0.1 SIP/2.0", "OPTIONS", number, "TCP"))
+        return connection.recv(4_096)
+    except OSError:
+        return b""
+
+
+def test_byes_that_nobody_answers_leave_a_carrier_its_places() -> None:
+    """Each occupies a place in PJSIP for half a minute, which no limit of live calls counts."""
+    trunks: Object = {"carrier": {"register": False, "sources": [CARRIER]}}
+    gone: Object = {"name": "gone", "match": {"any": True}, "steps": ["answer", "hangup"]}
+    setup = Setup((gone,), limits={"calls": PLACES}, trunks=trunks, environment=sanitized())
+    with (
+        GatewayProcess(setup) as gateway,
+        Caller(gateway.address, host=STRANGER) as stranger,
+        Caller(gateway.address, host=CARRIER) as carrier,
+    ):
+        statuses = []
+        for _ in range(5 * PLACES):
+            call = stranger.dial("600", Manner(unanswered=("BYE",)))
+            statuses.append(call.wait_final().status)
+        assert 503 in statuses, "the strangers have used their places up"
+        for _ in range(HALF):
+            carrier.dial("600").wait_answered()

@@ -7,7 +7,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from tests.hostile.budget import dice, rounds
-from tests.hostile.corpus import requests
+from tests.hostile.corpus import message, requests
 from tests.hostile.mutation import Mutator
 
 if TYPE_CHECKING:
@@ -40,3 +40,15 @@ def test_streams(gateway: GatewayProcess, canary: Canary) -> None:
                 size = choices.choice((1, 50, 500, 5_000))
                 stranger.sendall(stream[:size])
                 stream = stream[size:]
+
+
+def test_headers_of_spaces(gateway: GatewayProcess, canary: Canary) -> None:
+    """Each is read on the loop that carries all callers' voices: what a reader does twice per character adds up."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        for number in rounds(25):
+            invite = message("INVITE sip:refused@127.0.0.1 SIP/2.0", "INVITE", number, "UDP")
+            spaces = b"sip:hostile@127.0.0.1:9;tag=%d%s;x=y" % (number, b" " * 6_900)
+            stranger.sendto(
+                invite.replace(b'"A caller" <sip:hostile@127.0.0.1:9>;tag=%d' % number, spaces), gateway.address
+            )
+    assert not gateway.events("gateway.overloaded")

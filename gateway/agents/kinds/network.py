@@ -44,7 +44,8 @@ def _websocket_url(text: str) -> str:
     except UnicodeError as error:
         raise fault(f"{parts.hostname} is not the name of a host: {error}", fix) from None
     if parts.username is not None or parts.password is not None:
-        raise fault("it contains a password", "remove it, and write headers: {Authorization: {file: name}}")
+        fix = "remove it, and write headers: {Authorization: {file: name}}"
+        raise fault("it contains a password", fix, hides_value=True)
     if parts.fragment:
         raise fault("it contains a fragment (#)", "remove it")
     return text
@@ -57,7 +58,8 @@ WebSocketUrl: TypeAlias = Annotated[Text, AfterValidator(_websocket_url)]
 def _header_value(value: object, info: ValidationInfo) -> object:
     if isinstance(value, str):
         if not value.isascii() or not value.isprintable() or not value.strip():
-            raise fault("not the value of an HTTP header", "write printable ASCII characters on one line")
+            fix = "write printable ASCII characters on one line"
+            raise fault("not the value of an HTTP header", fix, hides_value=True)
         return SecretStr(value.strip())
     return secret_of(value, info)
 

@@ -55,7 +55,7 @@ class Verb(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class MediaCommand:
     """One command."""
 
     verb: Verb
@@ -69,7 +69,7 @@ def frame_bytes(audio: AudioFormat) -> int:
     return 2 * samples if audio.coding == "l16" else samples
 
 
-class Control:
+class ControlMessages:
     """The control messages of one connection, in either format."""
 
     def __init__(self, channel_id: str, *, as_json: bool) -> None:
@@ -78,7 +78,7 @@ class Control:
 
     # -- what the application says ------------------------------------------------------------------------------------
 
-    def command(self, text: bytes) -> Command:
+    def command(self, text: bytes) -> MediaCommand:
         """The command in a text message.
 
         Raises:
@@ -89,7 +89,7 @@ class Control:
             verb = Verb(name)
         except ValueError:
             raise BadCommandError("no such command") from None
-        return Command(verb, correlation_id[:_MAX_ID])
+        return MediaCommand(verb, correlation_id[:_MAX_ID])
 
     def _from_json(self, text: bytes) -> tuple[object, str]:
         try:

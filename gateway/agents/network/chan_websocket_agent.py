@@ -18,8 +18,8 @@ from gateway.agents.network.chan_websocket import (
     XOFF_LEVEL,
     XON_LEVEL,
     BadCommandError,
-    Command,
-    Control,
+    ControlMessages,
+    MediaCommand,
     Verb,
     frame_bytes,
 )
@@ -69,7 +69,7 @@ class ChanWebSocketAgent:
         """Done when the connection has ended, or the application has ended its part."""
         self._socket: WebSocket | None = None
         self._call: Call | None = None
-        self._control: Control | None = None
+        self._control: ControlMessages | None = None
         self._encoder: Encoder | None = None
         self._early = EarlyMessages()
         self._heard_rest = b""
@@ -121,11 +121,11 @@ class ChanWebSocketAgent:
         if error is not None:
             raise error
 
-    def _begin(self, call: Call, socket: WebSocket) -> Control:
+    def _begin(self, call: Call, socket: WebSocket) -> ControlMessages:
         options, info = self._options, call.info
         channel_id = info.id or str(uuid.uuid4())
         self._call = call
-        self._control = control = Control(channel_id, as_json=options.as_json)
+        self._control = control = ControlMessages(channel_id, as_json=options.as_json)
         self._encoder = Encoder(call.rate_hz, self._audio)
         variables = {name: filled(text, info) for name, text in options.variables.items()}
         socket.send_text(control.started(f"WebSocket/{channel_id}", options.format, self._audio, variables))
@@ -149,7 +149,7 @@ class ChanWebSocketAgent:
             self._socket.send_binary(data[start : start + size])
         self._heard_rest = data[whole:]
 
-    async def _listen(self, call: Call, socket: WebSocket, control: Control) -> None:
+    async def _listen(self, call: Call, socket: WebSocket, control: ControlMessages) -> None:
         async for event in call.events(speech=False):
             match event:
                 case Dtmf():
@@ -182,7 +182,7 @@ class ChanWebSocketAgent:
         self._voice.play(self._decode(data))
         if not self._full and self._queued_frames >= XOFF_LEVEL:
             self._full = True
-            self._tell(Control.wait)
+            self._tell(ControlMessages.wait)
             self._look_for_room()
 
     def _look_for_room(self) -> None:
@@ -192,7 +192,7 @@ class ChanWebSocketAgent:
             self._room = self._loop.call_later((excess + 1) * PTIME_MS / 1_000, self._look_for_room)
             return
         self._full = False
-        self._tell(Control.go_on)
+        self._tell(ControlMessages.go_on)
 
     @property
     def _queued_frames(self) -> int:
@@ -213,7 +213,7 @@ class ChanWebSocketAgent:
             return
         self._obey(command, control, socket)
 
-    def _obey(self, command: Command, control: Control, socket: WebSocket) -> None:
+    def _obey(self, command: MediaCommand, control: ControlMessages, socket: WebSocket) -> None:
         match command.verb:
             case Verb.ANSWER:
                 pass  # it is answered
@@ -251,9 +251,9 @@ class ChanWebSocketAgent:
     def _tell_drained(self) -> None:
         if self._reports_drained and self._voice.queued_ms == 0:
             self._reports_drained = False
-            self._tell(Control.drained)
+            self._tell(ControlMessages.drained)
 
-    def _tell(self, event: Callable[[Control], bytes]) -> None:
+    def _tell(self, event: Callable[[ControlMessages], bytes]) -> None:
         if self._socket is not None and self._control is not None:
             self._socket.send_text(event(self._control))
 

@@ -60,6 +60,17 @@ class Recognition:
                         return trunk.name
         return there[0].name if there else None
 
+    def networks(self) -> list[tuple[str, int]]:
+        """All hosts of all trunks with IPv4: address, and length of the prefix."""
+        single = {(str(address), 32) for trunk in self._trunks for address in trunk.addresses if address.version == 4}
+        wide = {
+            (str(network.network_address), network.prefixlen)
+            for trunk in self._trunks
+            for network in trunk.networks
+            if network.version == 4
+        }
+        return sorted(single | wide)
+
     def is_host(self, trunk: str, ip: str) -> bool:
         """Whether this address is one of the trunk's hosts."""
         address, known = _address(ip), self._by_name.get(trunk)

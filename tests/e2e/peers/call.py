@@ -327,6 +327,7 @@ class Call:
         headers, body = copied, ""
         if request.method in {"INVITE", "UPDATE"}:
             headers.append(("Contact", f"<{self._own_uri}>"))
+            self._target = request.contact_uri or self._target  # RFC 3261 section 12.2.2
             self._learn_media(request)
             body = self._sdp
         status = self.manner.options_status if request.method == "OPTIONS" else OK_STATUS

@@ -1,4 +1,4 @@
-"""Control messages of Asterisk's WebSocket channel, against what Asterisk's own source writes and reads."""
+"""ControlMessages messages of Asterisk's WebSocket channel, against what Asterisk's own source writes and reads."""
 
 from __future__ import annotations
 
@@ -9,9 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.agents.network.chan_websocket import FORMATS, BadCommandError, Command, Control, Verb, frame_bytes
+from gateway.agents.network.chan_websocket import (
+    FORMATS,
+    BadCommandError,
+    ControlMessages,
+    MediaCommand,
+    Verb,
+    frame_bytes,
+)
 
-PLAIN, JSON = Control("c1", as_json=False), Control("c1", as_json=True)
+PLAIN, JSON = ControlMessages("c1", as_json=False), ControlMessages("c1", as_json=True)
 
 
 def test_the_start_as_plain_text_and_as_json() -> None:
@@ -52,10 +59,10 @@ def test_events_as_json() -> None:
 
 @pytest.mark.parametrize("verb", Verb)
 def test_commands(verb: Verb) -> None:
-    assert PLAIN.command(f"{verb.value} id 1 \n".encode()) == Command(verb, "id 1")
-    assert PLAIN.command(verb.value.encode()) == Command(verb)
-    assert JSON.command(json.dumps({"command": verb.value, "correlation_id": "7"}).encode()) == Command(verb, "7")
-    assert JSON.command(json.dumps({"command": verb.value, "correlation_id": 7}).encode()) == Command(verb)
+    assert PLAIN.command(f"{verb.value} id 1 \n".encode()) == MediaCommand(verb, "id 1")
+    assert PLAIN.command(verb.value.encode()) == MediaCommand(verb)
+    assert JSON.command(json.dumps({"command": verb.value, "correlation_id": "7"}).encode()) == MediaCommand(verb, "7")
+    assert JSON.command(json.dumps({"command": verb.value, "correlation_id": 7}).encode()) == MediaCommand(verb)
 
 
 @pytest.mark.parametrize("text", [b"", b"DANCE", b"answer", b"\xff", b"{", b"[]", b'{"command": ["ANSWER"]}', b"null"])

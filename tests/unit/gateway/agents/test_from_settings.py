@@ -105,6 +105,8 @@ agents:
         ("kind: tone, frequency: 5000", 'g.yaml:1:37: agents.a.frequency: more than 3400, got "5000"; write 3400 or less'),
         ("kind: python, class: mod", 'g.yaml:1:35: agents.a.class: not module:Class, got "mod"; write the place of the class, such as mycompany.agents:Receptionist'),
         ("kind: python", "g.yaml:1:13: agents.a.class: the key is missing; add it"),
+        ("kind: deepgram, api_key: sk-123", "g.yaml:1:39: agents.a.api_key: a secret must not be written here; write where it is, such as {file: name}; use one of file, env, credential"),
+        ("kind: deepgram, url: 'wss://me:sk-123@h/'", "g.yaml:1:35: agents.a.url: it contains a password; remove it, and write headers: {Authorization: {file: name}}"),
         ("kind: python, class: 'm:C', isolation: process", 'g.yaml:1:53: agents.a.isolation: not one of the words allowed here, got "process"; use one of thread, none'),
         ("kind: echo, barge_in: {mode: off}", "g.yaml:1:26: agents.a.barge_in: there is no such key; use one of max_calls, start_timeout, stall_timeout, hangup_grace, cancel_deadline, backup, kind"),
     ],

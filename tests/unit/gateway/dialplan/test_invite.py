@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +37,12 @@ from gateway.dialplan.invite import invite, user_part
 )
 def test_user_part(address: str, user: str) -> None:
     assert user_part(address) == user
+
+
+def test_a_long_address_takes_time_in_proportion() -> None:
+    """What a stranger writes is read on the loop of all calls. Twice per character would be a minute here."""
+    code = "from gateway.dialplan import user_part; user_part('sip:s@h;tag=1' + ' ' * 200_000 + ';x=y')"
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[4], check=True, timeout=20)
 
 
 @given(st.text(max_size=60))

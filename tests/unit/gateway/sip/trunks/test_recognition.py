@@ -69,3 +69,8 @@ def test_of_two_trunks_at_one_carrier_it_is_the_one_whose_line_or_user_is_called
 )
 def test_hosts(trunk: str, ip: str, its: bool) -> None:
     assert ONE_EACH.is_host(trunk, ip) is its
+
+
+def test_the_networks_of_ipv4_are_told_to_the_engine() -> None:
+    assert ONE_EACH.networks() == [(CARRIER, 32), ("198.51.100.0", 24)]
+    assert AT_ONE_CARRIER.networks() == [(CARRIER, 32)]

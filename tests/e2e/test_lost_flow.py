@@ -1,0 +1,53 @@
+"""A trunk over TCP whose connection is lost in mid-call: its calls can still be reached."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.e2e.gateway_process import GatewayProcess, Json, Setup, to_agent
+from tests.e2e.listening import assert_heard
+from tests.e2e.peers.caller import Caller
+from tests.e2e.peers.kamailio import Kamailio
+from tests.e2e.peers.process import wait_until
+from tests.e2e.peers.sip_message import direction
+from tests.e2e.peers.sound import tone
+
+NUMBER = "+15550102"
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_a_call_outlives_a_restart_of_its_proxy(transport: str) -> None:
+    """The Contact of the call named the port of a connection that is gone; a re-INVITE tells the new one."""
+    with Kamailio({"gateway": "secret"}, {NUMBER: "gateway"}) as kamailio:
+        trunk: Json = {
+            "registrar": kamailio.address,
+            "user": "gateway",
+            "password": "secret",
+            "transport": transport,
+            "expires": "4s",
+            "retry": {"first": "300ms", "max": "600ms"},
+        }
+        with (
+            GatewayProcess(Setup((to_agent(NUMBER, "echo"),), trunks={"carrier": trunk})) as gateway,
+            Caller((kamailio.host, kamailio.port)) as caller,
+        ):
+            kamailio.wait_registered("gateway")
+            call = caller.dial(NUMBER)
+            call.wait_answered()
+            kamailio.restart()
+            kamailio.wait_registered("gateway", 10)
+            if transport == "tcp":
+                gateway.wait_event("trunk.lost")
+                gateway.wait_trunk("registered")
+                told = wait_until(lambda: [m for m in call.messages if m.method == "INVITE" and not m.sent], "it", 5)
+                assert told[-1].contact_uri != call.wait_status(200).contact_uri
+            assert direction(call.reinvite("sendonly").body) == "recvonly"
+            assert direction(call.reinvite("sendrecv").body) == "sendrecv"
+            back_s = time.monotonic()
+            call.send(tone(440, 400))
+            assert_heard(call.wait_heard(700, back_s), [440])
+            assert call.hangup() == 200
+            record = gateway.record(call.call_id)
+            assert (record["cause"], record["trunk"]) == ("caller-hung-up", "carrier")
