@@ -232,6 +232,9 @@ def judge_challenges(may_answer: Callable[[int, str, str, str, str, bool, bool],
 def screen_requests() -> None:
     """SIP thread, after libInit: answer what PJSIP would let through, see screen.hpp."""
 
+def excessive_requests() -> int:
+    """How many requests within a dialog were dropped: a peer that is no trunk's host sent more than 20 a second in it."""
+
 def malformed_messages() -> int:
     """How many messages were no SIP, or too malformed to be served."""
 

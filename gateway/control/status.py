@@ -40,7 +40,11 @@ def status(gateway: Gateway, sip: SipService, lag: LoopLag, realtime: RealTimeTh
             "refused": gateway.calls_refused,
             "overloaded": gateway.is_overloaded(),
         },
-        "sip": {"calls": sip.endpoint.call_objects, "malformed": sip.endpoint.malformed_messages},
+        "sip": {
+            "calls": sip.endpoint.call_objects,
+            "malformed": sip.endpoint.malformed_messages,
+            "excessive": sip.endpoint.excessive_requests,
+        },
         "media": {} if gateway.state == "starting" else _media(sip),
         "trunks": _trunks(sip),
         "agents": {

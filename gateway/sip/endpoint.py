@@ -129,6 +129,11 @@ class SipEndpoint:
         return _engine.malformed_messages()
 
     @property
+    def excessive_requests(self) -> int:
+        """How many requests in strangers' calls were dropped, since they came too often."""
+        return _engine.excessive_requests()
+
+    @property
     def silent_s(self) -> float:
         """Seconds since the SIP thread's loop last began a turn: at most about one, unless something blocks it."""
         return time.monotonic() - self._last_turn_s

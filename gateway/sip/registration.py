@@ -18,10 +18,10 @@ _MAX_EXPIRES_S = 86400
 """The limit of a granted time. A registrar that grants years may lose the registration within a day."""
 
 _FIXES = {
-    401: "the registrar refused user or password; check `user`, `auth_user`, `password` and `realm`",
+    401: "the registrar refused user or password; check `user`, `auth_user`, `password_file` and `realm`",
     403: "the registrar forbids this account; ask the carrier whether it is active and allowed from here",
     404: "the registrar does not know this user; check `user`",
-    407: "the proxy refused user or password; check `user`, `auth_user`, `password` and `realm`",
+    407: "the proxy refused user or password; check `user`, `auth_user`, `password_file` and `realm`",
     408: "the registrar did not answer; check `registrar`, `transport` and the firewall",
     423: "the registrar refuses even the `expires` that it asked for; set a longer `expires`",
     503: "the registrar cannot be reached or is overloaded; the gateway tries again",

@@ -1,4 +1,6 @@
 #include "door.hpp"
+#include "bucket.hpp"
+#include "monotonic.hpp"
 #include "trusted.hpp"
 
 #include <pjsip.h>
@@ -13,7 +15,10 @@ namespace {
 constexpr std::size_t kTold = 8;
 constexpr std::size_t kLongest = 128;
 
+constexpr double kStrangersPer_s = 200;
+
 struct Door {
+    Bucket strangers{kStrangersPer_s, kStrangersPer_s};
     bool closed = false;
     unsigned retry_after_s = 0;
     unsigned kept_for_trunks = 0;
@@ -31,10 +36,12 @@ void remember(const pjsip_rx_data& received) {
                           received.pkt_info.src_name + (":" + std::to_string(received.pkt_info.src_port))});
 }
 
-// Ended calls whose peers do not answer our BYE occupy places, too. Strangers must not occupy all of them.
+// More calls of strangers than this cannot be set up in a second anyway, and would make all others wait. Ended calls
+// whose peers do not answer our BYE occupy places, too. Strangers must not occupy all of them.
 bool has_place(const pjsip_rx_data& received) {
-    const bool is_stranger = any_trusted() && !is_trusted(received.pkt_info.src_addr.ipv4.sin_addr.s_addr);
-    const unsigned kept = is_stranger ? door.kept_for_trunks : 0;
+    const bool is_stranger = !is_trusted(received.pkt_info.src_addr.ipv4.sin_addr.s_addr);
+    if (is_stranger && !door.strangers.take(monotonic_ns())) return false;
+    const unsigned kept = is_stranger && any_trusted() ? door.kept_for_trunks : 0;
     return pjsua_call_get_count() + kept < pjsua_call_get_max_count();
 }
 

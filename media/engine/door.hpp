@@ -15,7 +15,8 @@ struct TurnedAway {
 // Retry-After. This costs no more than parsing: no transaction, call, sockets or Python. PJSUA itself would use all of
 // these, and answer 486 when its calls are used up: an ended call is occupied for 32 s if the peer does not answer its
 // BYE or acknowledge its refusal. If there are trunks, `kept_for_trunks` of PJSUA's calls are only for their hosts.
-// All functions: SIP thread, after pjsua_init(). Throws std::runtime_error when PJSIP refuses the module.
+// Hosts that are not trunks' get 200 calls a second together. All functions: SIP thread, after pjsua_init(). Throws
+// std::runtime_error when PJSIP refuses the module.
 void install_door(unsigned retry_after_s, unsigned kept_for_trunks);
 
 void close_door(bool closed);

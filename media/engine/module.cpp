@@ -255,6 +255,7 @@ NB_MODULE(_engine, m) {
     m.def("judge_challenges", &ask_judge, "may_answer"_a);
     m.def("screen_requests", &screen_requests);
     m.def("malformed_messages", &malformed_messages);
+    m.def("excessive_requests", &excessive_requests);
     m.def("capture_pjlog", &capture_pjlog);
     m.def("pjlog_fileno", &pjlog_fd);
     m.def("take_pjlog", [] {

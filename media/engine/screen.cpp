@@ -1,15 +1,25 @@
 #include "screen.hpp"
+#include "bucket.hpp"
+#include "monotonic.hpp"
+#include "trusted.hpp"
 
 #include <pjsip.h>
 #include <pjsua-lib/pjsua.h>
 #include <atomic>
 #include <stdexcept>
 #include <string>
+#include <unordered_map>
 
 namespace offhook {
 namespace {
 
+constexpr double kRequestsPer_s = 20;
+constexpr double kRequestsAtOnce = 60;
+constexpr std::size_t kDialogs = 8192;
+
 std::atomic<std::uint64_t> malformed{0};
+std::atomic<std::uint64_t> excessive{0};
+std::unordered_map<std::string, Bucket> dialogs;  // by our tag
 
 bool is(const pj_str_t& word, const char* other) { return pj_stricmp2(&word, other) == 0; }
 
@@ -117,12 +127,27 @@ void leave_out_optional_body(pjsip_rx_data* received) {
     if (is_optional(msg)) msg->body = nullptr;
 }
 
+// Whether a stranger's request within a dialog is one too many. Each occupies 16 kB for half a minute. It is dropped:
+// an honest peer sends it again a little later.
+bool is_excessive(const pjsip_rx_data& received) {
+    if (is_trusted(received.pkt_info.src_addr.ipv4.sin_addr.s_addr)) return false;
+    const pj_str_t& tag = received.msg_info.to->tag;  // ours: one for each dialog
+    if (dialogs.size() >= kDialogs) dialogs.clear();
+    const auto [found, is_new] =
+        dialogs.try_emplace(std::string(tag.ptr, static_cast<std::size_t>(tag.slen)), kRequestsPer_s, kRequestsAtOnce);
+    return !found->second.take(monotonic_ns());
+}
+
 pj_bool_t on_request(pjsip_rx_data* received) {
     const pjsip_method& method = received->msg_info.msg->line.req.method;
     const bool in_dialog = received->msg_info.to->tag.slen != 0;
     pjsip_endpoint* endpoint = pjsua_get_pjsip_endpt();
     if (method.id == PJSIP_ACK_METHOD || method.id == PJSIP_CANCEL_METHOD || method.id == PJSIP_BYE_METHOD)
         return PJ_FALSE;
+    if (in_dialog && is_excessive(*received)) {
+        ++excessive;
+        return PJ_TRUE;
+    }
     // PJSUA itself checks an INVITE that begins a call; all other requests outside of dialogs are refused anyway.
     if ((in_dialog || method.id == PJSIP_OPTIONS_METHOD) && refuse_unknown_extensions(endpoint, received))
         return PJ_TRUE;
@@ -156,5 +181,7 @@ void screen_requests() {
 }
 
 std::uint64_t malformed_messages() { return malformed; }
+
+std::uint64_t excessive_requests() { return excessive; }
 
 }  // namespace offhook

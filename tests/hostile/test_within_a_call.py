@@ -36,6 +36,7 @@ def test_requests(gateway: GatewayProcess, canary: Canary, method: str) -> None:
         for number in rounds(REQUESTS_PER_S, SECONDS / 2):
             elsewhere.sendto(request(call, method, number), gateway.address)
         elsewhere.sendto(request(call, "BYE", number + 1), gateway.address)
+    assert gateway.number("sip", "excessive") > 0, "each would occupy memory for half a minute"
 
 
 def request(call: Call, method: str, number: int) -> bytes:
