@@ -59,7 +59,7 @@ class RealTimeThreads:
             _log.info(
                 "process.not_realtime",
                 why="the system grants no real-time priority: sound may stutter while other programs compute; "
-                "the unit needs LimitRTPRIO=20, as the shipped one has it, and a container must be allowed to grant that "
+                "the unit needs LimitRTPRIO=20, as the shipped one has it, and a container must be able to grant it "
                 "(in a shell, as root: ulimit -r 20)",
             )
         self._timer = asyncio.get_running_loop().call_later(_LOOK_S, self._look)
