@@ -240,3 +240,23 @@ def test_nothing_is_left_of_a_call_without_a_garbage_collection() -> None:
 
 
 PAUSE_OF_READING_S = audiosocket_agent.PAUSE_S + 0.1
+
+
+def test_what_it_says_while_the_caller_holds_is_dropped() -> None:
+    """It speaks at the pace of speech: what waited would make the rest of the call late."""
+
+    async def talked(server: AudioSocketServer) -> None:
+        async with in_call(server) as (leg, call, _):
+            call.on_held(one_way=False)
+            await asyncio.sleep(0.05)
+            server.session.say(tone(1_000))
+            await asyncio.sleep(0.3)
+            call.on_resumed()
+            await asyncio.sleep(0.05)
+            server.session.say(tone(100))
+            await until(lambda: np.count_nonzero(leg.heard()) > 700)
+            await asyncio.sleep(0.1)
+            assert np.count_nonzero(leg.heard()) <= 800
+
+    with AudioSocketServer() as server:
+        run(talked(server))

@@ -21,7 +21,7 @@ from gateway.agents.network.audiosocket import (
 )
 from gateway.agents.network.errors import BackendError
 from gateway.agents.network.voice import Voice, carry
-from media.conversation.events import Dtmf, Interrupted, SpeechEnded
+from media.conversation.events import Dtmf, OffHold, OnHold
 from media.leg import Pcm
 from media.pcm_bytes import pcm16_decoded, pcm16_encoded
 from media.resample import Resampler
@@ -68,6 +68,8 @@ class AudioSocketAgent(asyncio.Protocol):
         self._to_server: Resampler | None = None
         self._kind = KINDS_OF_AUDIO[options.rate_hz]
         self._clogged: asyncio.TimerHandle | None = None
+        self._on_hold = False
+        """Whether nobody hears what the server says."""
         self._dropped = 0
         self._ignored = 0
 
@@ -135,14 +137,12 @@ class AudioSocketAgent(asyncio.Protocol):
             match event:
                 case Dtmf():
                     self._write(dtmf_frame(event.digit))
-                case Interrupted(by=by):
-                    self._voice.interrupted()
-                    if by == "key":  # no SpeechEnded follows
-                        self._voice.reopen()
-                case SpeechEnded():
-                    self._voice.reopen()
+                case OnHold():
+                    self._on_hold = True
+                case OffHold():
+                    self._on_hold = False
                 case _:
-                    pass
+                    self._voice.on_event(event, self._loop.time())
         self._write(frame(FrameKind.HANG_UP))
         self._end(None)
 
@@ -199,7 +199,8 @@ class AudioSocketAgent(asyncio.Protocol):
             if rate_hz != self._voice_hz:
                 self._voice_hz = rate_hz
                 self._voice.use_rate(rate_hz)
-            self._voice.play(pcm16_decoded(payload))
+            if not self._on_hold:  # it speaks without a pause: kept, this would delay all that follows
+                self._voice.play(pcm16_decoded(payload))
         elif kind == FrameKind.HANG_UP:
             self._end(None)
         elif kind == FrameKind.ERROR:

@@ -29,7 +29,7 @@ from gateway.agents.network.errors import BackendError
 from gateway.agents.network.parameters import filled
 from gateway.agents.network.voice import Voice, carry
 from gateway.agents.network.websocket import Endpoint, WebSocket, connect
-from media.conversation.events import Drained, Dtmf, Interrupted, MarkReached, SpeechEnded
+from media.conversation.events import Dtmf, MarkReached
 from media.leg import Pcm
 
 BUFFER_MS = QUEUE_MAX * PTIME_MS
@@ -158,17 +158,9 @@ class ChanWebSocketAgent:
                     answer = self._voice.reached(event.name)
                     if answer is not None:
                         socket.send_text(answer.encode())
-                case Interrupted(by=by):
-                    self._voice.interrupted()
-                    self._tell_drained()
-                    if by == "key":  # no SpeechEnded follows
-                        self._voice.reopen()
-                case SpeechEnded():
-                    self._voice.reopen()
-                case Drained():
-                    self._tell_drained()
                 case _:
-                    pass
+                    self._voice.on_event(event, self._loop.time())
+                    self._tell_drained()
         await socket.close()
 
     # -- the application is heard -------------------------------------------------------------------------------------

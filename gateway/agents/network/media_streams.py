@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import binascii
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from gateway.agents.network.parameters import filled
 from gateway.agents.network.twilio import BadMessageError, BotAudio, Clear, Dialect, Mark, StreamFacts
 from gateway.agents.network.voice import Voice, carry
 from gateway.agents.network.websocket import Endpoint, WebSocket, connect
-from media.conversation.events import Dtmf, Interrupted, MarkReached, SpeechEnded
+from media.conversation.events import Dtmf, MarkReached
 from media.g711 import RATE_HZ
 from media.leg import Pcm
 from media.resample import Resampler
@@ -51,6 +52,7 @@ class MediaStreamsAgent:
     def __init__(self, options: StreamOptions) -> None:
         self._options = options
         self._voice = Voice(RATE_HZ, options.buffer_ms)
+        self._loop = asyncio.get_running_loop()
         self._socket: WebSocket | None = None
         self._stream: Dialect | None = None
         self._encode: Callable[[Pcm], bytes] = ENCODED["mulaw"]
@@ -140,14 +142,8 @@ class MediaStreamsAgent:
                     name = self._voice.reached(event.name)
                     if name is not None:
                         socket.send_text(stream.mark(name))
-                case Interrupted(by=by):
-                    self._send_marks(self._voice.interrupted())
-                    if by == "key":  # no SpeechEnded follows
-                        self._voice.reopen()
-                case SpeechEnded():
-                    self._voice.reopen()  # the caller has finished, whether the bot has noticed or not
                 case _:
-                    pass
+                    self._send_marks(self._voice.on_event(event, self._loop.time()))
         socket.send_text(stream.stop())
         await socket.close()
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from gateway.agents.agent import Call, Speech
-from media.conversation.events import CallEndedError
+from media.conversation.events import CallEndedError, Event, Interrupted, OffHold, OnHold, SpeechEnded
 from media.leg import Pcm, PlayoutFullError
 from media.resample import Resampler
 
@@ -24,6 +24,10 @@ CHECK_MS = 1_000
 """After so much audio the call is asked how much it has queued: to ask for each frame would cost more."""
 PIECES_MAX = 6_000
 """So many pieces of audio, and marks, may wait, however short."""
+STREAMED = 0.8
+"""A backend that has said this share of a hold's time, or more, speaks without a pause."""
+STREAM_MS = 1_000
+"""A shorter hold delays nothing that matters."""
 _NOTHING = np.zeros(0, np.int16)
 
 
@@ -63,6 +67,9 @@ class Voice:
         self._numbers = itertools.count(1)
         self._marks: dict[str, str] = {}
         """Marks on their way, theirs by ours: they may give two the same name."""
+        self._held_at_s: float | None = None
+        """When the caller has put the call on hold."""
+        self._said_on_hold_ms = 0.0
 
     def begin(self, call: Call) -> None:
         """The call is there: what waits is said."""
@@ -109,6 +116,8 @@ class Voice:
             How many ms of it were accepted: less when there is no room, 0 when its answer was interrupted.
         """
         call, answer = self._call, answer or self._answer
+        if self._held_at_s is not None:
+            self._said_on_hold_ms += len(pcm) * 1_000 / self._rate_hz
         if call is None or answer is None:
             return self._wait(pcm, None, answer)
         if not self._emptied.is_set() and not answer.interrupted:
@@ -159,6 +168,39 @@ class Voice:
             self._call.stop()
             self.new_answer()
         return self.interrupted()
+
+    def on_event(self, event: Event, now_s: float) -> list[str]:
+        """What has happened in the call, as far as it concerns the voice of a bot that decides for itself.
+
+        Returns the marks that were dropped, in order.
+        """
+        match event:
+            case Interrupted(by=by):
+                dropped = self.interrupted()
+                if by == "key":  # no SpeechEnded follows
+                    self.reopen()
+                return dropped
+            case SpeechEnded():
+                self.reopen()  # the caller has finished, whether the bot has noticed or not
+            case OnHold():
+                self._held_at_s, self._said_on_hold_ms = now_s, 0.0
+            case OffHold():
+                return self._off_hold(now_s)
+            case _:
+                pass
+        return []
+
+    def _off_hold(self, now_s: float) -> list[str]:
+        """The caller is back, and an answer that came meanwhile is heard now.
+
+        But a backend that speaks without a pause, be it silence or music, has said as much as the hold was long: that
+        is dropped, or all that follows would be late for the rest of the call.
+        """
+        held_at_s, self._held_at_s = self._held_at_s, None
+        held_ms = 0.0 if held_at_s is None else (now_s - held_at_s) * 1_000
+        streams = held_ms >= STREAM_MS and self._said_on_hold_ms >= STREAMED * held_ms
+        is_burst = self._said_on_hold_ms > held_ms + STREAM_MS
+        return self.clear() if streams and not is_burst else []
 
     def interrupted(self) -> list[str]:
         """The gateway has silenced it. Returns the marks that were dropped, in order."""
