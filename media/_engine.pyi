@@ -203,6 +203,9 @@ def look_names_up(servers: list[tuple[str, int]], own: list[str]) -> None:
     `own` are names of trunks. Of others a bounded number are looked up at once; without servers none is.
     """
 
+def note_call(call: int, *, is_trunks: bool) -> None:
+    """SIP thread, in onIncomingCall: whether this call of PJSUA is a trunk's."""
+
 def trust_name(name: str) -> None:
     """SIP thread: this name, too, is a trunk's: a call of the trunk has it in its Contact or Record-Route."""
 
@@ -233,7 +236,7 @@ def screen_requests() -> None:
     """SIP thread, after libInit: answer what PJSIP would let through, see screen.hpp."""
 
 def excessive_requests() -> int:
-    """How many requests within a dialog were dropped: a peer that is no trunk's host sent more than 20 a second in it."""
+    """How many requests within a dialog were refused: strangers may send 20 a second in each."""
 
 def malformed_messages() -> int:
     """How many messages were no SIP, or too malformed to be served."""

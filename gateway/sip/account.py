@@ -67,8 +67,10 @@ class Account(pj.Account):  # type: ignore[misc]  # pjsua2 has no type stubs
         """How many REGISTER results onRegState has reported."""
         self._connection: int | None = None
         """The TCP connection of the registration: the memory address of PJSIP's transport."""
+        self._flow: int | None = None
+        """The connection of the last registration that was granted, even if one has failed since; None once lost."""
         self._was_lost = False
-        """Whether the last connection was lost. The Contact of the calls since then names a port that is closed."""
+        """Whether a connection was lost since: the Contact of the calls since then names a port that is closed."""
 
     def onIncomingCall(self, prm: pj.OnIncomingCallParam) -> None:
         """PJSIP: an INVITE has arrived and was answered with 100."""
@@ -85,9 +87,8 @@ class Account(pj.Account):  # type: ignore[misc]  # pjsua2 has no type stubs
                 answer = self._registration_answered(self.trunk, self._realms, prm)
                 self._connection = _engine.transport_of(int(prm.rdata.pjRxData)) if answer.expires_s > 0 else None
                 self._endpoint.tell(answer)
-                if self._was_lost and self._connection is not None:
-                    self._was_lost = False
-                    self._endpoint.on_new_contact(self)
+                if self._connection is not None:
+                    self._registered_over(self._connection)
         except Exception as error:  # noqa: BLE001 - as above
             self._endpoint.report("onRegState", error)
 
@@ -123,11 +124,18 @@ class Account(pj.Account):  # type: ignore[misc]  # pjsua2 has no type stubs
             unanswerable=unanswerable(headers, realms, has_password=self._has_password),
         )
 
+    def _registered_over(self, connection: int) -> None:
+        if self._was_lost or (self._flow is not None and self._flow != connection):
+            self._was_lost = False
+            self._endpoint.on_new_contact(self)
+        self._flow = connection
+
     def on_disconnected(self, connection: int) -> None:
         """Report that the registration is lost, if this was its TCP connection."""
+        if connection == self._flow:
+            self._flow, self._was_lost = None, True
         if self.trunk is not None and connection == self._connection:
             self._connection = None
-            self._was_lost = True
             self._endpoint.tell(ConnectionLost(self.trunk))
 
 

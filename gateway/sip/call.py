@@ -134,13 +134,13 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
             request.method = "OPTIONS"
             self.sendRequest(request)
 
-    def tell_contact(self) -> None:
+    def tell_contact(self) -> bool:
         """Tell the peer the account's new Contact (RFC 3261 section 12.2.2): the old one cannot be reached any more.
 
-        By UPDATE if the peer allows it, else by re-INVITE.
+        By UPDATE if the peer allows it, else by re-INVITE. Returns whether that was possible: not before the ACK.
         """
         if self._is_lost() or self.getInfo().state != pj.PJSIP_INV_STATE_CONFIRMED:
-            return
+            return False
         operation = pj.CallOpParam(True)  # noqa: FBT003 - as above
         operation.opt.audioCount = 1
         operation.opt.videoCount = operation.opt.textCount = 0
@@ -150,6 +150,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
             self.update(operation)
         else:
             self.reinvite(operation)
+        return True
 
     def let_go(self) -> None:
         """Free everything the call holds. If PJSIP's call still exists, it ends when this object is deleted."""
@@ -210,9 +211,10 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
         info = self.getInfo()  # its list of media exists only as long as it does
         running = [media for media in info.media if media.type == pj.PJMEDIA_TYPE_AUDIO and media.status in _RUNNING]
         held = any(media.status == pj.PJSUA_CALL_MEDIA_REMOTE_HOLD for media in running)
-        if held != self._held:
+        if running and held != self._held:
             self._held = held
-            self.thread.tell(HoldChanged(self.ref, held))
+            sends = any(media.dir & pj.PJMEDIA_DIR_DECODING for media in running)
+            self.thread.tell(HoldChanged(self.ref, held, sends))
         if self._stream and any(media.index == self._line for media in running):
             self._tell_stream(self._line)
 

@@ -40,6 +40,8 @@ _log = structlog.get_logger("sip")
 
 _TURNED_AWAY_S = 1.0
 """The shortest time between reports of calls that found no place, in seconds: a flood makes few log lines."""
+_TOLD_IN_A_TURN, _TELL_AGAIN_S, _TELL_TRIES = 5, 1.0, 30
+"""New Contacts: so many calls are told in a turn; who could not be told is told later, for half a minute."""
 _POLL_MS = 1000
 """The longest time that the thread waits in PJSIP, in ms; commands and packets wake it earlier."""
 _UNAVAILABLE = 503
@@ -105,6 +107,11 @@ class SipEndpoint:
         self._calls: dict[CallRef, SipCall] = {}
         self._buried: list[SipCall] = []
         self._objects: weakref.WeakSet[SipCall] = weakref.WeakSet()
+        self._untold: deque[tuple[SipCall, int]] = deque()
+        """Calls whose peers know an old Contact, and how often to try."""
+        self._untold_later: deque[tuple[SipCall, int]] = deque()
+        """Those that could not be told just now."""
+        self._tried_s = 0.0
         self._refs = itertools.count(1)
         self._pjlog = PjLog(self._loop)
 
@@ -130,7 +137,7 @@ class SipEndpoint:
 
     @property
     def excessive_requests(self) -> int:
-        """How many requests in strangers' calls were dropped, since they came too often."""
+        """How many requests in strangers' calls were refused, since they came too often."""
         return _engine.excessive_requests()
 
     @property
@@ -265,20 +272,34 @@ class SipEndpoint:
         """Send requests of the call from the address that its INVITE came to; behind NAT, to its source."""
         message, source_ip = int(invite.pjRxData), str(invite.srcAddress).rpartition(":")[0]
         next_hop = _engine.next_hop(message)
+        _engine.note_call(call_id, is_trunks=is_trunk)
         if is_trunk:
             _engine.trust_name(next_hop)  # strangers' look-ups must not keep a BYE from a carrier
         to_source = goes_to_source(next_hop, source_ip, self._config.behind_nat)
         _engine.route_dialog(call_id, message, to_source=to_source)
 
     def on_new_contact(self, account: Account) -> None:
-        """Tell the peers of the account's calls where requests now reach us."""
-        for call in list(self._calls.values()):
-            if call.account is not account:
+        """Tell the peers of the account's calls where requests now reach us, a few in each turn of the thread."""
+        self._untold.extend((call, _TELL_TRIES) for call in self._calls.values() if call.account is account)
+
+    def _tell_contacts(self) -> None:
+        for _ in range(min(len(self._untold), _TOLD_IN_A_TURN)):
+            call, tries = self._untold.popleft()
+            if call.ref not in self._calls:
                 continue
             try:
-                call.tell_contact()
-            except Exception as error:  # noqa: BLE001 - other calls must still be told
-                self.report("tell_contact", error, call.sip_call_id)
+                told = call.tell_contact()
+            except Exception as error:  # noqa: BLE001 - the peer's own request is under way, say; others must be told
+                told = False
+                if tries == 1:
+                    self.report("tell_contact", error, call.sip_call_id)
+            if not told and tries > 1:
+                self._untold_later.append((call, tries - 1))
+        if self._untold and self._wakeup is not None:
+            self._wakeup.wake()
+        elif self._last_turn_s >= self._tried_s + _TELL_AGAIN_S:
+            self._tried_s = self._last_turn_s
+            self._untold, self._untold_later = self._untold_later, self._untold
 
     def on_refused(self, event: Refused) -> None:
         """PJSIP has refused an INVITE. Nothing is told of one that is a call already: its end says why."""
@@ -306,6 +327,7 @@ class SipEndpoint:
             self._endpoint.libHandleEvents(_POLL_MS)
             self._buried.clear()
             self._tell_turned_away()
+            self._tell_contacts()
             self._run_commands()
         self._destroy()
         self._loop.call_soon_threadsafe(self._stopped.set_result, None)

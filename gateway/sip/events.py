@@ -89,6 +89,8 @@ class HoldChanged:
 
     ref: CallRef
     held: bool
+    peer_sends: bool = True
+    """Whether the peer sends to us meanwhile: music, or its voice. On `a=inactive` it does not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def endpoint_config(settings: Settings, trunks: tuple[TrunkAccount, ...], user_a
         jitter_buffer_ms=max(200, media.reorder_ms + 160),
         calls=settings.limits.calls,
         call_places=settings.limits.calls * 3 // 2 + _SPARE_CALLS,
-        places_kept=settings.limits.calls - settings.strangers + _SPARE_CALLS // 2,
+        places_kept=max(settings.limits.calls - settings.strangers, 0) + _SPARE_CALLS // 2,
         retry_after_s=round(settings.limits.retry_after_s),
         trunks=own,
         nameservers=_nameservers(settings, names),

@@ -166,8 +166,8 @@ class SipParty(IncomingParty):
             case MediaFailed(why=why):
                 # With 488 also where we meant to answer: PJSIP may have found out when it made our 200.
                 self._give_up(EndCause.MEDIA_FAILED, why, _NOT_ACCEPTABLE)
-            case HoldChanged(held=held):
-                self._on_hold_changed(held=held)
+            case HoldChanged(held=held, peer_sends=peer_sends):
+                self._on_hold_changed(held=held, peer_sends=peer_sends)
             case Confirmed():
                 self._on_confirmed()
             case GivenUp():
@@ -177,14 +177,16 @@ class SipParty(IncomingParty):
             case Disconnected():
                 self._on_disconnected(event)
 
-    def _on_hold_changed(self, *, held: bool) -> None:
+    def _on_hold_changed(self, *, held: bool, peer_sends: bool) -> None:
         self._held = held
         self._watch()
-        if self.listener is not None:
-            if held:
-                self.listener.on_held(one_way=not self._was_two_way)
-            else:
-                self.listener.on_resumed()
+        if self.listener is None:
+            return
+        if not held:
+            self.listener.on_resumed()
+        elif self._was_two_way or peer_sends:
+            self.listener.on_held(one_way=not self._was_two_way)
+        # else: it is not connected yet (RFC 3725 section 4.4), and what is said waits
 
     def _on_confirmed(self) -> None:
         self._confirmed.set()

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Mappin
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 from media.conversation.belonging import Belonging
 from media.conversation.dead_air import DeadAir
 from media.conversation.ear import Ear
@@ -352,12 +354,14 @@ class Conversation:
     def on_held(self, *, one_way: bool) -> None:
         """The caller hears nothing from now on.
 
-        On hold, what comes is music or an announcement, and the agent gets none of it. With `one_way` it is the
+        On hold, what comes is music or an announcement: the agent hears silence instead. With `one_way` it is the
         caller's voice, and no hold.
         """
         self._party_hears = False
         if not (one_way or self._on_hold):
             self._on_hold = True
+            if self._dead_air is not None:
+                self._dead_air.on_held()
             self._emit(OnHold())
         self._hang_up_if_heard()
 
@@ -366,6 +370,8 @@ class Conversation:
         self._party_hears = True
         if self._on_hold:
             self._on_hold = False
+            if self._dead_air is not None:
+                self._dead_air.on_resumed()
             self._emit(OffHold())
 
     def on_call_over(self) -> None:
@@ -412,7 +418,7 @@ class Conversation:
     def on_frame(self, pcm: Pcm) -> None:
         """Take one frame of the caller's voice its whole way."""
         if self._on_hold:
-            return
+            pcm = np.zeros(len(pcm), np.int16)
         if self._ear is not None:
             self._ear.hear(pcm)
         consumer = self._consumer

@@ -16,7 +16,18 @@ LEAST_SPEECH_MS = 250
 class DeadAir:
     """Watches one conversation. For the asyncio thread only."""
 
-    __slots__ = ("_began_s", "_fail", "_least_turn_s", "_limit_s", "_loop", "_playout", "_said", "_timer")
+    __slots__ = (
+        "_began_s",
+        "_fail",
+        "_least_turn_s",
+        "_limit_s",
+        "_loop",
+        "_on_hold",
+        "_playout",
+        "_said",
+        "_timer",
+        "_waits",
+    )
 
     def __init__(
         self, limit_s: float, settings: BargeInSettings, playout: Playout, fail: Callable[[DeadAirError], object]
@@ -31,6 +42,9 @@ class DeadAir:
         self._timer: asyncio.TimerHandle | None = None
         self._began_s = 0.0
         self._said = 0
+        self._on_hold = False
+        self._waits = False
+        """Whether the caller's turn was not answered when the call was put on hold, or has ended since."""
 
     def on_speech_started(self) -> None:
         """The caller speaks: the agent may be silent."""
@@ -42,7 +56,26 @@ class DeadAir:
         self.close()
         if not self._playout.speaking and self._loop.time() - self._began_s >= self._least_turn_s:
             self._said = self._playout.accepted_samples
+            self._wait()
+
+    def _wait(self) -> None:
+        if self._on_hold:
+            self._waits = True
+        else:
             self._timer = self._loop.call_later(self._limit_s, self._on_limit)
+
+    def on_held(self) -> None:
+        """The caller does not wait for an answer: it has put the call on hold."""
+        self._waits = self._timer is not None
+        self._on_hold = True
+        self.close()
+
+    def on_resumed(self) -> None:
+        """The caller is back, and waits again."""
+        self._on_hold = False
+        if self._waits:
+            self._waits = False
+            self._wait()
 
     def _on_limit(self) -> None:
         self._timer = None

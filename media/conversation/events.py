@@ -148,7 +148,7 @@ class MediaSilent:
 
 @dataclass(frozen=True, slots=True)
 class OnHold:
-    """The caller has put the call on hold: no frame of audio comes until `OffHold`, and nobody hears the agent.
+    """The caller has put the call on hold: the agent hears silence until `OffHold`, and nobody hears the agent.
 
     What the agent says meanwhile is kept, and heard when the caller is back.
     """

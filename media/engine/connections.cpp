@@ -19,11 +19,12 @@ constexpr long kLookEvery_s = 5;
 // So many connections beyond the limit are for sources that have no more than a few.
 constexpr unsigned kForOthers = 512;
 constexpr unsigned kFew = 4;
+// PJSIP has places for 4,096 transports, among them those that we open.
+constexpr std::size_t kInTotal = 3072;
 
 struct Connection {
     std::uint32_t source;
     std::int64_t accepted_ns;
-    bool trusted;
     bool closing;
 };
 
@@ -32,7 +33,6 @@ struct Connections {
     unsigned per_source = 0;
     std::unordered_map<pjsip_transport*, Connection> accepted;
     std::unordered_map<std::uint32_t, unsigned> by_source;
-    unsigned strangers = 0;
     pjsip_tp_state_callback next = nullptr;
     pj_timer_entry look{};
 };
@@ -59,7 +59,7 @@ bool close_longest_idle() {
     std::pair<pjsip_transport* const, Connection>* longest = nullptr;
     std::int64_t longest_ns = -1;
     for (auto& one : connections.accepted) {
-        if (one.second.trusted || one.second.closing || is_used(*one.first)) continue;
+        if (is_trusted(one.second.source) || one.second.closing || is_used(*one.first)) continue;
         const std::int64_t ns = idle_ns(*one.first, one.second);
         if (ns > longest_ns) longest = &one, longest_ns = ns;
     }
@@ -71,19 +71,21 @@ bool close_longest_idle() {
 // Whether a stranger's new connection may stay. One that carries a request that nobody acknowledges cannot be closed
 // for 32 s, even if the peer has closed it: with these, a few sources must not keep all others out.
 bool may_stay(std::uint32_t source) {
+    if (is_trusted(source)) return connections.accepted.size() < kInTotal;
     const unsigned of_source = connections.by_source[source];
     if (of_source > connections.per_source) return false;
-    if (connections.strangers <= connections.all || close_longest_idle()) return true;
-    return of_source <= kFew && connections.strangers <= connections.all + kForOthers;
+    const auto strangers =
+        static_cast<unsigned>(std::count_if(connections.accepted.begin(), connections.accepted.end(),
+                                            [](const auto& one) { return !is_trusted(one.second.source); }));
+    if (strangers < connections.all || close_longest_idle()) return true;
+    return of_source <= kFew && strangers < connections.all + kForOthers;
 }
 
 void on_accepted(pjsip_transport* transport) {
     const std::uint32_t source = transport->key.rem_addr.ipv4.sin_addr.s_addr;
-    const bool trusted = is_trusted(source);
     ++connections.by_source[source];
-    if (!trusted) ++connections.strangers;
-    const bool stays = trusted || may_stay(source);  // before it is one of those that may be closed
-    Connection& connection = connections.accepted[transport] = {source, monotonic_ns(), trusted, false};
+    const bool stays = may_stay(source);  // before it is one of those that may be closed
+    Connection& connection = connections.accepted[transport] = {source, monotonic_ns(), false};
     if (!stays) close(transport, connection);
 }
 
@@ -92,7 +94,6 @@ void on_destroyed(pjsip_transport* transport) {
     if (found == connections.accepted.end()) return;
     const auto count = connections.by_source.find(found->second.source);
     if (--count->second == 0) connections.by_source.erase(count);
-    if (!found->second.trusted) --connections.strangers;
     connections.accepted.erase(found);
 }
 

@@ -5,6 +5,7 @@
 extern "C" {
 #include <pjsua-lib/pjsua_internal.h>
 }
+#include <vector>
 
 namespace offhook {
 namespace {
@@ -29,7 +30,23 @@ bool goes_over_udp(const pjsip_rx_data* invite) {
     return uri != nullptr && (uri->transport_param.slen == 0 || pj_stricmp(&uri->transport_param, &udp) == 0);
 }
 
+// Whose each of PJSUA's calls is. An id is used again when its call has ended, and its peer has answered the BYE.
+std::vector<bool> of_trunk;
+
 }  // namespace
+
+void note_call(int call, bool is_trunks) {
+    if (call < 0) return;
+    if (of_trunk.size() <= static_cast<std::size_t>(call)) of_trunk.resize(static_cast<std::size_t>(call) + 1);
+    of_trunk[static_cast<std::size_t>(call)] = is_trunks;
+}
+
+unsigned strangers_calls() {
+    unsigned count = 0;
+    for (std::size_t id = 0; id < pjsua_var.ua_cfg.max_calls; ++id)
+        if (pjsua_var.calls[id].inv != nullptr && (id >= of_trunk.size() || !of_trunk[id])) ++count;
+    return count;
+}
 
 std::string next_hop(const pjsip_rx_data* invite) {
     const pjsip_sip_uri* uri = next_uri(invite);

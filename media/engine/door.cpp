@@ -1,5 +1,6 @@
 #include "door.hpp"
 #include "bucket.hpp"
+#include "dialogs.hpp"
 #include "monotonic.hpp"
 #include "trusted.hpp"
 
@@ -41,8 +42,9 @@ void remember(const pjsip_rx_data& received) {
 bool has_place(const pjsip_rx_data& received) {
     const bool is_stranger = !is_trusted(received.pkt_info.src_addr.ipv4.sin_addr.s_addr);
     if (is_stranger && !door.strangers.take(monotonic_ns())) return false;
-    const unsigned kept = is_stranger && any_trusted() ? door.kept_for_trunks : 0;
-    return pjsua_call_get_count() + kept < pjsua_call_get_max_count();
+    const unsigned places = pjsua_call_get_max_count();
+    if (pjsua_call_get_count() >= places) return false;
+    return !is_stranger || !any_trusted() || strangers_calls() + door.kept_for_trunks < places;
 }
 
 pj_bool_t on_request(pjsip_rx_data* received) {

@@ -240,6 +240,7 @@ NB_MODULE(_engine, m) {
         },
         "call"_a, "message"_a, nb::kw_only(), "to_source"_a);
     m.def("look_names_up", &look_names_up, "servers"_a, "own"_a);
+    m.def("note_call", &note_call, "call"_a, nb::kw_only(), "is_trunks"_a);
     m.def("trust_name", &trust_name, "name"_a);
     m.def("trust_hosts", &trust_hosts, "networks"_a);
     m.def("install_door", &install_door, "retry_after_s"_a, nb::kw_only(), "kept_for_trunks"_a);

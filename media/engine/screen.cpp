@@ -4,22 +4,22 @@
 #include "trusted.hpp"
 
 #include <pjsip.h>
+#include <pjsip_ua.h>
 #include <pjsua-lib/pjsua.h>
 #include <atomic>
+#include <new>
 #include <stdexcept>
 #include <string>
-#include <unordered_map>
 
 namespace offhook {
 namespace {
 
 constexpr double kRequestsPer_s = 20;
 constexpr double kRequestsAtOnce = 60;
-constexpr std::size_t kDialogs = 8192;
 
 std::atomic<std::uint64_t> malformed{0};
 std::atomic<std::uint64_t> excessive{0};
-std::unordered_map<std::string, Bucket> dialogs;  // by our tag
+int module_id = -1;
 
 bool is(const pj_str_t& word, const char* other) { return pj_stricmp2(&word, other) == 0; }
 
@@ -127,15 +127,24 @@ void leave_out_optional_body(pjsip_rx_data* received) {
     if (is_optional(msg)) msg->body = nullptr;
 }
 
-// Whether a stranger's request within a dialog is one too many. Each occupies 16 kB for half a minute. It is dropped:
-// an honest peer sends it again a little later.
+// Whether a stranger's request within a dialog is one too many: each occupies 16 kB for half a minute.
 bool is_excessive(const pjsip_rx_data& received) {
     if (is_trusted(received.pkt_info.src_addr.ipv4.sin_addr.s_addr)) return false;
-    const pj_str_t& tag = received.msg_info.to->tag;  // ours: one for each dialog
-    if (dialogs.size() >= kDialogs) dialogs.clear();
-    const auto [found, is_new] =
-        dialogs.try_emplace(std::string(tag.ptr, static_cast<std::size_t>(tag.slen)), kRequestsPer_s, kRequestsAtOnce);
-    return !found->second.take(monotonic_ns());
+    const auto& info = received.msg_info;
+    pjsip_dialog* dialog = pjsip_ua_find_dialog(&info.cid->id, &info.to->tag, &info.from->tag, PJ_FALSE);
+    if (dialog == nullptr) return false;  // it is refused without a transaction
+    void*& bucket = dialog->mod_data[module_id];
+    if (bucket == nullptr)
+        bucket = new (pj_pool_alloc(dialog->pool, sizeof(Bucket))) Bucket(kRequestsPer_s, kRequestsAtOnce);
+    return !static_cast<Bucket*>(bucket)->take(monotonic_ns());
+}
+
+void refuse_excessive(pjsip_endpoint* endpoint, pjsip_rx_data* received) {
+    ++excessive;
+    pjsip_hdr headers;
+    pj_list_init(&headers);
+    pj_list_push_back(&headers, pjsip_retry_after_hdr_create(received->tp_info.pool, 1));
+    pjsip_endpt_respond_stateless(endpoint, received, PJSIP_SC_SERVICE_UNAVAILABLE, nullptr, &headers, nullptr);
 }
 
 pj_bool_t on_request(pjsip_rx_data* received) {
@@ -145,7 +154,7 @@ pj_bool_t on_request(pjsip_rx_data* received) {
     if (method.id == PJSIP_ACK_METHOD || method.id == PJSIP_CANCEL_METHOD || method.id == PJSIP_BYE_METHOD)
         return PJ_FALSE;
     if (in_dialog && is_excessive(*received)) {
-        ++excessive;
+        refuse_excessive(endpoint, received);
         return PJ_TRUE;
     }
     // PJSUA itself checks an INVITE that begins a call; all other requests outside of dialogs are refused anyway.
@@ -177,6 +186,7 @@ void screen_requests() {
     pjsip_endpoint* endpoint = pjsua_get_pjsip_endpt();
     if (endpoint == nullptr || pjsip_endpt_register_module(endpoint, &module) != PJ_SUCCESS)
         throw std::runtime_error("PJSIP takes no module that looks at requests first");
+    module_id = module.id;
     pjsip_tpmgr_set_drop_data_cb(pjsip_endpt_get_tpmgr(endpoint), &on_dropped);
 }
 

@@ -488,8 +488,10 @@ async def test_a_caller_on_hold_is_not_heard_and_nothing_that_was_said_is_lost()
     call.on_resumed()
     call.on_resumed()
     await caller_sends(leg, silence(RATE_HZ, 20))
-    told = [type(await anext(events)) for _ in range(3)]
-    assert told == [OnHold, OffHold, Audio]
+    told = [await anext(events) for _ in range(3)]
+    assert [type(event) for event in told] == [OnHold, OffHold, Audio]
+    assert isinstance(told[2], Audio)
+    assert not told[2].pcm.any()
     leg.stop_clock()
 
 

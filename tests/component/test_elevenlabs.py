@@ -174,6 +174,8 @@ def test_an_interruption_silences_at_once_and_the_next_answer_is_heard(by: str) 
             else:
                 do(bot, ElevenLabsStream.caller_begins)
             await until(lambda: call.queued_ms == 0)
+            texts = [text for _, text in call.info.history]
+            assert "It is a long story." not in texts, "the next agent must not think that it was heard"
             leg.wire.clear()
             do(bot, late)
             await until(lambda: np.count_nonzero(leg.heard()) > 1_500)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,7 +15,16 @@ from tests.e2e.peers.process import wait_until
 from tests.e2e.peers.sip_message import direction
 from tests.e2e.peers.sound import tone
 
+if TYPE_CHECKING:
+    from tests.e2e.peers.call import Call
+    from tests.e2e.peers.sip_message import SipMessage
+
 NUMBER = "+15550102"
+
+
+def asked(call: Call) -> list[SipMessage]:
+    """What the gateway has asked for in the call."""
+    return [message for message in call.messages if message.status is None and not message.sent]
 
 
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
@@ -36,12 +46,14 @@ def test_a_call_outlives_a_restart_of_its_proxy(transport: str) -> None:
             kamailio.wait_registered("gateway")
             call = caller.dial(NUMBER)
             call.wait_answered()
+            call.send(tone(1000, 200))
+            assert_heard(call.wait_heard(500), [1000])
             kamailio.restart()
             kamailio.wait_registered("gateway", 10)
             if transport == "tcp":
                 gateway.wait_event("trunk.lost")
                 gateway.wait_trunk("registered")
-                told = wait_until(lambda: [m for m in call.messages if m.method == "INVITE" and not m.sent], "it", 5)
+                told = wait_until(lambda: asked(call), "the re-INVITE", 5)
                 assert told[-1].contact_uri != call.wait_status(200).contact_uri
             assert direction(call.reinvite("sendonly").body) == "recvonly"
             assert direction(call.reinvite("sendrecv").body) == "sendrecv"

@@ -87,6 +87,7 @@ def test_requests_that_nobody_acknowledges_leave_a_carrier_its_connections() -> 
             if number % 8 == 0:
                 time.sleep(0.05)  # so that each is accepted
         gateway.wait_event("call.ended")
+        assert not gateway.events("call.refused"), "else their connections are not in use"
         for number in range(3):
             with connected(gateway, CARRIER) as carriers:
                 assert options(carriers, 10_000 + number).startswith(b"SIP/2.0 200")
@@ -125,3 +126,16 @@ def test_byes_that_nobody_answers_leave_a_carrier_its_places() -> None:
         assert 503 in statuses, "the strangers have used their places up"
         for _ in range(HALF):
             carrier.dial("600").wait_answered()
+
+
+def test_a_carriers_many_calls_leave_strangers_their_places() -> None:
+    trunks: Object = {"carrier": {"register": False, "sources": [CARRIER]}}
+    limits: Object = {"calls": PLACES, "strangers": 2}
+    with (
+        GatewayProcess(Setup(limits=limits, trunks=trunks, environment=sanitized())) as gateway,
+        Caller(gateway.address, host=STRANGER) as stranger,
+        Caller(gateway.address, host=CARRIER) as carrier,
+    ):
+        for call in [carrier.dial("600") for _ in range(PLACES - 1)]:
+            call.wait_answered()
+        stranger.dial("600").wait_answered()

@@ -39,8 +39,8 @@ class ControlFormat(enum.Enum):
 class ChanWebSocketSettings(NetworkSettings):
     """An application for Asterisk's WebSocket channel (`chan_websocket`), as it is; the gateway plays Asterisk.
 
-    HANGUP ends the agent's part at once, closing the connection when all was heard; the dialplan goes on. PAUSE_MEDIA
-    and CONTINUE_MEDIA are answered with ERROR.
+    HANGUP silences it and ends its part at once; a connection that it closes ends its part when all was heard. The
+    dialplan goes on then. PAUSE_MEDIA and CONTINUE_MEDIA are answered with ERROR.
     """
 
     kind: Literal["chan-websocket"] = "chan-websocket"

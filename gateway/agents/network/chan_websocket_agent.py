@@ -93,6 +93,7 @@ class ChanWebSocketAgent:
 
     def discard(self) -> None:
         """Let go of a connection that no call will have."""
+        self._over.cancel()
         if self._socket is not None:
             self._socket.abort()
 
@@ -131,6 +132,7 @@ class ChanWebSocketAgent:
         socket.send_text(control.started(f"WebSocket/{channel_id}", options.format, self._audio, variables))
         socket.over.add_done_callback(lambda over: self._end(over.result()))
         self._voice.begin(call)
+        self._look_for_excess()
         return control
 
     def _end(self, error: BackendError | None) -> None:
@@ -159,20 +161,27 @@ class ChanWebSocketAgent:
                     if answer is not None:
                         socket.send_text(answer.encode())
                 case _:
-                    self._voice.on_event(event, self._loop.time())
+                    # Marks that an interruption has dropped are answered: the application has not asked for it.
+                    for answer in self._voice.on_event(event, self._loop.time()):
+                        socket.send_text(answer.encode())
                     self._tell_drained()
         await socket.close()
 
     # -- the application is heard -------------------------------------------------------------------------------------
 
     def on_binary(self, data: bytes) -> None:
-        """Media, any number of bytes."""
+        """Media, any number of bytes; none after HANGUP."""
+        if self._over.done():
+            return
         if self._audio.coding == "l16":
             data = self._said_rest + data
             self._said_rest = data[len(data) & ~1 :] if self._buffering else b""
             data = data[: len(data) & ~1]
         self._voice.play(self._decode(data))
-        if not self._full and self._queued_frames >= XOFF_LEVEL:
+        self._look_for_excess()
+
+    def _look_for_excess(self) -> None:
+        if self._call is not None and not self._full and self._queued_frames >= XOFF_LEVEL:
             self._full = True
             self._tell(ControlMessages.wait)
             self._look_for_room()
@@ -195,6 +204,8 @@ class ChanWebSocketAgent:
         control, socket = self._control, self._socket
         if control is None or socket is None:
             self._early.keep(text)
+            return
+        if self._over.done():
             return
         try:
             command = control.command(text)

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import structlog
 
 from gateway.agents.agent import Call
@@ -46,7 +45,7 @@ from gateway.agents.network.tools import ToolSet, ToolUse
 from gateway.agents.network.voice import Voice
 from gateway.agents.network.websocket import Endpoint, Receiver, WebSocket, connect
 from gateway.agents.outcome import Outcome
-from media.conversation.events import Dtmf, Interrupted, OnHold, SpeechEnded, SpeechStarted
+from media.conversation.events import Dtmf, Interrupted, SpeechEnded, SpeechStarted
 from media.conversation.history import History, split_unanswered
 from media.leg import Pcm
 
@@ -61,8 +60,6 @@ RENEWALS_MAX = 5
 RENEWAL_PAUSE_S = 0.5
 TOOLS_MAX = 64
 """Of the tools that one answer calls, the last so many are run."""
-TURN_END_MS = 1_000
-"""Silence that ends the turn of a caller who has put the call on hold."""
 
 _log = structlog.get_logger("agents")
 
@@ -317,8 +314,6 @@ class ModelAgent:
                         self._interrupt()
                 case SpeechEnded():
                     self._presence.ended(loop.time())
-                case OnHold():  # no frame follows, and a vendor that waits for silence would never see the turn's end
-                    self._on_frame(np.zeros(call.rate_hz * TURN_END_MS // 1_000, np.int16))
                 case _:
                     pass
 

@@ -428,6 +428,17 @@ async def test_a_caller_who_has_only_sent_since_the_call_began_holds_nobody() ->
 
 
 @virtual
+async def test_a_call_that_begins_inactive_is_not_on_hold() -> None:
+    """Somebody else connects two parties (RFC 3725): what is said to the first waits for the second."""
+    scene = Scene()
+    scene.party.on_event(HoldChanged(REF, held=True, peer_sends=False))
+    await scene.answered()
+    scene.party.on_event(HoldChanged(REF, held=False))
+    assert [one for one in scene.told.news if "/" not in one] == ["answered", "resumed"]
+    scene.close()
+
+
+@virtual
 async def test_an_ack_that_brings_no_audio_ends_the_call() -> None:
     scene = Scene(has_offer=False)
     answering = asyncio.create_task(scene.party.answer())
