@@ -108,11 +108,6 @@ class FakeParty(IncomingParty):
         self._leg.pause()
         self._listener().on_held(one_way=False)
 
-    def resume(self) -> None:
-        """It is back from hold."""
-        self._leg.resume()
-        self._listener().on_resumed()
-
     def say(self, pcm: Pcm) -> None:
         """Let whoever listens hear a frame."""
         if self._leg.listener is not None:

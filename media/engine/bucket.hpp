@@ -20,8 +20,6 @@ public:
         return true;
     }
 
-    std::int64_t last_ns() const { return last_ns_; }
-
 private:
     double per_ns_;
     double burst_;

@@ -17,8 +17,10 @@ from gateway.calls.call import Call
 from gateway.calls.outcome import EndCause
 from gateway.dialplan.load import load_text
 from gateway.settings.model import Limits
+from media.conversation.conversation import Conversation
+from media.conversation.events import DeadAirError
 from tests.agents import changed, python_agent
-from tests.fake_leg import silence, voice
+from tests.fake_leg import FakeLeg, caller_sends, silence, voice
 from tests.fake_party import FakeParty, arrival
 from tests.virtual_time import virtual
 
@@ -118,6 +120,23 @@ async def test_one_that_says_nothing_after_the_callers_turn_has_failed(
     if goes_on:
         assert "it said nothing for 4 s after the caller had finished" in record.failures[0].detail
         assert record.results == {"told": "Hello?"}, "the next one knows what was said"
+
+
+@virtual
+async def test_no_dead_air_is_counted_while_the_caller_holds() -> None:
+    """Nobody waits for an answer until the caller is back."""
+    leg = FakeLeg(8_000)
+    call = Conversation(leg, dead_air_s=4)
+    await caller_sends(leg, voice(8_000, 1_000))
+    call.on_held(one_way=False)
+    await caller_sends(leg, silence(8_000, 10_000))
+    assert call.failure is None
+    call.on_resumed()
+    resumed_s = asyncio.get_running_loop().time()
+    await call.ended
+    assert isinstance(call.failure, DeadAirError)
+    assert asyncio.get_running_loop().time() - resumed_s == pytest.approx(4, abs=0.1)
+    leg.stop_clock()
 
 
 @virtual

@@ -53,6 +53,14 @@ def test_a_strangers_request_is_refused(caller: Caller, method: str) -> None:
     assert allowed == {"INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "PRACK", "UPDATE", "INFO"}
 
 
+def test_an_invite_that_pjsip_refuses_once_it_is_a_call_is_told_once(gateway: GatewayProcess, caller: Caller) -> None:
+    """422 (RFC 4028 section 6): it leaves a record, and no other line."""
+    call = caller.dial("echo", Manner(headers={"Supported": "timer", "Session-Expires": "60"}))
+    assert call.wait_final().status == 422
+    assert gateway.record(call.call_id)["code"] == 422
+    assert not gateway.events("call.refused", call_id=call.call_id)
+
+
 @pytest.mark.parametrize("method", ["BYE", "INFO", "UPDATE", "PRACK"])
 def test_a_request_of_no_dialog(caller: Caller, method: str) -> None:
     assert caller.request(method, "600").status == 481

@@ -329,7 +329,7 @@ class Call:
             headers.append(("Contact", f"<{self._own_uri}>"))
             self._target = request.contact_uri or self._target  # RFC 3261 section 12.2.2
             self._learn_media(request)
-            body = self._sdp
+            body = self._sdp if request.body or request.method == "INVITE" else ""
         status = self.manner.options_status if request.method == "OPTIONS" else OK_STATUS
         self._put(compose(f"SIP/2.0 {status} {'OK' if status == OK_STATUS else 'No'}", headers, body, time.monotonic()))
 
