@@ -127,7 +127,7 @@ def test_the_environment_names_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("answer", "said", "retryable"),
     [
-        (b"HTTP/1.1 403 Forbidden\r\n\r\n", r"the proxy does not let ws://bot\.example/ through: .*403", False),
+        (b"HTTP/1.1 403 Forbidden\r\n\r\n", r"the proxy refuses to connect to ws://bot\.example/: .*403", False),
         (None, r"cannot connect to ws://bot\.example/", True),
     ],
 )
@@ -152,7 +152,7 @@ def test_a_proxy_that_refuses_or_is_not_there(
 
 def test_a_proxy_of_a_kind_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "socks9://127.0.0.1:9")
-    with pytest.raises(BackendError, match="names no proxy that can be used: Invalid scheme component: socks9"):
+    with pytest.raises(BackendError, match="proxy in the environment cannot be used: Invalid scheme component: socks9"):
         asyncio.run(connect(Endpoint("ws://bot.example/"), Inbox(), 2.0))
 
 
@@ -176,7 +176,7 @@ def test_a_peer_that_has_vanished_is_noticed(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_name_that_no_host_can_have() -> None:
-    with pytest.raises(BackendError, match=r"ws://a\.\.b/ names no host that can be looked up") as why:
+    with pytest.raises(BackendError, match=r"the host name in ws://a\.\.b/ is invalid") as why:
         asyncio.run(connect(Endpoint("ws://a..b/"), Inbox(), 2.0))
     assert not why.value.retryable
 

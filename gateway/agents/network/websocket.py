@@ -1,4 +1,4 @@
-"""A WebSocket to a backend: reached within a deadline, bounded both ways, each fault said in one sentence."""
+"""A WebSocket connection to a backend, with a deadline, limits in both directions, and one clear error message."""
 
 from __future__ import annotations
 
@@ -28,73 +28,74 @@ from gateway.agents.network.errors import BackendError
 _log = structlog.get_logger("agents")
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
-"""A minute of speech in one message, several times over."""
+"""Enough for several minutes of speech in one message."""
 PING_AFTER_S = 10.0
-"""A backend from which nothing comes for this long is asked whether it is still there, and has as long to answer."""
+"""A backend that sends nothing for this long gets a ping, and must answer it within the same time."""
 UNREAD_S = 10.0
-"""A backend that reads nothing for this long has failed."""
+"""A backend that does not read for this long has failed."""
 CLOSE_S = 0.5
-"""How long a backend has to answer the end of a connection: less than an agent has after its caller hung up."""
+"""How long a backend may take to answer a close; less than the time an agent has after the caller hangs up."""
 WINDOW_S = 0.1
 WINDOW_MESSAGES = 200
 WINDOW_BYTES = 1024 * 1024
-"""What is taken of one backend within `WINDOW_S`; then it must wait, so that a flood costs other calls nothing."""
+"""How much is read from one backend within `WINDOW_S`; then reading pauses, so that a flood does not harm other
+calls."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a backend is, and the headers of the request."""
+    """The address of a backend, and the headers of the request."""
 
     url: str = field(repr=False)
-    """With `ws:` or `wss:`; it may contain a secret, so it is shown without user and query."""
+    """A `ws:` or `wss:` URL. It may contain a secret, so `shown` leaves out user, password and query."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     tls: ssl.SSLContext | None = None
-    """None: the system's certificates."""
+    """With None, the system's certificates are trusted."""
     ping_after_s: float | None = None
-    """Instead of `PING_AFTER_S`, for a backend that answers slowly."""
+    """Replaces `PING_AFTER_S`, for a backend that answers pings slowly."""
 
     @property
     def shown(self) -> str:
-        """The URL as it may be logged."""
+        """The URL without secrets, for logs and messages."""
         return without_secrets(self.url)
 
 
 def without_secrets(url: str) -> str:
-    """A URL as it may be logged: without user, password, query and fragment."""
+    """Return a URL without user, password, query and fragment, for logs and messages."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
 
 class Receiver(Protocol):
-    """Gets the messages of one connection. Called on the loop, must return at once.
+    """Receives the messages of one connection. Called on the loop; must return at once.
 
-    What it raises ends the connection: a `BackendError` is the connection's error as it is, anything else is logged as
-    a fault of ours.
+    An exception ends the connection. A `BackendError` becomes the connection's error; any other exception is logged as
+    a fault of the gateway.
     """
 
     def on_text(self, text: bytes) -> None:
-        """A text message; that it is UTF-8 was not checked."""
+        """Handle a text message; it may be invalid UTF-8."""
 
     def on_binary(self, data: bytes) -> None:
-        """A binary message."""
+        """Handle a binary message."""
 
 
 class _Nobody:
-    """The receiver of a connection that has ended."""
+    """The receiver of a connection that has ended; it ignores everything."""
 
     def on_text(self, text: bytes) -> None:
-        """Nothing comes any more."""
+        """Ignore it."""
 
     def on_binary(self, data: bytes) -> None:
-        """Nothing comes any more."""
+        """Ignore it."""
 
 
 async def connect(endpoint: Endpoint, receiver: Receiver, deadline_s: float) -> WebSocket:
-    """Open a connection; by a proxy if the environment names one (`https_proxy`, `http_proxy`, `no_proxy`).
+    """Open a connection, through a proxy if the environment sets one (`https_proxy`, `http_proxy`, `no_proxy`).
 
     Raises:
-        BackendError: it could not be opened, and whether trying again can help.
+        BackendError: it could not be opened; the error says if trying again can help.
     """
     ping_after_s = endpoint.ping_after_s or PING_AFTER_S
     headers = [(name, value) for name, value in endpoint.headers.items()]
@@ -110,7 +111,7 @@ async def connect(endpoint: Endpoint, receiver: Receiver, deadline_s: float) -> 
                 auto_ping_reply_timeout=ping_after_s,
                 max_frame_size=MAX_MESSAGE_BYTES,
                 extra_headers=headers,
-                max_redirects=0,  # the headers may hold a secret that is for this host
+                max_redirects=0,  # the headers may contain a secret that only this host may see
                 proxy=_proxy(endpoint.url),
             )
     except TimeoutError:
@@ -123,12 +124,12 @@ async def connect(endpoint: Endpoint, receiver: Receiver, deadline_s: float) -> 
     except OSError as error:
         raise BackendError(f"cannot connect to {endpoint.shown}: {error.strerror or error}") from error
     except UnicodeError as error:
-        raise BackendError(f"{endpoint.shown} names no host that can be looked up: {error}", retryable=False) from error
+        raise BackendError(f"the host name in {endpoint.shown} is invalid: {error}", retryable=False) from error
     except ProxyError as error:
-        raise BackendError(f"the proxy does not let {endpoint.shown} through: {error}", retryable=False) from error
+        raise BackendError(f"the proxy refuses to connect to {endpoint.shown}: {error}", retryable=False) from error
     except ValueError as error:
-        raise BackendError(f"the environment names no proxy that can be used: {error}", retryable=False) from error
-    if not isinstance(socket, WebSocket):  # picows has none to give
+        raise BackendError(f"the proxy in the environment cannot be used: {error}", retryable=False) from error
+    if not isinstance(socket, WebSocket):  # picows returns None in this case
         raise BackendError(f"{endpoint.shown} closed the connection without an answer")
     return socket
 
@@ -147,7 +148,7 @@ def _refused(endpoint: Endpoint, error: WSHandshakeError) -> BackendError:
 
 
 def refusal(shown: str, status: int, headers: Mapping[str, str] | Message) -> BackendError:
-    """What an answer of this status means, and whether trying again can help."""
+    """Return the error for an HTTP status; it says if trying again can help."""
     said = f"{shown} answered {status}"
     match status:
         case 401 | 403:
@@ -176,16 +177,16 @@ class WebSocket(WSListener):
     def __init__(self, receiver: Receiver, shown: str) -> None:
         self.receiver = receiver
         self.over: asyncio.Future[BackendError | None] = asyncio.get_running_loop().create_future()
-        """Done when the connection has ended: None if the backend closed it as it should, or we did."""
+        """Done when the connection has ended; the result is None if the backend closed it normally, or we did."""
         self.dropped = 0
-        """Messages not sent, because the backend did not read."""
+        """How many messages were not sent, because the backend did not read or the connection had ended."""
         self._shown = shown
         self._loop = asyncio.get_running_loop()
         self._transport: WSTransport | None = None
         self._closing = False
         """Whether we have ended the connection."""
         self._ended = False
-        """Whether anybody has: nothing more is read."""
+        """Whether either side has ended the connection: nothing more is read."""
         self._clogged: asyncio.TimerHandle | None = None
         self._error: BackendError | None = None
         self._fragments = bytearray()
@@ -195,14 +196,14 @@ class WebSocket(WSListener):
         self._window_bytes = 0
         self._braking = False
 
-    # -- what we do ---------------------------------------------------------------------------------------------------
+    # -- sending and closing ------------------------------------------------------------------------------------------
 
     def send_text(self, text: bytes) -> bool:
-        """Send a message; False, counted, if it is dropped: the backend does not read, or the connection has ended."""
+        """Send a text message; False if it was dropped (and counted): the backend does not read, or has gone."""
         return self._send(WSMsgType.TEXT, text)
 
     def send_binary(self, data: bytes) -> bool:
-        """As `send_text`."""
+        """Send a binary message, like `send_text`."""
         return self._send(WSMsgType.BINARY, data)
 
     def _send(self, kind: WSMsgType, data: bytes) -> bool:
@@ -213,7 +214,7 @@ class WebSocket(WSListener):
         return True
 
     async def close(self) -> None:
-        """End the connection, and wait for the backend's answer for `CLOSE_S` at most."""
+        """Close the connection, and wait at most `CLOSE_S` for the backend's answer."""
         if self._transport is not None and not self.over.done() and not self._closing:
             self._closing = True
             self._transport.send_close(WSCloseCode.OK)
@@ -221,19 +222,19 @@ class WebSocket(WSListener):
         self.abort()
 
     def abort(self) -> None:
-        """End the connection without a word. Idempotent."""
+        """End the connection at once, without a close message. Idempotent."""
         self._closing = self._ended = True
         if self._transport is not None:
             self._transport.disconnect(graceful=False)
 
-    # -- what comes ---------------------------------------------------------------------------------------------------
+    # -- receiving ----------------------------------------------------------------------------------------------------
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        """The handshake is done."""
+        """The handshake has succeeded."""
         self._transport = transport
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """Hand on a whole message; answer the end."""
+        """Pass complete messages to the receiver; answer a close."""
         kind = frame.msg_type
         if kind == WSMsgType.CLOSE:
             self._ended = True
@@ -256,7 +257,7 @@ class WebSocket(WSListener):
                 self.receiver.on_binary(data)
         except BackendError as error:
             self._fail(error)
-        except Exception as error:  # noqa: BLE001 - the edge of the library: whatever it is, it stays in this call
+        except Exception as error:  # noqa: BLE001 - the library's edge: an error must affect only this call
             _log.exception("agent.message_fault", backend=self._shown)
             self._fail(BackendError(f"a message of {self._shown} could not be handled: {type(error).__name__}"))
 
@@ -291,13 +292,13 @@ class WebSocket(WSListener):
             self._transport.underlying_transport.resume_reading()
 
     def pause_writing(self) -> None:
-        """The backend does not read: what is sent from now on is dropped, and after `UNREAD_S` it has failed."""
+        """The backend does not read: from now on messages are dropped, and after `UNREAD_S` the backend has failed."""
         if self._clogged is None:
             error = BackendError(f"{self._shown} has read nothing for {UNREAD_S:g} s")
             self._clogged = self._loop.call_later(UNREAD_S, self._fail, error)
 
     def resume_writing(self) -> None:
-        """It reads again."""
+        """The backend reads again."""
         if self._clogged is not None:
             self._clogged.cancel()
             self._clogged = None
@@ -307,13 +308,13 @@ class WebSocket(WSListener):
         self.abort()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        """The connection has ended, however that came."""
+        """The connection has ended, for whatever reason."""
         self.resume_writing()
         if not self.over.done():
             self.over.set_result(self._ending(transport))
         self._ended = True
         self._transport = None
-        self.receiver = _Nobody()  # it knows us: a cycle that only a rare full collection would find
+        self.receiver = _Nobody()  # it refers to us: only a rare full garbage collection would free this cycle
 
     def _ending(self, transport: WSTransport) -> BackendError | None:
         if self._error is not None or self._closing:
@@ -326,6 +327,6 @@ class WebSocket(WSListener):
             return None
         code = getattr(received.code, "value", received.code)
         said = f": {received.reason[:200]}" if received.reason else ""
-        # What we sent is wrong, or not allowed: it would be again.
+        # The backend rejects what we sent; it would do so again.
         ours = received.code in (WSCloseCode.INVALID_TEXT, WSCloseCode.POLICY_VIOLATION)
         return BackendError(f"{self._shown} closed the connection with {code}{said}", retryable=not ours)
