@@ -145,7 +145,7 @@ def test_an_agent_whose_audio_is_not_spoken_here_is_a_fault() -> None:
 
     async def talked(bot: Bot) -> None:
         async with in_call(bot) as (_, _, talking):
-            with pytest.raises(AgentFailedError, match="audio is mp3_44100: choose one of ulaw_8000, pcm_8000"):
+            with pytest.raises(AgentFailedError, match="audio is mp3_44100: set it to one of ulaw_8000, pcm_8000"):
                 await asyncio.wait_for(talking, DEADLINE_S)
 
     with server(other) as bot:
@@ -387,7 +387,7 @@ class TestSignedUrl:
                 "a redirect to http://elsewhere.example/x: write",
             ),
             (200, "{}", {}, "gave no signed URL"),
-            (200, '{"signed_url": "http://127.0.0.1/"}', {}, "none of a WebSocket"),
+            (200, '{"signed_url": "http://127.0.0.1/"}', {}, "not the URL of a WebSocket"),
         ],
     )
     def test_refusals(self, key: dict[str, str], status: int, body: str, headers: dict[str, str], said: str) -> None:

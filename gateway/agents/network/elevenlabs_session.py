@@ -1,4 +1,4 @@
-"""ElevenLabs' API of agents, the messages of a WebSocket session. No I/O.
+"""The messages of ElevenLabs' agent API over a WebSocket. No I/O.
 
 Source: ElevenLabs' API reference, "Agent WebSockets", and its documentation of client and server events.
 """
@@ -39,15 +39,15 @@ FORMATS: Mapping[str, AudioFormat] = {
     "ulaw_8000": MULAW_8K,
     **{f"pcm_{rate_hz}": AudioFormat("l16", rate_hz) for rate_hz in (8_000, 16_000, 22_050, 24_000, 44_100, 48_000)},
 }
-"""By the API's name."""
+"""The supported formats, by the API's names."""
 
 
 @dataclass(frozen=True, slots=True)
 class ElevenLabsOptions:
-    """What the sessions of one agent have in common; None leaves it as the agent has it at the vendor."""
+    """The options that all sessions of one agent share; None keeps the agent's own setting at ElevenLabs."""
 
     instructs: bool
-    """Whether its instructions are those of the session."""
+    """Whether the session's instructions override the agent's own."""
     language: str | None
     voice: str | None
 
@@ -70,9 +70,9 @@ _audio = msgspec.json.Decoder(_AudioMessage)
 
 
 class ElevenLabsSession(ModelSession):
-    """`ModelSession` of ElevenLabs' agents. A renewed connection is told the conversation as context.
+    """The `ModelSession` of ElevenLabs' agents. A new connection gets the conversation as context.
 
-    The server does not say that an answer was sent: it lasts until the caller says something.
+    The server does not report the end of an answer. So an answer lasts until the caller says something.
     """
 
     def __init__(self, options: ElevenLabsOptions, facts: SessionFacts) -> None:
@@ -82,14 +82,14 @@ class ElevenLabsSession(ModelSession):
         self._accepted = False
         self._answers = CountedAnswers()
         self._interrupted_id = 0
-        """Audio up to this event was interrupted."""
+        """Audio with an event id up to this one was interrupted."""
         self._unanswered = ""
-        """What the caller said last before the connection was lost."""
+        """What the caller said last, if the lost connection had not answered it."""
 
-    # -- what the server is told --------------------------------------------------------------------------------------
+    # -- messages to the server ---------------------------------------------------------------------------------------
 
     def opening(self, history: Iterable[tuple[Role, str]]) -> Messages:
-        """As `ModelSession.opening`; a renewed connection does not greet, if the greeting is ours."""
+        """See `ModelSession.opening`. A further connection of the call sends no greeting from the settings."""
         self._accepted = False
         self._interrupted_id = 0
         self._answers.end()
@@ -110,7 +110,7 @@ class ElevenLabsSession(ModelSession):
         return [_message("conversation_initiation_client_data", **begun)]
 
     def accepted(self, history: Iterable[tuple[Role, str]]) -> Messages:
-        """As `ModelSession.accepted`; what the caller said last is kept for `respond`."""
+        """See `ModelSession.accepted`; the caller's last words are kept for `respond`."""
         said, self._unanswered = split_unanswered(history)
         if not said:
             return ()
@@ -118,27 +118,27 @@ class ElevenLabsSession(ModelSession):
         return [_message("contextual_update", text=f"The connection was lost. So far this was said:\n{lines}")]
 
     def respond(self) -> Messages:
-        """As `ModelSession.respond`: only what was said before this connection is not answered without being asked."""
+        """See `ModelSession.respond`. The server answers by itself, except words from before this connection."""
         unanswered, self._unanswered = self._unanswered, ""
         return self.text(unanswered) if unanswered else ()
 
     def audio(self, data: bytes) -> bytes:
-        """As `ModelSession.audio`; built by hand, since one comes every 20 ms."""
+        """See `ModelSession.audio`; formatted directly instead of by msgspec, as it is needed every 20 ms."""
         return b'{"user_audio_chunk":"%s"}' % binascii.b2a_base64(data, newline=False)
 
     def tool_output(self, call: ToolCalled, output: str) -> Messages:
-        """As `ModelSession.tool_output`."""
+        """See `ModelSession.tool_output`."""
         failed = output.startswith("error: ")
         return [_message("client_tool_result", tool_call_id=call.call, result=output, is_error=failed)]
 
     def text(self, text: str) -> Messages:
-        """As `ModelSession.text`; the server answers it."""
+        """See `ModelSession.text`; the server answers it by itself."""
         return [_message("user_message", text=text)]
 
-    # -- what the server says -----------------------------------------------------------------------------------------
+    # -- messages from the server -------------------------------------------------------------------------------------
 
     def events(self, text: bytes) -> Sequence[ModelEvent]:
-        """As `ModelSession.events`."""
+        """See `ModelSession.events`."""
         try:
             kind = _kind.decode(text).type
             if kind == "audio":
@@ -152,10 +152,10 @@ class ElevenLabsSession(ModelSession):
 
     def _piece(self, piece: _AudioOfAnswer) -> Sequence[ModelEvent]:
         if self.said.coding == "l16" and len(piece.audio_base_64) % 2:
-            raise BadEventError(f"{len(piece.audio_base_64)} bytes are no 16-bit samples")
+            raise BadEventError(f"{len(piece.audio_base_64)} bytes are not a whole number of 16-bit samples")
         if piece.event_id <= self._interrupted_id:
             return ()
-        self._answers.asked_again()  # the number has told already that it is not late
+        self._answers.asked_again()  # the event id already shows that it is not late
         return self._answers.audio(piece.audio_base_64)
 
     def _began(self, event: Any) -> Sequence[ModelEvent]:
@@ -179,13 +179,13 @@ class ElevenLabsSession(ModelSession):
         return (AnswerEnded(status, by_caller=status == "cut"),) if was_under_way else ()
 
     def _agent_response(self, event: Any) -> Sequence[ModelEvent]:
-        """How much of it was heard is known here to the sample: the server's own correction is not needed."""
+        """The server's own correction of an interrupted text is not used: the gateway knows exactly what was heard."""
         text = str(event["agent_response_event"]["agent_response"])
         began = self._answers.sign()
         return (*began, AnswerText(self._answers.newest, text))
 
     def _tool_call(self, event: Any) -> Sequence[ModelEvent]:
-        """Run at once: the server waits for it."""
+        """Run the tool at once, as the server waits for its result."""
         call = event["client_tool_call"]
         arguments = msgspec.json.encode(call.get("parameters") or {}).decode()
         self._answers.under_way = False
@@ -201,7 +201,7 @@ def _format(name: object) -> AudioFormat:
         return PCM_16K
     known = FORMATS.get(name) if isinstance(name, str) else None
     if known is None:
-        raise UnusableFormatError(f"the agent's audio is {str(name)[:40]}: choose one of {', '.join(FORMATS)} for it")
+        raise UnusableFormatError(f"the agent's audio is {str(name)[:40]}: set it to one of {', '.join(FORMATS)}")
     return known
 
 
@@ -209,7 +209,7 @@ def _message(kind: str, **fields: Any) -> bytes:
     return msgspec.json.encode({"type": kind, **fields})
 
 
-# ruff: noqa: SLF001 - the table is a part of the class that it reads for
+# ruff: noqa: SLF001 - the table belongs to the class
 _READERS: Mapping[str, Callable[[ElevenLabsSession, Any], Sequence[ModelEvent]]] = {
     "conversation_initiation_metadata": ElevenLabsSession._began,
     "interruption": ElevenLabsSession._interruption,

@@ -1,4 +1,4 @@
-"""A WebSocket whose URL must be asked for by HTTPS first, with a key that the WebSocket itself does not take."""
+"""Opens a WebSocket whose URL must first be requested over HTTPS, with a key that the WebSocket does not accept."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Answer(msgspec.Struct):
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """The headers hold a secret that is for this host."""
+    """Follows no redirects: the headers contain a secret that only this host may see."""
 
     def redirect_request(  # noqa: PLR0913, PLR0917 - the signature of the library
         self,
@@ -38,22 +38,22 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         headers: Message,  # noqa: ARG002
         newurl: str,  # noqa: ARG002
     ) -> None:
-        """There are none."""
+        """Return None: the redirect becomes an error."""
         return
 
 
 @dataclass(frozen=True, slots=True)
 class SignedUrl:
-    """Asks `path` below the URL of the endpoint for `{"signed_url": ...}`, and connects there."""
+    """Requests `{"signed_url": ...}` from `path` below the URL of the endpoint, and connects to the signed URL."""
 
     path: str
     headers: Mapping[str, str] = field(repr=False)
 
     async def connect(self, endpoint: Endpoint, receiver: Receiver, deadline_s: float) -> WebSocket:
-        """As `gateway.agents.network.websocket.connect`; both requests together have the deadline.
+        """Like `gateway.agents.network.websocket.connect`; the deadline applies to both requests together.
 
         Raises:
-            BackendError: as there.
+            BackendError: no URL was received, or the connection could not be opened.
         """
         loop = asyncio.get_running_loop()
         until_s = loop.time() + deadline_s
@@ -84,7 +84,7 @@ class _HttpEndpoint:
         return without_secrets(self.url)
 
     def ask(self, timeout_s: float) -> str:
-        """The signed URL. Blocks; a read of the socket no longer than `timeout_s`."""
+        """Return the signed URL. Blocks; each read from the socket takes at most `timeout_s`."""
         tls = urllib.request.HTTPSHandler(context=self.tls or ssl.create_default_context())
         opener = urllib.request.build_opener(_NoRedirects, tls)
         request = urllib.request.Request(self.url, headers=dict(self.headers))  # noqa: S310 - http or https, as made
@@ -101,7 +101,7 @@ class _HttpEndpoint:
         except NOT_JSON as error:
             raise BackendError(f"{self.shown} gave no signed URL: {error}", retryable=False) from error
         if urlsplit(url).scheme not in ("ws", "wss"):
-            raise BackendError(f"{self.shown} gave a signed URL that is none of a WebSocket", retryable=False)
+            raise BackendError(f"{self.shown} gave a signed URL that is not the URL of a WebSocket", retryable=False)
         return url
 
     def _unreachable(self, error: Exception) -> BackendError:
