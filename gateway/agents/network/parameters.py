@@ -1,4 +1,4 @@
-"""Facts of a call in texts of the settings that a backend gets: `{from}`, `{header:X-Tier}` and so on."""
+"""Templates in the settings: texts for a backend with facts of the call, such as `{from}` or `{header:X-Tier}`."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def _template(text: str) -> str:
     for place in _PLACE.finditer(text):
         fact, name = place[1], place[2]
         if fact in _NAMED and not name:
-            raise fault(f"{place[0]} names no {fact}", f"write {{{fact}:name}}")
+            raise fault(f"{place[0]} lacks the name of a {fact}", f"write {{{fact}:name}}")
         if (fact not in _FACTS or name is not None) and fact not in _NAMED:
             known = ", ".join([*(f"{{{one}}}" for one in _FACTS), *(f"{{{one}:name}}" for one in _NAMED)])
-            raise fault(f"no fact of a call is called {place[0]}", f"use {known}")
+            raise fault(f"{place[0]} is not a fact of a call", f"use {known}")
     return text
 
 
@@ -45,11 +45,11 @@ def _prose(value: object) -> object:
 
 
 Prose: TypeAlias = Annotated[str, BeforeValidator(_prose), AfterValidator(_template)]
-"""As `Template`, of any number of lines, for a model."""
+"""A `Template` with any number of lines, for a model."""
 
 
 def filled(template: str, info: CallInfo) -> str:
-    """The text for one call; what the call does not have is empty. Of a header with several values, the first."""
+    """Fill a template for one call. A fact that the call does not have is empty; a header gives its first value."""
 
     def fact(place: re.Match[str]) -> str:
         match place[1]:

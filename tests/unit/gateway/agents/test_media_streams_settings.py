@@ -43,9 +43,9 @@ def test_a_wrong_url(url: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ({"parameters": {"a": "{caller}"}}, "no fact of a call is called {caller}"),
-        ({"parameters": {"a": "{header}"}}, "{header} names no header"),
-        ({"parameters": {"a": "{from:x}"}}, "no fact of a call is called {from:x}"),
+        ({"parameters": {"a": "{caller}"}}, "{caller} is not a fact of a call"),
+        ({"parameters": {"a": "{header}"}}, "{header} lacks the name of a header"),
+        ({"parameters": {"a": "{from:x}"}}, "{from:x} is not a fact of a call"),
         ({"headers": {"A B": "x"}}, "headers"),
         ({"headers": {"A": "x\ny"}}, "not the value of an HTTP header"),
         ({"auth_token": "12345"}, "a secret must not be written here"),
