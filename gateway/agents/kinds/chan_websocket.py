@@ -1,4 +1,4 @@
-"""An application that was written for Asterisk's WebSocket channel takes the call as it is."""
+"""Connects calls to an application for Asterisk's WebSocket channel, without changes to the application."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 
 
 class MediaFormat(enum.Enum):
-    """Asterisk's names of what is spoken here."""
+    """The supported audio formats, by Asterisk's names."""
 
     ULAW = "ulaw"
     ALAW = "alaw"
@@ -30,35 +30,35 @@ class MediaFormat(enum.Enum):
 
 
 class ControlFormat(enum.Enum):
-    """Of Asterisk's option `control_message_format`."""
+    """The values of Asterisk's option `control_message_format`."""
 
     PLAIN_TEXT = "plain-text"
     JSON = "json"
 
 
 class ChanWebSocketSettings(NetworkSettings):
-    """An application for Asterisk's WebSocket channel (`chan_websocket`), as it is; the gateway plays Asterisk.
+    """An unchanged application for Asterisk's WebSocket channel (`chan_websocket`); the gateway takes Asterisk's role.
 
-    HANGUP silences it and ends its part at once; a connection that it closes ends its part when all was heard. The
-    dialplan goes on then. PAUSE_MEDIA and CONTINUE_MEDIA are answered with ERROR.
+    With HANGUP, the application becomes silent and its part ends at once; if it closes the connection, its part ends
+    when all its audio was heard. Then the dialplan continues. PAUSE_MEDIA and CONTINUE_MEDIA are answered with ERROR.
     """
 
     kind: Literal["chan-websocket"] = "chan-websocket"
     format: MediaFormat = MediaFormat.ULAW
-    """Of the audio, both ways: `ulaw`, `alaw`, `slin` (16-bit samples at 8 kHz), `slin12`, `slin16`, `slin24`,
-    `slin32`, `slin44` or `slin48`."""
+    """The audio format in both directions: `ulaw`, `alaw`, `slin` (16-bit samples at 8 kHz), `slin12`, `slin16`,
+    `slin24`, `slin32`, `slin44` or `slin48`."""
     control: ControlFormat = ControlFormat.PLAIN_TEXT
-    """Of control messages: `plain-text` or `json`."""
+    """The format of control messages: `plain-text` or `json`."""
     variables: dict[VariableName, Template] = Field(default={"FROM": "{from}", "TO": "{to}"}, max_length=32)
-    """Variables of the channel, which MEDIA_START has with `control: json`; a text may hold facts of the call as
+    """Channel variables, sent in MEDIA_START with `control: json`; a text may contain facts of the call such as
     `{from}`, see `media-streams`."""
     barge_in: BargeInOptions = BargeInOptions(mode=BargeIn.OFF)
-    """Without it, the application decides (mode `off`); with it, `mode` is `pause` unless it says otherwise."""
+    """Without `barge_in`, the application decides (mode `off`); with it, the default of `mode` is `pause`."""
 
     def maker(self, name: str) -> Maker:
-        """Makes the agent of one call."""
+        """Return what makes the agent of one call."""
         self.check_extra(name)
-        # Only here: their libraries are an extra.
+        # Imported only here: their libraries are an extra.
         from gateway.agents.network.chan_websocket import SUBPROTOCOL  # noqa: PLC0415
         from gateway.agents.network.chan_websocket_agent import (  # noqa: PLC0415
             ChanWebSocketAgent,
