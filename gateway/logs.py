@@ -1,7 +1,8 @@
-"""Where attention goes: structlog, readable on a terminal, JSON lines elsewhere.
+"""Sets up logging for the process: structlog, readable on a terminal, JSON lines elsewhere.
 
-A line never waits and never raises, whatever becomes of standard error: `loglines/sink.py`. It is short and printable,
-whatever strangers send and agents raise: `loglines/values.py`. A flood of lines is counted: `loglines/limiter.py`.
+Writing a line never blocks and never raises, whatever happens to standard error (`loglines/sink.py`). Lines are short
+and printable, whatever strangers send or agents raise (`loglines/values.py`). Lines beyond a rate limit are dropped and
+counted (`loglines/limiter.py`).
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ Style = Literal["auto", "console", "json"]
 
 
 class Logs:
-    """What is written and printed while the gateway runs. `set_up_logs` makes it."""
+    """The log and the redirected standard streams while the gateway runs. Made by `set_up_logs`."""
 
     def __init__(self, level: Level, style: Style) -> None:
         for_journal = _is_journal(_STDERR)
@@ -63,7 +64,7 @@ class Logs:
         self._before = (sys.stdout, sys.stderr, logging.lastResort)
 
     def start(self) -> None:
-        """Begin to write, and take over Python's standard streams: what is printed must not wait either."""
+        """Start writing, and redirect Python's standard streams, so that printing does not block either."""
         self._errors.start()
         self._prints.start()
         os.register_at_fork(after_in_child=self._after_fork)
@@ -71,7 +72,7 @@ class Logs:
         logging.lastResort = Libraries(logging.WARNING)
 
     def close(self) -> None:
-        """Write what waits, for a few seconds at most. Lines that come later are lost."""
+        """Write the waiting lines, for a few seconds at most. Later lines are lost."""
         self._give_back_streams()
         for stream in self._streams:
             stream.finish()
@@ -80,7 +81,7 @@ class Logs:
 
     @property
     def waiting(self) -> bool:
-        """Whether lines are still to be written; the last of them may be on its way."""
+        """Whether there are lines that were not written completely."""
         return self._errors.waiting
 
     def _give_back_streams(self) -> None:
@@ -92,18 +93,18 @@ class Logs:
         self._errors.after_fork()
 
     def _line(self, event: str, **values: object) -> bytes:
-        """A line about lines."""
+        """Make a log line about lost or dropped lines."""
         line: Line = {**values, "event": event, "level": "warning"}
         return self._encode(None, "warning", self._stamp(None, "warning", line))
 
     def _line_of_prints(self, event: str, **values: object) -> bytes:
-        """Said in the log: whoever cannot read standard output is not told there."""
+        """Report lost output in the log instead, as standard output cannot be written."""
         self._errors.put(self._line(event, stream="stdout", **values))
         return b""
 
 
 class _Notices:
-    """`sink.Notices` of both kinds of loss: what could not be written, and what the limits dropped."""
+    """The `sink.Notices` about both kinds of loss: lines that could not be written, and lines dropped by the limits."""
 
     def __init__(self, limiter: Limiter | None, line: Callable[..., bytes]) -> None:
         self._limiter = limiter
@@ -124,7 +125,7 @@ class _Notices:
 
 
 class _Lines:
-    """structlog's last word: it calls the method that is named as the level."""
+    """The logger at the end of structlog's chain; structlog calls the method with the name of the level."""
 
     def __init__(self, put: Callable[[bytes], None]) -> None:
         self.debug = self.info = self.warning = self.error = self.critical = put
@@ -132,7 +133,10 @@ class _Lines:
 
 @contextlib.contextmanager
 def set_up_logs(level: Level, style: Style) -> Iterator[Logs]:
-    """For the whole process, until the context is left. `auto` looks at standard error, where all lines go."""
+    """Set up logging for the whole process until the context is left. All lines go to standard error.
+
+    The style `auto` is `console` if standard error is a terminal, otherwise `json`.
+    """
     logs = Logs(level, style)
     logs.start()
     try:
@@ -142,20 +146,20 @@ def set_up_logs(level: Level, style: Style) -> Iterator[Logs]:
 
 
 def complain(text: str) -> None:
-    """Say on standard error why a command gives up. If nobody can read it, the exit code says it still."""
+    """Print on standard error why a command failed. If that is not possible, there is still the exit code."""
     if _is_journal(_STDERR):
         text = prefixed(text.rstrip("\n").encode(errors="backslashreplace"), "error").decode() + "\n"
     try:
         sys.stderr.write(text)
         sys.stderr.flush()
     except ValueError:
-        return  # it is closed
+        return  # standard error is closed
     except OSError:
         drop_unwritten(sys.stderr)
 
 
 def drop_unwritten(stream: TextIO) -> None:
-    """Let what a stream still holds go nowhere: Python would try it once more at its exit, and exit with 120."""
+    """Discard what a stream has buffered; otherwise Python tries to write it at exit, and exits with status 120."""
     with contextlib.suppress(OSError, ValueError):
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())
@@ -163,12 +167,15 @@ def drop_unwritten(stream: TextIO) -> None:
 
 
 def open_missing_streams() -> None:
-    """Where a shell closed a standard stream (`2>&-`): else the next socket gets its number, and what is printed."""
+    """Open standard streams that a shell has closed (`2>&-`) on /dev/null.
+
+    Otherwise the next socket would get the stream's number, and everything that is printed.
+    """
     for fd, name, mode in ((0, "stdin", "r"), (_STDOUT, "stdout", "w"), (_STDERR, "stderr", "w")):
         try:
             os.fstat(fd)
         except OSError:
-            # The lowest free number, which is this one: those below it are open by now.
+            # open() returns the lowest free number, which is this one: the lower ones are open by now.
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003 - os has no keyword for it
         if getattr(sys, name) is None:
             setattr(sys, name, open(fd, mode, closefd=False))  # noqa: SIM115 - for the process's life
@@ -200,5 +207,5 @@ def _printed(put: Callable[[bytes], None], for_journal: bool, level: str) -> Cal
 
 
 def _text(stream: RawStream) -> io.TextIOWrapper:
-    # Without a buffer of its own, as Python's own standard error: io's buffers wait for each other.
+    # Without a buffer, like Python's own standard error: a thread would wait for the lock of another's buffer.
     return io.TextIOWrapper(stream, encoding="utf-8", errors="backslashreplace", write_through=True)
