@@ -1,1 +1,1 @@
-"""Agents elsewhere: what the kinds share that reach their backend over the network."""
+"""The parts of agents that reach a backend over the network: protocols, connections, and what they share."""
