@@ -1,4 +1,4 @@
-"""The answers of a model in one call: which were sent, and how much of each was heard."""
+"""The answers of a model in one call: which ones it sent, and how much of each the caller heard."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from media.conversation.history import HistoryText
 from media.leg import Pcm
 
 KEPT = 64
-"""Answers whose heard milliseconds may still be asked for."""
+"""How many answers are remembered, to report how much of each was heard."""
 
 
 @dataclass(slots=True)
@@ -20,14 +20,14 @@ class _ModelAnswer:
     content_index: int
     sent_ms: float = 0.0
     said: list[HistoryText] = field(default_factory=list)
-    """It in the history of the call, in its parts."""
+    """Its texts in the call's history."""
     heard: float | None = None
-    """Once interrupted: the share of it that was heard, from 0 to 1."""
+    """The share of it that was heard, from 0 to 1; None until it is interrupted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unheard:
-    """An answer that was not heard to its end."""
+    """An answer that the caller did not hear to its end."""
 
     item: str
     content_index: int
@@ -35,16 +35,16 @@ class Unheard:
 
 
 class Answers:
-    """Says the pieces of a model's answers, and tells after an interruption what was heard of them."""
+    """Plays the pieces of a model's answers; after an interruption, reports how much of each was heard."""
 
     def __init__(self, voice: Voice) -> None:
         self._voice = voice
         self._answers: OrderedDict[str, _ModelAnswer] = OrderedDict()
         self._unspoken: deque[tuple[str, HistoryText]] = deque(maxlen=KEPT)
-        """Texts that came before the first sound of their answers."""
+        """Texts that came before the first audio of their answers."""
 
     def play(self, item: str, content_index: int, pcm: Pcm) -> None:
-        """Say a piece of the answer of that name; a piece of an interrupted answer is refused."""
+        """Play a piece of the answer `item`; a piece of an interrupted answer is refused."""
         answer = self._answers.get(item)
         if answer is None:
             answer = self._answers[item] = _ModelAnswer(self._voice.new_answer(), content_index)
@@ -55,7 +55,7 @@ class Answers:
             answer.sent_ms += self._voice.play(pcm, answer.speech)
 
     def interrupted(self) -> list[Unheard]:
-        """Those that the caller has not heard to their end, in order. Each is reported once."""
+        """Return the answers that the caller did not hear to their end, in order; each answer is reported once."""
         found: list[Unheard] = []
         for item, answer in self._answers.items():
             if answer.heard is not None:
@@ -70,7 +70,7 @@ class Answers:
         return found
 
     def wrote(self, item: str, said: HistoryText) -> None:
-        """What an answer said, as the history has it; cut to what was heard of it, now or when it is interrupted."""
+        """Add a text of an answer, as stored in the history; it is cut to the part that was heard, now or later."""
         answer = self._answers.get(item)
         if answer is None:
             self._unspoken.append((item, said))
