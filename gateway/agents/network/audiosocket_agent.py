@@ -1,4 +1,4 @@
-"""One call of a server that was written for Asterisk's AudioSocket."""
+"""Connects one call to a server that was written for Asterisk's AudioSocket."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ from media.pcm_bytes import pcm16_decoded, pcm16_encoded
 from media.resample import Resampler
 
 BUFFER_MS = 10_000
-"""The server paces its audio; so much of a burst is kept, and it must wait before."""
+"""How much of the server's audio is kept at most. Servers send in real time; after a burst, reading pauses earlier."""
 AHEAD_MAX_MS = 2_000
-"""With more than this to be played, nothing more is read for `PAUSE_S`: there is no message that would silence it."""
+"""With more than this queued, reading pauses for `PAUSE_S`: the protocol cannot take back audio that was sent."""
 PAUSE_S = 0.2
 UNREAD_S = 10.0
-"""A server that reads nothing for this long has failed."""
+"""A server that does not read for this long has failed."""
 
 _log = structlog.get_logger("agents")
 
 
 @dataclass(frozen=True, slots=True)
 class AudioSocketOptions:
-    """What the connections of one agent have in common."""
+    """The options that all connections of one agent share."""
 
     host: str
     port: int
     rate_hz: int
-    """Of what the server hears; what it says may have any rate that the protocol knows."""
+    """The rate of the audio that the server receives; it may send any rate that the protocol has."""
     connect_timeout_s: float
 
 
 class AudioSocketAgent(asyncio.Protocol):
-    """Connects while it rings, and carries sound and keys between the call and the server.
+    """Connects while the call rings, then passes audio and keys between the call and the server.
 
-    The server ends its part by a frame that hangs up, or by closing the connection.
+    The server ends its part with a hang-up frame, or by closing the connection.
     """
 
     def __init__(self, options: AudioSocketOptions) -> None:
@@ -69,7 +69,7 @@ class AudioSocketAgent(asyncio.Protocol):
         self._kind = KINDS_OF_AUDIO[options.rate_hz]
         self._clogged: asyncio.TimerHandle | None = None
         self._on_hold = False
-        """Whether nobody hears what the server says."""
+        """Whether the caller has put the call on hold: what the server sends is not heard."""
         self._dropped = 0
         self._ignored = 0
 
@@ -89,15 +89,15 @@ class AudioSocketAgent(asyncio.Protocol):
             raise BackendError(f"cannot connect to {self._shown}: {error.strerror or error}") from error
 
     def discard(self) -> None:
-        """Let go of a connection that no call will have."""
+        """Close a connection that no call will use."""
         if self._transport is not None:
             self._transport.abort()
 
     async def run(self, call: Call) -> None:
-        """Carry sound both ways until the caller or the server ends it.
+        """Pass audio both ways until the caller hangs up or the server ends its part.
 
         Raises:
-            BackendError: the connection was lost, or the server has reported an error.
+            BackendError: the connection was lost, or the server reported an error.
         """
         if self._transport is None:
             raise AgentUnavailableError("not connected: prepare() comes first")
@@ -118,7 +118,7 @@ class AudioSocketAgent(asyncio.Protocol):
             raise error
 
     def _close(self) -> None:
-        """End the connection, after what was written, unless the server does not read."""
+        """Close the connection after sending what was written; abort it if the server does not read."""
         if self._transport is not None and self._clogged is None:
             self._transport.close()
         self._forget_clog()
@@ -153,13 +153,13 @@ class AudioSocketAgent(asyncio.Protocol):
             self._transport.write(data)
 
     def pause_writing(self) -> None:
-        """The server does not read: what is sent from now on is dropped, and after `UNREAD_S` it has failed."""
+        """The server does not read: from now on data is dropped, and after `UNREAD_S` the server has failed."""
         if self._clogged is None:
             error = BackendError(f"{self._shown} has read nothing for {UNREAD_S:g} s")
             self._clogged = self._loop.call_later(UNREAD_S, self._end, error)
 
     def resume_writing(self) -> None:
-        """It reads again."""
+        """The server reads again."""
         self._forget_clog()
 
     def _forget_clog(self) -> None:
@@ -171,10 +171,10 @@ class AudioSocketAgent(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is open."""
-        self._transport = cast("asyncio.Transport", transport)  # of TCP; uvloop's has no common base
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's class does not derive from it
 
     def data_received(self, data: bytes) -> None:
-        """Obey what has come; when it is far ahead, read no more for a while."""
+        """Handle the frames received; if too much audio is queued, stop reading for a while."""
         for kind, payload in self._reader.feed(data):
             if self._over.done():
                 return
@@ -199,7 +199,7 @@ class AudioSocketAgent(asyncio.Protocol):
             if rate_hz != self._voice_hz:
                 self._voice_hz = rate_hz
                 self._voice.use_rate(rate_hz)
-            if not self._on_hold:  # it speaks without a pause: kept, this would delay all that follows
+            if not self._on_hold:  # servers send without a pause: audio kept during a hold would delay all that follows
                 self._voice.play(pcm16_decoded(payload))
         elif kind == FrameKind.HANG_UP:
             self._end(None)
@@ -211,7 +211,7 @@ class AudioSocketAgent(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection has ended."""
         self._forget_clog()
-        self._transport = None  # it knows us: a cycle that only a rare full collection would find
+        self._transport = None  # it refers to us: only a rare full garbage collection would free this cycle
         self._end(None if exc is None else BackendError(f"the connection to {self._shown} was lost: {exc}"))
 
     def _end(self, error: BackendError | None) -> None:
