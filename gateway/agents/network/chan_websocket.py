@@ -1,4 +1,4 @@
-"""Asterisk's WebSocket channel: commands of the application, events for it, as plain text or JSON. No I/O.
+"""The control messages of Asterisk's WebSocket channel: commands and events, in plain text or JSON. No I/O.
 
 Source: Asterisk's documentation of the channel driver WebSocket, and `channels/chan_websocket.c` (Asterisk 22.8).
 """
@@ -18,7 +18,7 @@ from gateway.agents.network.errors import NOT_JSON
 SUBPROTOCOL = "media"
 PTIME_MS = 20
 QUEUE_MAX, XOFF_LEVEL, XON_LEVEL = 1_000, 900, 800
-"""Frames that wait to be played: the most, and where the application is asked to wait, and to go on."""
+"""Numbers of frames waiting to be played: the limit, when MEDIA_XOFF is sent, and when MEDIA_XON is sent."""
 _MAX_ID = 128
 
 FORMATS: Mapping[str, AudioFormat] = {
@@ -32,15 +32,15 @@ FORMATS: Mapping[str, AudioFormat] = {
     "slin44": AudioFormat("l16", 44_100),
     "slin48": AudioFormat("l16", 48_000),
 }
-"""By Asterisk's name."""
+"""The supported formats, by Asterisk's names."""
 
 
 class BadCommandError(ValueError):
-    """A message is no command."""
+    """A message is not a valid command."""
 
 
 class Verb(enum.Enum):
-    """What the application may command."""
+    """The commands that the application may send."""
 
     ANSWER = "ANSWER"
     HANGUP = "HANGUP"
@@ -56,21 +56,21 @@ class Verb(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class MediaCommand:
-    """One command."""
+    """One command of the application."""
 
     verb: Verb
     correlation_id: str = ""
-    """What the event that answers it bears; only of MARK_MEDIA and STOP_MEDIA_BUFFERING."""
+    """Repeated in the event that answers the command; only with MARK_MEDIA and STOP_MEDIA_BUFFERING."""
 
 
 def frame_bytes(audio: AudioFormat) -> int:
-    """Of one frame of 20 ms."""
+    """Return the number of bytes in one frame of 20 ms."""
     samples = audio.rate_hz * PTIME_MS // 1_000
     return 2 * samples if audio.coding == "l16" else samples
 
 
 class ControlMessages:
-    """The control messages of one connection, in either format."""
+    """Reads and writes the control messages of one connection, in either format."""
 
     def __init__(self, channel_id: str, *, as_json: bool) -> None:
         self._channel_id = channel_id
@@ -79,10 +79,10 @@ class ControlMessages:
     # -- what the application says ------------------------------------------------------------------------------------
 
     def command(self, text: bytes) -> MediaCommand:
-        """The command in a text message.
+        """Return the command in a text message.
 
         Raises:
-            BadCommandError: it is none that the channel driver knows.
+            BadCommandError: the channel driver has no such command.
         """
         name, correlation_id = self._from_json(text) if self._as_json else _from_plain_text(text)
         try:
@@ -104,13 +104,13 @@ class ControlMessages:
     # -- what it is told ----------------------------------------------------------------------------------------------
 
     def started(self, channel: str, name: str, audio: AudioFormat, variables: Mapping[str, str]) -> bytes:
-        """MEDIA_START, the first message; the variables are in JSON only.
+        """Return MEDIA_START, the first message; plain text has no field for the variables.
 
         Args:
             channel: the name of the channel.
             name: Asterisk's name of the format.
-            audio: what that is.
-            variables: of the channel.
+            audio: the format.
+            variables: the channel variables.
         """
         fields: dict[str, Any] = {
             "connection_id": self._channel_id,
@@ -125,31 +125,31 @@ class ControlMessages:
         return self._event("MEDIA_START", fields)
 
     def key(self, digit: str) -> bytes:
-        """DTMF_END."""
+        """Return DTMF_END: the caller pressed a key."""
         return self._event("DTMF_END", {"digit": digit, "channel_id": self._channel_id})
 
     def marked(self, correlation_id: str) -> bytes:
-        """MEDIA_MARK_PROCESSED: all that came before the mark was played."""
+        """Return MEDIA_MARK_PROCESSED: all audio before the mark was played."""
         return self._answer("MEDIA_MARK_PROCESSED", correlation_id)
 
     def buffered(self, correlation_id: str) -> bytes:
-        """MEDIA_BUFFERING_COMPLETED: all of the buffered media was played."""
+        """Return MEDIA_BUFFERING_COMPLETED: all of the buffered media was played."""
         return self._answer("MEDIA_BUFFERING_COMPLETED", correlation_id)
 
     def drained(self) -> bytes:
-        """QUEUE_DRAINED."""
+        """Return QUEUE_DRAINED: nothing waits to be played."""
         return self._answer("QUEUE_DRAINED")
 
     def wait(self) -> bytes:
-        """MEDIA_XOFF: the application shall send no more."""
+        """Return MEDIA_XOFF: the application must stop sending audio."""
         return self._answer("MEDIA_XOFF")
 
     def go_on(self) -> bytes:
-        """MEDIA_XON."""
+        """Return MEDIA_XON: the application may send audio again."""
         return self._answer("MEDIA_XON")
 
     def status(self, queued_frames: int, *, full: bool, buffering: bool) -> bytes:
-        """STATUS."""
+        """Return STATUS, the answer to GET_STATUS."""
         fields = {
             "channel_id": self._channel_id,
             "queue_length": queued_frames,
@@ -162,7 +162,7 @@ class ControlMessages:
         return self._event("STATUS", fields)
 
     def error(self, text: str) -> bytes:
-        """ERROR: a command was not obeyed."""
+        """Return ERROR: a command was not executed."""
         return self._event("ERROR", {"channel_id": self._channel_id, "error_text": text})
 
     def _answer(self, event: str, correlation_id: str | None = None) -> bytes:
