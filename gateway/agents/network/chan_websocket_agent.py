@@ -1,4 +1,4 @@
-"""One call of an application that was written for Asterisk's WebSocket channel: the gateway plays Asterisk."""
+"""Connects one call to an application for Asterisk's WebSocket channel; the gateway takes the role of Asterisk."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _log = structlog.get_logger("agents")
 
 @dataclass(frozen=True, slots=True)
 class ChanWebSocketOptions:
-    """What the connections of one agent have in common."""
+    """The options that all connections of one agent share."""
 
     endpoint: Endpoint
     format: str
@@ -47,15 +47,15 @@ class ChanWebSocketOptions:
     as_json: bool
     """Whether control messages are JSON."""
     variables: Mapping[str, str]
-    """Of the channel; templates, as `gateway.agents.network.parameters` fills them."""
+    """The channel variables; their values are templates for `gateway.agents.network.parameters.filled`."""
     connect_timeout_s: float
 
 
 class ChanWebSocketAgent:
-    """Connects while it rings, and carries sound, keys and marks between the call and the application.
+    """Connects while the call rings, then passes audio, keys and marks between the call and the application.
 
-    The application ends its part by HANGUP, which silences it at once, or by closing the connection: what it has sent
-    is heard to the end then.
+    The application ends its part with HANGUP, which silences it at once, or by closing the connection; then what it has
+    sent is played to the end.
     """
 
     def __init__(self, options: ChanWebSocketOptions) -> None:
@@ -76,9 +76,9 @@ class ChanWebSocketAgent:
         self._said_rest = b""
         self._buffering = False
         self._full = False
-        """Whether the application was asked to wait."""
+        """Whether the application was asked to stop sending (MEDIA_XOFF)."""
         self._room: asyncio.TimerHandle | None = None
-        """When there may be room again."""
+        """The timer of the next check for room in the queue."""
         self._reports_drained = False
         self._ignored = 0
         self._malformed = 0
@@ -92,13 +92,13 @@ class ChanWebSocketAgent:
         self._socket = await connect(self._options.endpoint, self, self._options.connect_timeout_s)
 
     def discard(self) -> None:
-        """Let go of a connection that no call will have."""
+        """Close a connection that no call will use."""
         self._over.cancel()
         if self._socket is not None:
             self._socket.abort()
 
     async def run(self, call: Call) -> None:
-        """Carry sound both ways until the caller or the application ends it.
+        """Pass audio both ways until the caller hangs up or the application ends its part.
 
         Raises:
             BackendError: the connection was lost.
@@ -147,7 +147,7 @@ class ChanWebSocketAgent:
         data = self._heard_rest + self._encoder.encoded(pcm)
         size = self._frame_bytes
         whole = len(data) - len(data) % size
-        for start in range(0, whole, size):  # Asterisk sends 20 ms, whatever the line does
+        for start in range(0, whole, size):  # like Asterisk, always 20 ms, whatever the frame length of the line
             self._socket.send_binary(data[start : start + size])
         self._heard_rest = data[whole:]
 
@@ -161,7 +161,7 @@ class ChanWebSocketAgent:
                     if answer is not None:
                         socket.send_text(answer.encode())
                 case _:
-                    # Marks that an interruption has dropped are answered: the application has not asked for it.
+                    # Marks dropped by an interruption are answered, as the application did not ask to drop them.
                     for answer in self._voice.on_event(event, self._loop.time()):
                         socket.send_text(answer.encode())
                     self._tell_drained()
@@ -170,7 +170,7 @@ class ChanWebSocketAgent:
     # -- the application is heard -------------------------------------------------------------------------------------
 
     def on_binary(self, data: bytes) -> None:
-        """Media, any number of bytes; none after HANGUP."""
+        """Play audio, any number of bytes; ignored after HANGUP."""
         if self._over.done():
             return
         if self._audio.coding == "l16":
@@ -187,7 +187,7 @@ class ChanWebSocketAgent:
             self._look_for_room()
 
     def _look_for_room(self) -> None:
-        """Tell the application when it may go on: it plays at the pace of speech, so that is known beforehand."""
+        """Send MEDIA_XON once the queue is short enough; when to look again follows from the queue's length."""
         excess = self._queued_frames - XON_LEVEL
         if excess >= 0:
             self._room = self._loop.call_later((excess + 1) * PTIME_MS / 1_000, self._look_for_room)
@@ -200,7 +200,7 @@ class ChanWebSocketAgent:
         return self._voice.queued_ms // PTIME_MS
 
     def on_text(self, text: bytes) -> None:
-        """A command; what is none is counted, and does no harm."""
+        """Execute a command; invalid messages are counted and ignored."""
         control, socket = self._control, self._socket
         if control is None or socket is None:
             self._early.keep(text)
@@ -219,7 +219,7 @@ class ChanWebSocketAgent:
     def _obey(self, command: MediaCommand, control: ControlMessages, socket: WebSocket) -> None:
         match command.verb:
             case Verb.ANSWER:
-                pass  # it is answered
+                pass  # the call is already answered
             case Verb.HANGUP:
                 self._voice.clear()
                 self._end(None)
@@ -234,7 +234,7 @@ class ChanWebSocketAgent:
             case Verb.FLUSH_MEDIA:
                 self._buffering = False
                 self._said_rest = b""
-                self._voice.clear()  # its marks go with it, as in Asterisk
+                self._voice.clear()  # also drops the marks, like Asterisk
                 self._tell_drained()
             case Verb.GET_STATUS:
                 status = control.status(self._queued_frames, full=self._full, buffering=self._buffering)
@@ -247,7 +247,7 @@ class ChanWebSocketAgent:
                 socket.send_text(control.error(f"{command.verb.value} not supported"))
 
     def _mark(self, answer: bytes, socket: WebSocket) -> None:
-        """Send the answer when all that came before it was heard; at once, if an interruption has silenced that."""
+        """Send the answer when all earlier audio was heard; at once if an interruption dropped that audio."""
         for now in self._voice.mark(answer.decode()):
             socket.send_text(now.encode())
 
