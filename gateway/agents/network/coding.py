@@ -1,4 +1,4 @@
-"""How a backend's audio is coded, and what codes a call's audio for it."""
+"""Audio formats of backends, and the conversion of a call's audio to them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Coding: TypeAlias = Literal["mulaw", "alaw", "l16"]
 
 @dataclass(frozen=True, slots=True)
 class AudioFormat:
-    """Mono audio as bytes."""
+    """A format of mono audio as bytes."""
 
     coding: Coding
     rate_hz: int
@@ -39,11 +39,11 @@ DECODED: Mapping[Coding, Callable[[bytes], Pcm]] = {
 
 
 def line_format(codec: str, rate_hz: int) -> AudioFormat:
-    """What loses nothing of a line.
+    """Return the format that carries a line's audio without loss.
 
     Args:
-        codec: of the call, as "PCMA/8000".
-        rate_hz: of its audio.
+        codec: the codec of the call, such as "PCMA/8000".
+        rate_hz: the rate of the call's audio.
     """
     if rate_hz != MULAW_8K.rate_hz:
         return AudioFormat("l16", rate_hz)
@@ -51,7 +51,7 @@ def line_format(codec: str, rate_hz: int) -> AudioFormat:
 
 
 class Encoder:
-    """Codes a call's audio as a backend wants it; the format may change in mid-call."""
+    """Encodes a call's audio in the format that a backend wants; the format may change during the call."""
 
     def __init__(self, line_hz: int, wanted: AudioFormat) -> None:
         self._line_hz = line_hz
@@ -59,12 +59,12 @@ class Encoder:
         self.use(wanted)
 
     def use(self, wanted: AudioFormat) -> None:
-        """The format of what comes from now on."""
+        """Use this format from now on."""
         self._encode = ENCODED[wanted.coding]
         if wanted.rate_hz != self._rate_hz:
             self._rate_hz = wanted.rate_hz
             self._resampler = Resampler(self._line_hz, wanted.rate_hz) if wanted.rate_hz != self._line_hz else None
 
     def encoded(self, pcm: Pcm) -> bytes:
-        """The bytes of int16 samples at the line's rate, shape (samples,)."""
+        """Encode int16 samples at the line's rate, shape (samples,)."""
         return self._encode(self._resampler.process(pcm) if self._resampler is not None else pcm)
