@@ -1,4 +1,4 @@
-"""Names for the answers of a model whose vendor has none, so that late audio of an interrupted one is known. No I/O."""
+"""Numbers a model's answers if its vendor's API has no ids for them, to recognise late audio of an answer. No I/O."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from gateway.agents.network.model_session import AnswerAudio, AnswerBegan, AnswerText, ModelEvent
 
 TEXTS_MAX = 200
-"""Of the sentences of one answer, the last so many are kept until its end."""
+"""How many sentences of one answer are kept until its end; the oldest are dropped."""
 
 
 class CountedAnswers:
-    """The answers of one call, in order.
+    """Counts the answers of one call.
 
-    A new answer begins with the first sign of it after the end or the interruption of the last one. After an
-    interruption, audio is late until there was such a sign.
+    A new answer begins with the first sign of an answer (its text, or a message that it is being made) after the last
+    one has ended or was interrupted. Audio that comes between an interruption and the next sign is late: it belongs to
+    the interrupted answer, and is dropped.
     """
 
     def __init__(self) -> None:
@@ -23,12 +24,12 @@ class CountedAnswers:
         self._texts: deque[str] = deque(maxlen=TEXTS_MAX)
         self._late = False
         self._closed = True
-        """Whether the newest answer was sent or interrupted: the next sign is of another one."""
+        """Whether the newest answer was sent completely or interrupted: the next sign belongs to a new one."""
         self.under_way = False
-        """Whether one is being made."""
+        """Whether an answer is being made."""
 
     def sign(self) -> Sequence[ModelEvent]:
-        """An answer is being made: the one that began, or another one."""
+        """Note that an answer is being made: the newest one, or a new one if that is closed."""
         self._late = False
         self._number += self._closed
         self._closed = False
@@ -37,31 +38,31 @@ class CountedAnswers:
         return (AnswerBegan(),) if began else ()
 
     def text(self, text: str) -> Sequence[ModelEvent]:
-        """A sentence of it; all are told as one at its end: how much of it was heard is known for the whole only."""
+        """Add a sentence. `end` returns all sentences as one text, as the heard part is known for the whole only."""
         began = self.sign()
         self._texts.append(text)
         return began
 
     @property
     def newest(self) -> str:
-        """The name of the answer that began last."""
+        """The name of the newest answer: its number."""
         return str(self._number)
 
     @property
     def has_text(self) -> bool:
-        """Whether the answer has said something that was not told yet."""
+        """Whether there are sentences that `end` has not returned yet."""
         return bool(self._texts)
 
     def audio(self, audio: bytes) -> Sequence[ModelEvent]:
-        """A piece of it; nothing if it is late."""
+        """Return the events for a piece of audio; none if it is late."""
         return () if self._late else (*self.sign(), AnswerAudio(str(self._number), audio))
 
     def asked_again(self) -> None:
-        """The caller has said something: what is said from now on answers that."""
+        """Note that the caller has said something: audio from now on belongs to the answer to that."""
         self._late = False
 
     def end(self, *, interrupted: bool = False) -> Sequence[ModelEvent]:
-        """It was sent, or the caller has interrupted it."""
+        """Close the newest answer: it was sent completely, or the caller interrupted it. Returns its text."""
         self._late, self._closed, self.under_way = interrupted, True, False
         text = " ".join(self._texts)
         self._texts.clear()
