@@ -1,4 +1,4 @@
-"""Deepgram's Voice Agent API, the messages of a WebSocket session. No I/O.
+"""The messages of Deepgram's Voice Agent API over a WebSocket. No I/O.
 
 Source: Deepgram's documentation, "Voice Agent": Settings, client messages, server events, errors and warnings.
 """
@@ -32,16 +32,16 @@ from gateway.agents.network.tools import GO_TO, HANG_UP
 from media.conversation.history import Role, split_unanswered
 
 _ENCODINGS = {"mulaw": "mulaw", "alaw": "alaw", "l16": "linear16"}
-"""The API's names."""
+"""The API's names of the codings."""
 _ENDING_TOOLS = (HANG_UP, GO_TO)
 
 
 @dataclass(frozen=True, slots=True)
 class DeepgramOptions:
-    """What the sessions of one agent have in common."""
+    """The options that all sessions of one agent share."""
 
     language: str | None
-    """Of the caller; None leaves it to the server."""
+    """The caller's language; with None, the server decides."""
     listen_model: str
     think_provider: str
     think_model: str
@@ -57,9 +57,9 @@ _kind = msgspec.json.Decoder(_DeepgramMessage)
 
 
 class DeepgramSession(ModelSession):
-    """`ModelSession` of Deepgram's Voice Agent API. A renewed connection is told the conversation in its settings.
+    """The `ModelSession` of Deepgram's Voice Agent API. A new connection gets the conversation in its settings.
 
-    Audio has no name of its answer, and an interrupted answer may have no end: answers are counted.
+    Audio messages have no answer id, and an interrupted answer may have no end message. So answers are counted.
     """
 
     binary_audio: ClassVar[bool] = True
@@ -71,14 +71,14 @@ class DeepgramSession(ModelSession):
         self.said: AudioFormat = facts.line
         self._answers = CountedAnswers()
         self._held: list[ToolCalled] = []
-        """Tools that end the model's part, called while its last words are still on their way."""
+        """Calls of tools that end the model's part; they wait until the server has sent the model's last words."""
         self._unanswered = ""
-        """What the caller said last before the connection was lost."""
+        """What the caller said last, if the lost connection had not answered it."""
 
-    # -- what the server is told --------------------------------------------------------------------------------------
+    # -- messages to the server ---------------------------------------------------------------------------------------
 
     def opening(self, history: Iterable[tuple[Role, str]]) -> Messages:
-        """As `ModelSession.opening`; what the caller said last is kept for `respond`."""
+        """See `ModelSession.opening`; the caller's last words are kept for `respond`."""
         self._answers.end()
         self._held.clear()
         said, self._unanswered = split_unanswered(history)
@@ -106,26 +106,26 @@ class DeepgramSession(ModelSession):
         return {"listen": {"provider": listen}, "think": think, "speak": {"provider": speak}}
 
     def respond(self) -> Messages:
-        """As `ModelSession.respond`: only what was said before this connection is not answered without being asked."""
+        """See `ModelSession.respond`. The server answers by itself, except words from before this connection."""
         unanswered, self._unanswered = self._unanswered, ""
         return self.text(unanswered) if unanswered else ()
 
     def audio(self, data: bytes) -> bytes:
-        """As `ModelSession.audio`."""
+        """See `ModelSession.audio`."""
         return data
 
     def tool_output(self, call: ToolCalled, output: str) -> Messages:
-        """As `ModelSession.tool_output`."""
+        """See `ModelSession.tool_output`."""
         return [_message("FunctionCallResponse", id=call.call, name=call.name, content=output)]
 
     def text(self, text: str) -> Messages:
-        """As `ModelSession.text`; the server answers it."""
+        """See `ModelSession.text`; the server answers it by itself."""
         return [_message("InjectUserMessage", content=text)]
 
-    # -- what the server says -----------------------------------------------------------------------------------------
+    # -- messages from the server -------------------------------------------------------------------------------------
 
     def events(self, text: bytes) -> Sequence[ModelEvent]:
-        """As `ModelSession.events`."""
+        """See `ModelSession.events`."""
         try:
             read = _READERS.get(_kind.decode(text).type)
             return read(self, msgspec.json.decode(text)) if read is not None else ()
@@ -133,9 +133,9 @@ class DeepgramSession(ModelSession):
             raise BadEventError(f"{type(error).__name__}: {error}") from error
 
     def binary(self, data: bytes) -> Sequence[ModelEvent]:
-        """As `ModelSession.binary`: a piece of an answer."""
+        """See `ModelSession.binary`: a piece of an answer's audio."""
         if self.said.coding == "l16" and len(data) % 2:
-            raise BadEventError(f"{len(data)} bytes are no 16-bit samples")
+            raise BadEventError(f"{len(data)} bytes are not a whole number of 16-bit samples")
         return self._answers.audio(data)
 
     def _conversation_text(self, event: Any) -> Sequence[ModelEvent]:
@@ -161,7 +161,7 @@ class DeepgramSession(ModelSession):
         return (*self._answers.end(), *ended)
 
     def _function_call(self, event: Any) -> Sequence[ModelEvent]:
-        """Run at once, since the server waits for it; but not what would cut off the model's last words."""
+        """Run tools at once, as the server waits for them, but not a tool that would cut off the model's last words."""
         called = [
             ToolCalled(str(one["id"]), str(one["name"]), str(one.get("arguments") or "{}"))
             for one in event["functions"]
@@ -181,13 +181,13 @@ def _message(kind: str, **fields: Any) -> bytes:
 
 
 def _provider(model: str) -> dict[str, Any]:
-    """Of hearing or speaking; models of the Flux family are another version of it."""
+    """The provider of a listening or speaking model; models of the Flux family need version v2."""
     version = {"version": "v2"} if model.startswith("flux") else {}
     return {"type": "deepgram", **version, "model": model}
 
 
 def _function(tool: Mapping[str, Any]) -> dict[str, Any]:
-    """As the API has functions; none is called on a guess that the caller has finished, for none can be undone."""
+    """A tool as the API declares it; called only when the caller has really finished, as it cannot be undone."""
     return {**{key: tool[key] for key in ("name", "description", "parameters")}, "defer_until_eot": True}
 
 
@@ -201,7 +201,7 @@ def _said(event: Any) -> str:
     return f"{event.get('code') or event['type']}: {said}"[:300]
 
 
-# ruff: noqa: SLF001 - the table is a part of the class that it reads for
+# ruff: noqa: SLF001 - the table belongs to the class
 _READERS: Mapping[str, Callable[[DeepgramSession, Any], Sequence[ModelEvent]]] = {
     "SettingsApplied": lambda _, __: (SessionAccepted(),),
     "UserStartedSpeaking": lambda session, _: session._caller_began(),
