@@ -1,4 +1,4 @@
-"""Near copies of Twilio's protocol: Telnyx, Plivo and Exotel. No I/O.
+"""Protocols similar to Twilio's: Telnyx, Plivo and Exotel. No I/O.
 
 Sources: the providers' documentation of their media streaming over WebSocket, and the serializers of pipecat.
 """
@@ -28,7 +28,7 @@ from gateway.agents.network.twilio import (
 
 
 class Telnyx(TwilioLike):
-    """Telnyx: custom parameters beside the call's own facts."""
+    """Telnyx: `start` contains the custom parameters beside the facts of the call."""
 
     _stream_key = "stream_id"
     _sequence_key = "sequence_number"
@@ -38,7 +38,7 @@ class Telnyx(TwilioLike):
         self._about = {"user_id": facts.account, "call_control_id": f"v3:{facts.id}"}
 
     def opening(self) -> list[bytes]:
-        """As `Dialect.opening`."""
+        """See `Dialect.opening`."""
         start = {
             **self._about,
             "call_session_id": self._facts.id,
@@ -51,18 +51,18 @@ class Telnyx(TwilioLike):
         }
         return [msgspec.json.encode({"event": "connected", "version": "1.0.0"}), self._message("start", start)]
 
-    def dtmf(self, digit: str, duration_ms: int) -> bytes:  # noqa: ARG002 - Telnyx does not tell
-        """As `Dialect.dtmf`."""
+    def dtmf(self, digit: str, duration_ms: int) -> bytes:  # noqa: ARG002 - Telnyx does not report it
+        """See `Dialect.dtmf`."""
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         return self._message("dtmf", {"digit": digit}, occurred_at=now)
 
     def stop(self) -> bytes:
-        """As `Dialect.stop`."""
+        """See `Dialect.stop`."""
         return self._message("stop", self._about)
 
 
 class Exotel(TwilioLike):
-    """Exotel: 16-bit samples, not mu-law."""
+    """Exotel: audio is 16-bit samples instead of mu-law."""
 
     coding: ClassVar[Coding] = "l16"
     _stream_key = "stream_sid"
@@ -73,7 +73,7 @@ class Exotel(TwilioLike):
         self._about = {"call_sid": facts.id, "account_sid": facts.account}
 
     def opening(self) -> list[bytes]:
-        """As `Dialect.opening`."""
+        """See `Dialect.opening`."""
         start = {
             "stream_sid": self._stream,
             **self._about,
@@ -85,11 +85,11 @@ class Exotel(TwilioLike):
         return [msgspec.json.encode({"event": "connected"}), self._message("start", start)]
 
     def dtmf(self, digit: str, duration_ms: int) -> bytes:
-        """As `Dialect.dtmf`."""
+        """See `Dialect.dtmf`."""
         return self._message("dtmf", {"digit": digit, "duration": str(duration_ms)})
 
     def stop(self) -> bytes:
-        """As `Dialect.stop`."""
+        """See `Dialect.stop`."""
         return self._message("stop", {**self._about, "reason": "callended"})
 
 
@@ -109,7 +109,7 @@ _plivo_decoder = msgspec.json.Decoder(_PlivoMessage, strict=False)  # some libra
 
 
 class Plivo:
-    """Plivo: other names of the bot's messages, numbers as numbers, an answer to each `clearAudio`."""
+    """Plivo: other names for the bot's messages, numbers are JSON numbers, each `clearAudio` is answered."""
 
     coding: ClassVar[Coding] = "mulaw"
 
@@ -126,7 +126,7 @@ class Plivo:
         )
 
     def opening(self) -> list[bytes]:
-        """As `Dialect.opening`."""
+        """See `Dialect.opening`."""
         start = {
             "callId": self._facts.id,
             "streamId": self._facts.id,
@@ -139,32 +139,32 @@ class Plivo:
         return [msgspec.json.encode({"sequenceNumber": 0, "event": "start", "start": start, **self._headers()})]
 
     def media(self, payload: bytes, length_ms: int) -> bytes:
-        """As `Dialect.media`."""
+        """See `Dialect.media`."""
         self._numbered += 1
         self._chunks += 1
         started_ms = self._time_ms
         self._time_ms += length_ms
         return self._media % (self._numbered, started_ms, self._chunks, payload)
 
-    def dtmf(self, digit: str, duration_ms: int) -> bytes:  # noqa: ARG002 - Plivo does not tell
-        """As `Dialect.dtmf`."""
+    def dtmf(self, digit: str, duration_ms: int) -> bytes:  # noqa: ARG002 - Plivo does not report it
+        """See `Dialect.dtmf`."""
         about = {"track": "inbound", "digit": digit, "timestamp": str(self._time_ms)}
         return self._message("dtmf", {"dtmf": about, **self._headers()})
 
     def mark(self, name: str) -> bytes:
-        """As `Dialect.mark`: a checkpoint."""
+        """See `Dialect.mark`; Plivo calls marks checkpoints."""
         return self._message("playedStream", {"name": name})
 
     def cleared(self) -> bytes | None:
-        """As `Dialect.cleared`."""
+        """See `Dialect.cleared`."""
         return self._message("clearedAudio", {})
 
     def stop(self) -> bytes:
-        """As `Dialect.stop`."""
+        """See `Dialect.stop`."""
         return self._message("stop", {"stop": {"callId": self._facts.id, "accountId": self._facts.account}})
 
     def command(self, text: bytes) -> BotCommand | None:
-        """As `Dialect.command`."""
+        """See `Dialect.command`."""
         try:
             message = _plivo_decoder.decode(text)
         except NOT_JSON as error:
@@ -207,4 +207,4 @@ DIALECTS: Mapping[str, MakeDialect] = {
     "plivo": Plivo,
     "exotel": Exotel,
 }
-"""By the word of `gateway.yaml`."""
+"""The dialects by their names in `gateway.yaml`."""
