@@ -1,4 +1,4 @@
-"""The messages of the Gemini Live API as they are written: what of the server's is read, and how tools are declared."""
+"""The JSON of the Gemini Live API: the parts of the server's messages that are read, and declarations of tools."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Transcription(msgspec.Struct):
 
 
 class ServerContent(msgspec.Struct, rename="camel"):
-    """A piece of the conversation: several fields may come together."""
+    """A part of the conversation; one message may set several fields."""
 
     model_turn: _Content | None = None
     input_transcription: _Transcription | None = None
@@ -41,7 +41,7 @@ class ServerContent(msgspec.Struct, rename="camel"):
 
 
 class FunctionCall(msgspec.Struct):
-    """What the model wants done."""
+    """A tool that the model calls."""
 
     name: str
     id: str = ""
@@ -66,7 +66,7 @@ class _Resumption(msgspec.Struct, rename="camel"):
 
 
 class ServerMessage(msgspec.Struct, rename="camel"):
-    """One message; each field stands for what it announces."""
+    """One message of the server; each field that is set reports something."""
 
     setup_complete: dict[str, Any] | None = None
     server_content: ServerContent | None = None
@@ -77,13 +77,14 @@ class ServerMessage(msgspec.Struct, rename="camel"):
 
 
 server_message = msgspec.json.Decoder(ServerMessage)
-"""Reads one message of the server; what is not used here is skipped."""
+"""Decodes one message of the server; fields that are not used here are skipped."""
 
 
 def declaration(tool: Mapping[str, Any]) -> dict[str, Any]:
-    """A tool of `ToolSet.declared` as the API has it: types in capitals, and no object without properties.
+    """Convert a tool of `ToolSet.declared` to the API's form: types in capitals, and no object without properties.
 
-    It is blocking, so that the model has said what it had to say when it calls: newer ones talk on if not told so.
+    Tools are declared as blocking, so that the model has finished speaking when it calls one; otherwise newer models
+    continue to speak.
     """
     declared = {"name": tool["name"], "description": tool["description"], "behavior": "BLOCKING"}
     if tool["parameters"]["properties"]:
@@ -100,6 +101,6 @@ def _schema(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def seconds(written: str) -> float:
-    """A duration as protobuf's JSON has it, as `50s` or `9.500s`; what is none leaves no time."""
+    """Parse a duration in protobuf's JSON form, such as `50s` or `9.500s`; anything else counts as 0."""
     match = _DURATION.fullmatch(written)
     return float(match[1]) if match else 0.0
