@@ -1,4 +1,4 @@
-"""Google's Gemini Live API, the messages of a WebSocket session. No I/O.
+"""The session of Google's Gemini Live API over a WebSocket. No I/O.
 
 Source: Google's API reference, "Live API - WebSockets API reference" (BidiGenerateContent), and its Live API guides.
 """
@@ -47,30 +47,30 @@ from media.conversation.history import Role
 PCM_16K = AudioFormat("l16", 16_000)
 PCM_24K = AudioFormat("l16", 24_000)
 ATTEMPTS_TO_RESUME = 2
-"""The server refuses a handle while it takes the session's old connection for open, so one refusal proves nothing."""
+"""How many connections in a row try to resume. One refusal proves nothing: the old connection may seem open still."""
 GO_ON = "(The line was interrupted for a moment. Go on where you were, and do not greet again.)"
 WORDS_MAX = 2_000
-"""Of what one turn says, as text, the last so many pieces are kept until its end."""
+"""How many pieces of a turn's text are kept until its end; the oldest are dropped."""
 _FAILED = "MALFORMED_FUNCTION_CALL"
 
 
 @dataclass(frozen=True, slots=True)
 class GeminiOptions:
-    """What the sessions of one agent have in common."""
+    """The options that all sessions of one agent share."""
 
     model: str
     voice: str | None
     language: str | None
-    """As BCP 47 has it; None leaves it to the model."""
+    """A BCP 47 tag; with None, the model decides."""
     tools: Sequence[Mapping[str, Any]]
-    """As `ToolSet.declared` gives them."""
+    """The result of `ToolSet.declared`."""
 
 
 class GeminiSession(ModelSession):
-    """`ModelSession` of the Gemini Live API.
+    """The `ModelSession` of the Gemini Live API.
 
-    A renewed connection resumes the session by its handle if that covers all that was said; otherwise it is told the
-    conversation as text. An answer is what the model says in one go: a tool's call ends it, since the model waits then.
+    A new connection resumes the session by its handle if the handle covers all that was said; otherwise it gets the
+    conversation as text. An answer ends when the model calls a tool, as the model then waits for the result.
     """
 
     hears_phantoms: ClassVar[bool] = True
@@ -83,25 +83,25 @@ class GeminiSession(ModelSession):
         self._covered = False
         """Whether the handle covers all that was said."""
         self._attempts = 0
-        """Connections in a row that were to be resumed and were not accepted."""
-        self._telling = False  # the server waits to be told the conversation
+        """How many connections in a row tried to resume the session and were not accepted."""
+        self._telling = False  # whether this connection gets the conversation as text
         self._asked = False
-        """Whether an answer was asked for or made in this connection."""
+        """Whether this connection has requested or received an answer."""
         self._numbers = itertools.count(1)
         self._item = ""
-        """The answer that is being made."""
+        """The id of the answer that is being made."""
         self._answering = False
         self._texts_held: list[str] = []
-        """What the caller has told during an answer: sent at once, it would cut the answer off."""
+        """Texts for the model that came during an answer; sent at once, they would cut the answer off."""
         self._caller_words: deque[str] = deque(maxlen=WORDS_MAX)
         self._model_words: deque[str] = deque(maxlen=WORDS_MAX)
         self._tools_open: set[str] = set()
         self._outputs: list[dict[str, Any]] = []
 
-    # -- what the server is told --------------------------------------------------------------------------------------
+    # -- messages to the server ---------------------------------------------------------------------------------------
 
     def opening(self, history: Iterable[tuple[Role, str]]) -> Messages:
-        """As `ModelSession.opening`."""
+        """See `ModelSession.opening`."""
         self._attempts = self._attempts + 1 if self._handle else 0
         if not self._covered or self._attempts > ATTEMPTS_TO_RESUME:
             self._handle, self._covered, self._attempts = "", False, 0
@@ -140,7 +140,7 @@ class GeminiSession(ModelSession):
         return setup
 
     def accepted(self, history: Iterable[tuple[Role, str]]) -> Messages:
-        """As `ModelSession.accepted`; what the caller said last, and no answer followed, is said again as text."""
+        """See `ModelSession.accepted`; the caller's last words, if not answered, are sent again as text."""
         messages: list[bytes] = []
         if self._telling:
             turns = [_turn(role, text) for role, text in history]
@@ -151,21 +151,21 @@ class GeminiSession(ModelSession):
         return messages
 
     def greet(self) -> Messages:
-        """As `ModelSession.greet`."""
+        """See `ModelSession.greet`."""
         greeting = self._facts.greeting
         return () if greeting is None else self._ask(greeting)
 
     def respond(self) -> Messages:
-        """As `ModelSession.respond`: the server answers texts and tools by itself, but not the history."""
+        """See `ModelSession.respond`. The server answers texts and tools by itself, but not the history."""
         return () if self._asked else self._ask(GO_ON)
 
     def audio(self, data: bytes) -> bytes:
-        """As `ModelSession.audio`; built by hand, since one comes every 20 ms."""
+        """See `ModelSession.audio`; formatted directly instead of by msgspec, as it is needed every 20 ms."""
         encoded = binascii.b2a_base64(data, newline=False)
         return b'{"realtimeInput":{"audio":{"mimeType":"audio/pcm;rate=16000","data":"%s"}}}' % encoded
 
     def tool_output(self, call: ToolCalled, output: str) -> Messages:
-        """As `ModelSession.tool_output`: what came of tools that were called together is sent together."""
+        """See `ModelSession.tool_output`; results of tools that were called together are sent together."""
         if call.call not in self._tools_open:
             return ()
         self._tools_open.discard(call.call)
@@ -177,30 +177,30 @@ class GeminiSession(ModelSession):
         return [_encoded({"toolResponse": {"functionResponses": outputs}})]
 
     def text(self, text: str) -> Messages:
-        """As `ModelSession.text`; during an answer it is held until that has ended."""
+        """See `ModelSession.text`; during an answer it is kept until the answer has ended."""
         if self._answering:
             self._texts_held.append(text)
             return ()
         return self._ask(text)
 
     def _ask(self, text: str) -> list[bytes]:
-        """What is answered as if the caller had said it: newer models take no other text in mid-conversation."""
+        """Send a text as if the caller had said it; newer models accept no other text during a conversation."""
         self._asked, self._covered = True, False
         return [_encoded({"realtimeInput": {"text": text}})]
 
     @property
     def covered(self) -> bool:
-        """As `ModelSession.covered`."""
+        """See `ModelSession.covered`."""
         return not self._answering and (self._covered or not self._handle)
 
-    # -- what the server says -----------------------------------------------------------------------------------------
+    # -- messages from the server -------------------------------------------------------------------------------------
 
     def binary(self, data: bytes) -> Sequence[ModelEvent]:
-        """As `ModelSession.binary`: the server sends its JSON in these."""
+        """See `ModelSession.binary`; this server sends its JSON in binary messages."""
         return self.events(data)
 
     def events(self, text: bytes) -> Sequence[ModelEvent]:
-        """As `ModelSession.events`."""
+        """See `ModelSession.events`."""
         try:
             message = server_message.decode(text)
         except NOT_JSON as error:
@@ -259,7 +259,7 @@ class GeminiSession(ModelSession):
             yield AnswerBegan()
 
     def _said(self) -> Iterator[ModelEvent]:
-        """The turn is over: what was said in it, in the order of a conversation."""
+        """Yield the texts of a turn that has ended, the caller's before the model's."""
         heard, said = "".join(self._caller_words).strip(), "".join(self._model_words).strip()
         self._caller_words.clear()
         self._model_words.clear()
@@ -285,7 +285,7 @@ class GeminiSession(ModelSession):
             self._tools_open.add(name)
             yield ToolCalled(name, call.name, msgspec.json.encode(call.args).decode())
         yield AnswerEnded()
-        self._item = ""  # what follows once they have run is another answer
+        self._item = ""  # what the model says after the tools have run is another answer
 
 
 def _encoded(message: Mapping[str, Any]) -> bytes:
