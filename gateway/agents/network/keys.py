@@ -6,22 +6,22 @@ import asyncio
 from collections.abc import Callable
 
 PAUSE_S = 1.5
-"""After it, or after #, a number is complete."""
+"""A number is complete after a pause of this length, or after #."""
 KEYS_MAX = 64
-"""So many keys are a number, too."""
+"""A number is also complete with this many keys."""
 
 
 class Keypad:
     """Collects the keys of one call, inside a running loop."""
 
     def __init__(self, on_number: Callable[[str], object]) -> None:
-        """`on_number` gets what was typed, with its # if it ends with one."""
+        """`on_number` is called with the typed keys, including a # at the end."""
         self._on_number = on_number
         self._typed = ""
         self._timer: asyncio.TimerHandle | None = None
 
     def press(self, digit: str) -> None:
-        """A key was pressed."""
+        """Add a key that the caller pressed."""
         self._stop()
         self._typed += digit
         is_whole = digit == "#" or len(self._typed) >= KEYS_MAX
@@ -42,4 +42,4 @@ class Keypad:
 
 
 def _ignore(_number: str) -> None:
-    """Of a call that is over."""
+    """Used when the call is over."""
