@@ -1,4 +1,4 @@
-"""One call of a bot that was written for a provider's media streams: the gateway is to it what the provider is."""
+"""Connects one call to a bot for a provider's media streams; the gateway takes the role of the provider."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ _log = structlog.get_logger("agents")
 
 @dataclass(frozen=True, slots=True)
 class StreamOptions:
-    """What the streams of one agent have in common."""
+    """The options that all streams of one agent share."""
 
     endpoint: Endpoint
     make_dialect: MakeDialect
     account: str
     parameters: Mapping[str, str]
-    """Templates, as `gateway.agents.network.parameters` fills them."""
+    """Their values are templates for `gateway.agents.network.parameters.filled`."""
     connect_timeout_s: float
     buffer_ms: int
 
 
 class MediaStreamsAgent:
-    """Connects while it rings, and carries sound, keys and marks between the call and the bot.
+    """Connects while the call rings, then passes audio, keys and marks between the call and the bot.
 
-    The bot ends its part by closing the connection, what it has sent is heard to the end then. A connection that is
-    lost is a failure of the agent.
+    The bot ends its part by closing the connection; then what it has sent is played to the end. A lost connection is a
+    failure of the agent.
     """
 
     def __init__(self, options: StreamOptions) -> None:
@@ -73,12 +73,12 @@ class MediaStreamsAgent:
         self._socket = await connect(self._options.endpoint, self, self._options.connect_timeout_s)
 
     def discard(self) -> None:
-        """Let go of a connection that no call will have."""
+        """Close a connection that no call will use."""
         if self._socket is not None:
             self._socket.abort()
 
     async def run(self, call: Call) -> None:
-        """Carry sound both ways until the caller hangs up, or the bot closes the connection.
+        """Pass audio both ways until the caller hangs up or the bot closes the connection.
 
         Raises:
             BackendError: the connection was lost.
@@ -119,7 +119,7 @@ class MediaStreamsAgent:
         if self._resampler is not None:
             pcm = self._resampler.process(pcm)
         data = self._encode(pcm)
-        if self._rest or len(data) != self._frame_bytes:  # providers send 20 ms, whatever the line does
+        if self._rest or len(data) != self._frame_bytes:  # providers always send 20 ms, whatever the line's frames are
             data = self._rest + data
             while len(data) >= self._frame_bytes:
                 self._send_frame(data[: self._frame_bytes])
@@ -150,7 +150,7 @@ class MediaStreamsAgent:
     # -- the bot is heard ---------------------------------------------------------------------------------------------
 
     def on_text(self, text: bytes) -> None:
-        """A message of the bot; what is no message of the protocol is counted, and does no harm."""
+        """Handle a message of the bot; invalid messages are counted and ignored."""
         if self._stream is None:
             self._early.keep(text)
             return
@@ -160,7 +160,7 @@ class MediaStreamsAgent:
             self._malformed += 1
 
     def on_binary(self, data: bytes) -> None:  # noqa: ARG002 - the protocol has none
-        """Not of this protocol."""
+        """Count it: the protocol has no binary messages."""
         self._malformed += 1
 
     def _obey(self, stream: Dialect, text: bytes) -> None:
