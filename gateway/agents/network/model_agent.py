@@ -1,4 +1,4 @@
-"""One call of a speech-to-speech model, whatever its vendor."""
+"""Connects one call to a speech-to-speech model of any vendor."""
 
 from __future__ import annotations
 
@@ -50,49 +50,49 @@ from media.conversation.history import History, split_unanswered
 from media.leg import Pcm
 
 BUFFER_MS = 120_000
-"""A model sends its answer as fast as it can: two minutes of it may wait."""
+"""A model sends its answers faster than speech: up to two minutes may wait to be played."""
 EARLY_FRAMES = 250
-"""Frames of the caller's voice that are kept while there is no session: five seconds."""
+"""How many frames of the caller's voice are kept while there is no session: five seconds."""
 SESSION_S = 10.0
-"""A server must have accepted a session within this."""
+"""A server must accept a session within this time."""
 RENEWALS_MAX = 5
-"""Sessions of one call in a row, without an answer between them."""
+"""How many new sessions one call opens in a row without an answer between them."""
 RENEWAL_PAUSE_S = 0.5
 TOOLS_MAX = 64
-"""Of the tools that one answer calls, the last so many are run."""
+"""How many of the tools that one answer calls are run: the last ones."""
 
 _log = structlog.get_logger("agents")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
-    """What the calls of one agent have in common."""
+    """The options that all calls of one agent share."""
 
     endpoint: Endpoint
     make_session: MakeSession
     instructions: str
-    """A template, as `gateway.agents.network.parameters` fills it."""
+    """A template for `gateway.agents.network.parameters.filled`."""
     greeting: str | None
-    """As `instructions`: what the model says first, or is told to say; None lets the caller speak first."""
+    """A template: what the model says first, or an instruction for that; with None, the caller speaks first."""
     tools: ToolSet
     connect_timeout_s: float
     parameters: Mapping[str, str] = field(default_factory=dict)
-    """As `instructions`: more of the call's facts for a vendor that takes them by name."""
+    """Templates by name: more facts of the call, for vendors that accept them."""
     connect: Callable[[Endpoint, Receiver, float], Awaitable[WebSocket]] = connect
-    """Another way to the server, where the endpoint alone is not enough."""
+    """Opens the connection; replaced for vendors that need more than the endpoint."""
     closing_ends: bool = False
-    """A server that closes the connection as it should ends the model's part: no session follows."""
+    """Whether the model's part ends when the server closes the connection normally; otherwise a new session follows."""
 
 
 class ModelFailedError(BackendError):
-    """The server refuses the session, or the model cannot answer: a new session would not help."""
+    """The server refuses the session, or the model cannot answer; a new session would not help."""
 
 
 class ModelAgent:
-    """Connects while it rings, and lets the model talk; a session that ends in mid-call is followed by another one.
+    """Connects while the call rings, and lets the model talk; if a session ends during the call, a new one follows.
 
-    The server or the gateway notices that the caller interrupts; the first one silences the model. The model then
-    learns how much of its answer was heard, where the vendor has a message for it.
+    The server and the gateway both detect that the caller interrupts; the first to do so silences the model. If the
+    vendor has a message for it, the model is then told how much of its answer was heard.
     """
 
     def __init__(self, options: ModelOptions) -> None:
@@ -107,7 +107,7 @@ class ModelAgent:
         self._waiting: deque[Pcm] = deque(maxlen=EARLY_FRAMES)
         """The caller's voice while there is no session."""
         self._acceptance: asyncio.Future[None] | None = None
-        """Done when the server has accepted the session; None while there is no connection."""
+        """Done when the server has accepted the session. None while there is no connection."""
         self._answering = False
         """Whether an answer is being made."""
         self._tools_called: deque[ToolCalled] = deque(maxlen=TOOLS_MAX)
@@ -116,15 +116,15 @@ class ModelAgent:
         """Done when the model has ended its part in the call."""
         self._keypad = Keypad(self._tell_keys)
         self._history = History()
-        """Of the whole call, once it has begun."""
+        """The history of the whole call, once the call has begun."""
         self._caller_waits = False
-        """Whether the caller has said something that no answer followed; the server answers without being asked."""
+        """Whether the caller has said something that is not answered yet; the server answers it by itself."""
         self._keys_wait = False
-        """Whether the caller has pressed keys during an answer; the server must be asked for the next one."""
+        """Whether the caller has pressed keys during an answer; then the next answer must be requested."""
         self._keys_untold: list[str] = []
-        """What was typed while there was no session."""
+        """Numbers that the caller typed while there was no session."""
         self._caller_spoke = False
-        """Whether the gateway has heard the caller since the last answer began; only where it listens for that."""
+        """Whether the gateway has heard the caller since the last answer began; used only with voice detection."""
         self._leaving = Leaving()
         self._presence = Presence()
         self._failed_answers = 0
@@ -145,7 +145,7 @@ class ModelAgent:
         return await options.connect(options.endpoint, self, options.connect_timeout_s)
 
     def discard(self) -> None:
-        """Let go of a connection that no call will have."""
+        """Close a connection that no call will use."""
         if self._socket is not None:
             self._socket.abort()
 
@@ -199,7 +199,7 @@ class ModelAgent:
     # -- sessions -----------------------------------------------------------------------------------------------------
 
     async def _sessions(self, call: Call) -> BackendError | None:
-        """Talk, in one session after the other; returns why it cannot go on, or None when the model's part is over."""
+        """Talk, in one session after another; returns the final error, or None if the model has finished."""
         try:
             await self._open_session(greet=True)
             while True:
@@ -238,17 +238,17 @@ class ModelAgent:
         while self._waiting:
             self._send_frame(self._waiting.popleft())
         if greet and split_unanswered(self._history)[1]:
-            self._respond()  # another agent has had the call: what the caller said to it is answered
+            self._respond()  # the call comes from another agent: answer what the caller said last to it
         elif greet:
             self._send(session.greet())
         elif self._caller_waits or self._keys_wait:
             self._respond()
 
     async def _renew(self, call: Call, error: BackendError | None) -> None:
-        """Go on in a new session, which is told what was said so far.
+        """Open a new session, which gets the conversation so far.
 
         Raises:
-            BackendError: there is none to be had.
+            BackendError: no new session could be opened.
         """
         why = str(error or ("the server ends it soon" if self._leaving.due.done() else "it was closed"))
         self._tools_called.clear()
@@ -258,11 +258,11 @@ class ModelAgent:
             if self._renewals > RENEWALS_MAX or isinstance(error, ModelFailedError):
                 raise error or BackendError(f"{self._options.endpoint.shown} closes every session")
             _log.info("agent.session_renewed", call_id=call.info.call_id, why=why, renewals=self._renewals)
-            if self._answering:  # what was cut off is asked for again
+            if self._answering:  # the answer was cut off: request it again
                 self._answering, self._caller_waits = False, True
             self._acceptance = None
             if self._socket is not None:
-                await self._socket.close()  # some servers accept no other connection of a session while one is open
+                await self._socket.close()  # some servers accept only one connection of a session at a time
             self._early.take()
             self._leaving.reset()
             try:
@@ -270,7 +270,7 @@ class ModelAgent:
                 await self._open_session(greet=False)
             except BackendError as again:
                 error = again
-                self._acceptance = None  # an acceptance that comes late is of no use
+                self._acceptance = None  # if the server accepts it later, it is too late
                 await asyncio.sleep(RENEWAL_PAUSE_S)
             else:
                 return
@@ -279,14 +279,14 @@ class ModelAgent:
 
     @property
     def _accepted(self) -> bool:
-        """Whether the server has accepted the session; until then nothing but the session is sent."""
+        """Whether the server has accepted the session; before that, no audio and no text is sent."""
         return self._acceptance is not None and self._acceptance.done()
 
     def _on_frame(self, pcm: Pcm) -> None:
         if self._accepted:
             self._send_frame(pcm)
         else:
-            self._waiting.append(pcm.copy())  # a view would keep the frames of all calls that came with it
+            self._waiting.append(pcm.copy())  # a view would keep the whole batch in memory, with frames of all calls
 
     def _send_frame(self, pcm: Pcm) -> None:
         socket, session, encoder = self._socket, self._session, self._encoder
@@ -333,7 +333,7 @@ class ModelAgent:
         self._send(session.text(text))
 
     def _interrupt(self) -> None:
-        """The caller has begun to speak: be silent, if the model speaks at all."""
+        """The caller has begun to speak: silence the model if it speaks or makes an answer."""
         call = self._call
         if call is not None and (call.speaking or self._answering):
             self._voice.clear()
@@ -351,14 +351,14 @@ class ModelAgent:
     # -- the model is heard -------------------------------------------------------------------------------------------
 
     def on_text(self, text: bytes) -> None:
-        """A message of the server; what is none of the API's is counted, and does no harm."""
+        """Handle a message of the server; invalid messages are counted and ignored."""
         if self._acceptance is None:
             self._early.keep(text)
         elif self._session is not None:
             self._take(self._session.events, text)
 
     def on_binary(self, data: bytes) -> None:
-        """As `on_text`."""
+        """Like `on_text`, for a binary message."""
         if self._acceptance is not None and self._session is not None:
             self._take(self._session.binary, data)
 
@@ -380,7 +380,7 @@ class ModelAgent:
     def _on_event(self, event: ModelEvent) -> None:
         match event:
             case AnswerAudio(item, audio, content_index):
-                assert self._session is not None  # noqa: S101 - who else said it
+                assert self._session is not None  # noqa: S101 - events come only from a session
                 self._answers.play(item, content_index, DECODED[self._session.said.coding](audio))
             case CallerBegan():
                 certain = self._session is None or not self._session.hears_phantoms
@@ -457,11 +457,11 @@ class ModelAgent:
         _log.warning("agent.server_fault", call_id=self._call.info.call_id if self._call else "", said=event.message)
 
     def _is_quiet(self) -> bool:
-        """Nobody speaks, no answer is due, and all that was said would be known to another session."""
+        """Whether nobody speaks, no answer is due, and a new session would know all that was said."""
         waits = self._answering or self._caller_waits or self._keys_wait or self._caller_spoke
         return not waits and self._session is not None and self._session.covered
 
-    # -- the way out --------------------------------------------------------------------------------------------------
+    # -- messages to the server ---------------------------------------------------------------------------------------
 
     def _respond(self) -> None:
         self._keys_wait = False
