@@ -1,6 +1,6 @@
-"""What the speech-to-speech models of all vendors have in common: what they say, and what they are told. No I/O.
+"""The common interface to the speech-to-speech models of all vendors: events from the model, messages to it. No I/O.
 
-Each vendor's protocol is a `ModelSession` in a file of its own; `gateway.agents.network.model_agent` runs it in a call.
+Each vendor's protocol is a `ModelSession` in its own file; `gateway.agents.network.model_agent` uses it in a call.
 """
 
 from __future__ import annotations
@@ -12,49 +12,49 @@ from typing import ClassVar, Literal, Protocol, TypeAlias
 from gateway.agents.network.coding import AudioFormat
 from media.conversation.history import Role
 
-# -- what the model says ----------------------------------------------------------------------------------------------
+# -- events from the model --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class SessionAccepted:
-    """The session has begun; its formats of audio are what `ModelSession.heard` and `said` say now."""
+    """The session has begun; `ModelSession.heard` and `said` now have its audio formats."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallerBegan:
-    """The server hears the caller speak: what it said itself is interrupted."""
+    """The server hears the caller speak; this interrupts the model."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallerEnded:
-    """The server hears that the caller has finished: an answer follows."""
+    """The server hears that the caller has finished; an answer follows."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallerSaid:
-    """What the caller said, as text."""
+    """The text of what the caller said."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerBegan:
-    """An answer has begun."""
+    """The model has begun an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerAudio:
-    """A piece of an answer."""
+    """A piece of an answer's audio."""
 
     item: str
-    """The model's name of the answer."""
+    """The id of the answer."""
     audio: bytes
     content_index: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerText:
-    """What an answer said, as text; it may not have been heard to its end."""
+    """The text of an answer, including what the caller may not have heard."""
 
     item: str
     text: str
@@ -62,7 +62,7 @@ class AnswerText:
 
 @dataclass(frozen=True, slots=True)
 class ToolCalled:
-    """The model wants something done."""
+    """The model calls a tool."""
 
     call: str
     name: str
@@ -72,36 +72,36 @@ class ToolCalled:
 
 @dataclass(frozen=True, slots=True)
 class AnswerEnded:
-    """An answer was sent, which does not mean that it was heard."""
+    """The server has sent the whole answer, or will send no more of it; the caller may not have heard it yet."""
 
     status: Literal["completed", "cut", "failed"] = "completed"
     by_caller: bool = False
-    """The caller spoke: the server answers that without being asked."""
+    """Whether it ended because the caller spoke; the server answers that by itself."""
     error: str = ""
-    """Why it failed."""
+    """Why it failed, with the status `failed`."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionFault:
-    """The server reports an error: in what we sent, or of its own."""
+    """The server reports an error, in our messages or in the server itself."""
 
     message: str
     permanent: bool = False
-    """The same request would fail again."""
+    """Whether the same request would fail again."""
     ends_session: bool = False
-    """There is nothing more to be had from this session."""
+    """Whether the session cannot be used any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionEnding:
-    """The server will end the session, in so many seconds: another one must follow, at a good moment before that."""
+    """The server will end the session in `left_s` seconds; before that, in a pause, a new session must be opened."""
 
     left_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyWanted:
-    """The server wants this text message back at once, as after a ping."""
+    """A text message that must be sent to the server at once, such as the answer to a ping."""
 
     message: bytes
 
@@ -123,93 +123,93 @@ ModelEvent: TypeAlias = (
 
 
 class BadEventError(ValueError):
-    """A message of the server is not what its API says."""
+    """A message of the server does not conform to its API."""
 
 
 class UnusableFormatError(ValueError):
-    """The server wants or sends audio in a format that is not spoken here."""
+    """The server wants or sends audio in a format that is not supported."""
 
 
-# -- what the model is told -------------------------------------------------------------------------------------------
+# -- messages to the model --------------------------------------------------------------------------------------------
 
 Messages: TypeAlias = Sequence[bytes]
-"""Text messages to send, in order; a vendor that has no such message gives none."""
+"""Text messages to send, in order; empty if the vendor has no such message."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionFacts:
-    """What one call's model is told about its work, and about the line."""
+    """The facts of one call that its sessions need."""
 
     instructions: str
     greeting: str | None
-    """None lets the caller speak first."""
+    """With None, the caller speaks first."""
     line: AudioFormat
-    """What loses nothing of the line: G.711 as the line has it, or linear at the line's rate."""
+    """The format that carries the line's audio without loss: the line's G.711, or linear at the line's rate."""
     parameters: Mapping[str, str] = field(default_factory=dict)
-    """More facts of the call, by names of the user's choice."""
+    """More facts of the call, by names that the user chose."""
 
 
 class ModelSession(Protocol):
-    """A vendor's protocol in one call, through all of its connections: a renewed one begins with `opening` again.
+    """A vendor's protocol in one call. It lasts for all connections of the call: each new one begins with `opening`.
 
-    What a vendor has no message for, its class does not define: nothing is sent then.
+    A vendor's class leaves out the methods for which the vendor has no message; then nothing is sent.
     """
 
     binary_audio: ClassVar[bool] = False
     """Whether the caller's voice is sent in binary messages."""
     hears_phantoms: ClassVar[bool] = False
-    """Whether `CallerBegan` comes without a caller who speaks: then the gateway must have heard one too."""
+    """Whether the server may report `CallerBegan` though nobody speaks: then the gateway must hear the caller too."""
     heard: AudioFormat
-    """The audio that the server gets."""
+    """The format of the audio that the server receives."""
     said: AudioFormat
-    """The audio that it sends."""
+    """The format of the audio that the server sends."""
 
     @property
     def covered(self) -> bool:
-        """Whether a session that followed now would know all that was said in this one."""
+        """Whether a new session, opened now, would know all that was said in this one."""
         return True
 
     def opening(self, history: Iterable[tuple[Role, str]]) -> Messages:
-        """The first messages of a connection; with what was said in earlier ones, where the vendor takes it here."""
+        """The first messages of a connection; with the conversation so far, if the vendor expects it here."""
 
-    def accepted(self, history: Iterable[tuple[Role, str]]) -> Messages:  # noqa: ARG002 - for vendors that can say it
-        """The next ones, once the session is accepted; with what was said in earlier ones, where it is taken here."""
+    def accepted(self, history: Iterable[tuple[Role, str]]) -> Messages:  # noqa: ARG002 - for vendors that use it
+        """The messages after the session is accepted; with the conversation so far, if the vendor expects it here."""
         return ()
 
     def greet(self) -> Messages:
-        """Have the model speak first, once the first session is accepted."""
+        """Let the model speak first; sent when the first session is accepted."""
         return ()
 
     def respond(self) -> Messages:
-        """Ask for an answer that the server does not give without being asked."""
+        """Request an answer, where the server does not answer by itself."""
 
     def audio(self, data: bytes) -> bytes:
-        """The caller's voice, in the format `heard`."""
+        """A message with the caller's voice; `data` is in the format `heard`."""
 
     def cancel(self) -> Messages:
-        """Have the answer that is being made given up."""
+        """Cancel the answer that is being made."""
         return ()
 
-    def unheard(self, item: str, content_index: int, heard_ms: int) -> Messages:  # noqa: ARG002 - for vendors that can say it
-        """Tell how much of an answer was heard, so that the model knows no more of it than the caller."""
+    def unheard(self, item: str, content_index: int, heard_ms: int) -> Messages:  # noqa: ARG002 - for vendors that use it
+        """Report how much of an answer was heard; the model then forgets the rest of it."""
         return ()
 
     def tool_output(self, call: ToolCalled, output: str) -> Messages:
-        """What came of a tool."""
+        """The result of a tool."""
 
     def text(self, text: str) -> Messages:
-        """What the caller has told other than by voice, as a part of the conversation."""
+        """A text from the caller, such as typed keys, as part of the conversation."""
 
     def events(self, text: bytes) -> Sequence[ModelEvent]:
-        """What a text message of the server says; nothing for what concerns nobody here.
+        """Return the events in a text message of the server; none if the message is of no interest here.
 
         Raises:
-            BadEventError: it is not what the API says.
-            UnusableFormatError: the audio is in a format that is not spoken here.
+            BadEventError: it does not conform to the API.
+            UnusableFormatError: the audio is in a format that is not supported.
         """
 
     def binary(self, data: bytes) -> Sequence[ModelEvent]:
-        """As `events`, of a binary message."""
+        """Like `events`, for a binary message."""
         raise BadEventError(f"a binary message of {len(data)} bytes")
 
 
