@@ -1,7 +1,7 @@
-"""OpenAI's Realtime API in its GA shape, the messages of a WebSocket session. No I/O.
+"""The messages of OpenAI's Realtime API (the GA version) over a WebSocket. No I/O.
 
-xAI, Azure and local servers speak the same. Source: OpenAI's API reference, "Realtime client events" and "server
-events".
+xAI, Azure and local servers use the same messages. Source: OpenAI's API reference, "Realtime client events" and
+"server events".
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from media.conversation.history import Role
 
 PCM_24K = AudioFormat("l16", 24_000)
 FORMATS: Mapping[str, AudioFormat] = {"audio/pcmu": MULAW_8K, "audio/pcma": ALAW_8K, "audio/pcm": PCM_24K}
-"""By the API's name."""
+"""The supported formats, by the API's names."""
 _NAMES = {wire: name for name, wire in FORMATS.items()}
 _PERMANENT_FAULTS = frozenset({
     "invalid_request_error", "authentication_error", "permission_error", "invalid_api_key", "insufficient_quota",
@@ -47,15 +47,15 @@ _PERMANENT_FAULTS = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class OpenAIOptions:
-    """What the sessions of one agent have in common."""
+    """The options that all sessions of one agent share."""
 
     audio_format: AudioFormat | None
-    """One of `FORMATS`; None: that of the line."""
+    """One of `FORMATS`; with None, the format of the line."""
     voice: str | None
     transcription: str | None
-    """The model that writes down what the caller says; None: nobody does."""
+    """The model that transcribes the caller's speech; with None, there is no transcription."""
     turn_detection: Mapping[str, Any] | None
-    """None leaves it to the server."""
+    """With None, the server decides."""
     tools: Sequence[Mapping[str, Any]]
 
 
@@ -74,7 +74,7 @@ _delta = msgspec.json.Decoder(_Delta)
 
 
 class OpenAISession(ModelSession):
-    """`ModelSession` of OpenAI's Realtime API. A renewed connection is told the conversation in items."""
+    """The `ModelSession` of OpenAI's Realtime API. A new connection gets the conversation as items."""
 
     def __init__(self, options: OpenAIOptions, facts: SessionFacts) -> None:
         self._options = options
@@ -84,10 +84,10 @@ class OpenAISession(ModelSession):
         self.heard = self.said = self._asked
         self._accepted = False
 
-    # -- what the server is told --------------------------------------------------------------------------------------
+    # -- messages to the server ---------------------------------------------------------------------------------------
 
-    def opening(self, history: Iterable[tuple[Role, str]]) -> Messages:  # noqa: ARG002 - it is told later
-        """As `ModelSession.opening`."""
+    def opening(self, history: Iterable[tuple[Role, str]]) -> Messages:  # noqa: ARG002 - sent by `accepted`
+        """See `ModelSession.opening`."""
         self._accepted = False
         options = self._options
         wire: dict[str, Any] = {"type": _NAMES[self._asked]}
@@ -113,49 +113,49 @@ class OpenAISession(ModelSession):
         return [_message("session.update", session=session)]
 
     def accepted(self, history: Iterable[tuple[Role, str]]) -> Messages:
-        """As `ModelSession.accepted`."""
+        """See `ModelSession.accepted`."""
         return [_said(role, text) for role, text in history]
 
     def greet(self) -> Messages:
-        """As `ModelSession.greet`: its instructions would replace those of the session, so both are sent."""
+        """See `ModelSession.greet`. Instructions of a response replace those of the session, so both are sent."""
         greeting = self._facts.greeting
         if greeting is None:
             return ()
         return [_message("response.create", response={"instructions": f"{self._facts.instructions}\n\n{greeting}"})]
 
     def respond(self) -> Messages:
-        """As `ModelSession.respond`."""
+        """See `ModelSession.respond`."""
         return [_message("response.create")]
 
     def audio(self, data: bytes) -> bytes:
-        """As `ModelSession.audio`; built by hand, since one comes every 20 ms."""
+        """See `ModelSession.audio`; formatted directly instead of by msgspec, as it is needed every 20 ms."""
         return b'{"type":"input_audio_buffer.append","audio":"%s"}' % binascii.b2a_base64(data, newline=False)
 
     def cancel(self) -> Messages:
-        """As `ModelSession.cancel`."""
+        """See `ModelSession.cancel`."""
         return [_message("response.cancel")]
 
     def unheard(self, item: str, content_index: int, heard_ms: int) -> Messages:
-        """As `ModelSession.unheard`."""
+        """See `ModelSession.unheard`."""
         at = {"item_id": item, "content_index": content_index, "audio_end_ms": heard_ms}
         return [_message("conversation.item.truncate", **at)]
 
     def tool_output(self, call: ToolCalled, output: str) -> Messages:
-        """As `ModelSession.tool_output`."""
+        """See `ModelSession.tool_output`."""
         item = {"type": "function_call_output", "call_id": call.call, "output": output}
         return [_message("conversation.item.create", item=item)]
 
     def text(self, text: str) -> Messages:
-        """As `ModelSession.text`."""
+        """See `ModelSession.text`."""
         return [_said("user", text)]
 
-    # -- what the server says -----------------------------------------------------------------------------------------
+    # -- messages from the server -------------------------------------------------------------------------------------
 
     def events(self, text: bytes) -> Sequence[ModelEvent]:
-        """As `ModelSession.events`."""
+        """See `ModelSession.events`."""
         try:
             kind = _kind.decode(text).type
-            if kind in ("response.output_audio.delta", "response.audio.delta"):  # the latter of servers that are older
+            if kind in ("response.output_audio.delta", "response.audio.delta"):  # older servers send the latter
                 delta = _delta.decode(text)
                 return (AnswerAudio(delta.item_id, delta.delta, delta.content_index),)
             if kind == "session.updated":
@@ -170,7 +170,7 @@ class OpenAISession(ModelSession):
             raise BadEventError(f"{type(error).__name__}: {error}") from error
 
     def _session_updated(self, event: Any) -> Sequence[ModelEvent]:
-        """The formats may not be what was asked for."""
+        """Take over the formats that the server has chosen; they may not be the requested ones."""
         audio = event["session"].get("audio") or {}
         for way in ("input", "output"):
             written = (audio.get(way) or {}).get("format") or {}
@@ -190,7 +190,7 @@ class OpenAISession(ModelSession):
         kind = str(error.get("type") or "")
         code = str(error.get("code") or kind)
         if code == "response_cancel_not_active":
-            return ()  # it had ended by itself
+            return ()  # the answer had already ended by itself
         message = f"{code}: {error.get('message') or ''}"[:300]
         if code == "session_expired":
             return (SessionFault(message, ends_session=True),)
