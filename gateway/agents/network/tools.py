@@ -1,4 +1,4 @@
-"""What a model may do besides talking: end the call, hand it to another route, note what it has found out. No I/O."""
+"""The tools of a model: end the call, send it to another route, note what the model has found out. No I/O."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ HANG_UP, GO_TO, NOTE = "hang_up", "go_to", "note"
 
 @dataclass(frozen=True, slots=True)
 class ToolSet:
-    """The tools that an agent's model has."""
+    """The tools that the model of an agent may call."""
 
     hang_up: bool = True
     go_to: Mapping[str, str] = field(default_factory=dict)
-    """When to go to each of these routes, in words for the model."""
+    """The routes, each with a text that tells the model when to use it."""
     notes: Mapping[str, str] = field(default_factory=dict)
-    """What each of these results is, in words for the model."""
+    """The results, each with a text that tells the model what it is."""
 
     def declared(self) -> list[dict[str, Any]]:
-        """As the Realtime API has functions: names, descriptions, JSON Schema."""
+        """Return the declarations in the form of OpenAI's Realtime API: names, descriptions, JSON Schema."""
         found: list[dict[str, Any]] = []
         if self.hang_up:
             about = "End the call. Say goodbye first. Use it when the caller has said goodbye or wants to hang up."
@@ -46,15 +46,15 @@ def _function(name: str, about: str, properties: Mapping[str, Any], required: Se
 
 
 class ToolUse:
-    """The tools in one call: what was noted, and how the model ends its part."""
+    """Runs the tools of one call: keeps what was noted, and how the model ended its part."""
 
     def __init__(self, tools: ToolSet) -> None:
         self.results: dict[str, str] = {}
-        """What was noted."""
+        """The noted results."""
         self.outcome: Outcome | None = None
-        """How the dialplan goes on, once the model has ended its part."""
+        """How the dialplan continues; None until the model has ended its part."""
         self.hangs_up = False
-        """Whether it has ended the call."""
+        """Whether the model has ended the call."""
         self._tools = tools
 
     def use(self, name: str, arguments: str) -> str:
@@ -62,7 +62,7 @@ class ToolUse:
         try:
             given = msgspec.json.decode(arguments or "{}")
         except NOT_JSON as error:
-            return f"error: the arguments are no JSON: {error}"
+            return f"error: the arguments are not JSON: {error}"
         if not isinstance(given, dict):
             return "error: the arguments must be an object"
         if name not in {tool["name"] for tool in self._tools.declared()}:
