@@ -1,6 +1,6 @@
-"""Twilio Media Streams, the messages of a bidirectional stream: what a bot is sent, and what it sends. No I/O.
+"""The messages of Twilio Media Streams, for a bidirectional stream. No I/O.
 
-SignalWire speaks the same; `gateway.agents.network.dialects` has the near copies.
+SignalWire uses the same messages; `gateway.agents.network.dialects` has similar protocols.
 Source: Twilio's documentation of "Media Streams - WebSocket Messages".
 """
 
@@ -31,59 +31,59 @@ class StreamFacts:
 
 @dataclass(frozen=True, slots=True)
 class BotAudio:
-    """The bot says something."""
+    """Audio that the bot says."""
 
     audio: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """The bot wants to know when all that it said before was heard."""
+    """The bot asks to be told when all audio before this mark was heard."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Clear:
-    """The bot wants to be silent at once."""
+    """The bot asks to drop all its audio that was not heard yet."""
 
 
 BotCommand: TypeAlias = BotAudio | Mark | Clear
 
 
 class BadMessageError(ValueError):
-    """A message of the bot is not what the protocol says."""
+    """A message of the bot does not conform to the protocol."""
 
 
 class Dialect(Protocol):
-    """One stream as a provider speaks it. Each method gives the next message to send; the numbers go on."""
+    """One stream in a provider's protocol. Each method returns the next message to send, with increasing numbers."""
 
     coding: ClassVar[Coding]
-    """Of the audio both ways, at 8 kHz."""
+    """The coding of the audio in both directions, at 8 kHz."""
 
     def opening(self) -> list[bytes]:
-        """What comes before everything else."""
+        """The first messages of the stream."""
 
     def media(self, payload: bytes, length_ms: int) -> bytes:
-        """The caller's voice, in base64."""
+        """A message with the caller's voice; `payload` is base64."""
 
     def dtmf(self, digit: str, duration_ms: int) -> bytes:
-        """A key."""
+        """A message for a key that the caller pressed."""
 
     def mark(self, name: str) -> bytes:
-        """What was said before this mark was heard, or dropped."""
+        """A message that all audio before this mark was heard or dropped."""
 
     def cleared(self) -> bytes | None:
-        """The answer to `Clear`, before the marks that it drops."""
+        """The answer to `Clear`, sent before the dropped marks; None if the protocol has none."""
 
     def stop(self) -> bytes:
         """The end of the stream."""
 
     def command(self, text: bytes) -> BotCommand | None:
-        """What the bot wants; None for a message that this protocol does not know.
+        """Return the command in a message of the bot; None if the protocol has no such message.
 
         Raises:
-            BadMessageError: it is no JSON, or lacks what it must have.
+            BadMessageError: it is not JSON, or a required field is missing.
         """
 
 
@@ -105,7 +105,7 @@ _decoder = msgspec.json.Decoder(_Message)
 
 
 def command_of(text: bytes) -> BotCommand | None:
-    """As `Dialect.command`, for all that write it as Twilio does."""
+    """See `Dialect.command`; for all protocols with Twilio's command messages."""
     try:
         message = _decoder.decode(text)
     except NOT_JSON as error:
@@ -126,12 +126,12 @@ def command_of(text: bytes) -> BotCommand | None:
 
 
 def quoted(text: str) -> bytes:
-    """A string as JSON."""
+    """Return a string as JSON."""
     return msgspec.json.encode(text)
 
 
 class TwilioLike(ABC):
-    """What Twilio and its near copies have in common: the same messages, with names in their own spelling."""
+    """The common part of Twilio's and similar protocols: the same messages, with different spellings of some keys."""
 
     coding: ClassVar[Coding] = "mulaw"
     _stream_key: ClassVar[str] = "streamSid"
@@ -152,18 +152,18 @@ class TwilioLike(ABC):
 
     @abstractmethod
     def opening(self) -> list[bytes]:
-        """As `Dialect.opening`."""
+        """See `Dialect.opening`."""
 
     @abstractmethod
     def dtmf(self, digit: str, duration_ms: int) -> bytes:
-        """As `Dialect.dtmf`."""
+        """See `Dialect.dtmf`."""
 
     @abstractmethod
     def stop(self) -> bytes:
-        """As `Dialect.stop`."""
+        """See `Dialect.stop`."""
 
     def media(self, payload: bytes, length_ms: int) -> bytes:
-        """As `Dialect.media`."""
+        """See `Dialect.media`."""
         self._numbered += 1
         self._chunks += 1
         started_ms = self._time_ms
@@ -171,15 +171,15 @@ class TwilioLike(ABC):
         return self._media % (self._numbered, self._chunks, started_ms, payload)
 
     def mark(self, name: str) -> bytes:
-        """As `Dialect.mark`."""
+        """See `Dialect.mark`."""
         return self._message("mark", {"name": name})
 
     def cleared(self) -> bytes | None:
-        """As `Dialect.cleared`: the marks come back, and nothing else."""
+        """See `Dialect.cleared`: there is no answer, only the dropped marks are reported."""
         return None
 
     def command(self, text: bytes) -> BotCommand | None:
-        """As `Dialect.command`."""
+        """See `Dialect.command`."""
         return command_of(text)
 
     def _message(self, event: str, about: Mapping[str, object], **more: str) -> bytes:
@@ -195,14 +195,14 @@ class TwilioLike(ABC):
 
 
 class Twilio(TwilioLike):
-    """As Twilio itself, and as SignalWire."""
+    """The protocol of Twilio and SignalWire."""
 
     def __init__(self, facts: StreamFacts) -> None:
         super().__init__(facts, f"MZ{facts.id}")
         self._about = {"accountSid": facts.account, "callSid": f"CA{facts.id}"}
 
     def opening(self) -> list[bytes]:
-        """As `Dialect.opening`."""
+        """See `Dialect.opening`."""
         start = {
             **self._about,
             "streamSid": self._stream,
@@ -213,10 +213,10 @@ class Twilio(TwilioLike):
         connected = {"event": "connected", "protocol": "Call", "version": "1.0.0"}
         return [msgspec.json.encode(connected), self._message("start", start)]
 
-    def dtmf(self, digit: str, duration_ms: int) -> bytes:  # noqa: ARG002 - Twilio does not tell
-        """As `Dialect.dtmf`."""
+    def dtmf(self, digit: str, duration_ms: int) -> bytes:  # noqa: ARG002 - Twilio does not report it
+        """See `Dialect.dtmf`."""
         return self._message("dtmf", {"track": "inbound_track", "digit": digit})
 
     def stop(self) -> bytes:
-        """As `Dialect.stop`."""
+        """See `Dialect.stop`."""
         return self._message("stop", self._about)
