@@ -1,4 +1,4 @@
-"""What a backend says, on its way to the caller: in order, in bounded memory, with marks that come back."""
+"""A backend's audio on its way to the caller: in order, in bounded memory, with marks that are reported."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from media.resample import Resampler
 E = TypeVar("E", bound=Exception)
 
 AHEAD_MS = 10_000
-"""So much is handed to the call at once; what a backend sends further ahead waits here."""
+"""How much audio is queued in the call; what a backend sends further ahead waits here."""
 CHECK_MS = 1_000
-"""After so much audio the call is asked how much it has queued: to ask for each frame would cost more."""
+"""The length of the call's queue is checked after this much audio: checking it for each frame would cost more."""
 PIECES_MAX = 6_000
-"""So many pieces of audio, and marks, may wait, however short."""
+"""How many pieces of audio and marks may wait, however short they are."""
 STREAMED = 0.8
-"""A backend that has said this share of a hold's time, or more, speaks without a pause."""
+"""A backend that sent audio for at least this share of a hold sends without a pause."""
 STREAM_MS = 1_000
-"""A shorter hold delays nothing that matters."""
+"""A hold that is shorter than this causes no noticeable delay."""
 _NOTHING = np.zeros(0, np.int16)
 
 
@@ -37,19 +37,20 @@ class _Piece:
     rate_hz: int
     mark: str | None
     answer: Speech | None
-    """What it belongs to; None for the first answer, before there was a call."""
+    """The answer that it belongs to; None before the call has begun."""
 
 
 class Voice:
-    """The voice of one backend in one call.
+    """Plays the audio of one backend in one call.
 
-    Audio that comes before `begin` is kept, so that no first words are lost. At most `limit_ms` of audio wait here;
-    more is dropped and counted. After an interruption by the gateway all audio is refused until `reopen` or `clear`.
+    Audio that comes before `begin` is kept, so that the first words are not lost. At most `limit_ms` of audio wait
+    here; more is dropped and counted. After an interruption by the gateway, all audio is refused until `reopen` or
+    `clear`.
     """
 
     def __init__(self, rate_hz: int, limit_ms: int) -> None:
         self.dropped_ms = 0
-        """Audio for which there was no room."""
+        """How much audio was dropped because there was no room."""
         self._rate_hz = rate_hz
         self._limit_ms = limit_ms
         self._waiting: deque[_Piece] = deque()
@@ -58,31 +59,31 @@ class Voice:
         self._emptied = asyncio.Event()
         self._emptied.set()
         self._unchecked_ms = 0.0
-        """How much was handed to the call since it was asked how much it has."""
+        """How much audio was queued in the call since the last check of its queue."""
         self._call: Call | None = None
         self._answer: Speech | None = None
         self._resampler: Resampler | None = None
         self._resampled_hz = 0
-        """What the resampler takes."""
+        """The input rate of the resampler."""
         self._numbers = itertools.count(1)
         self._marks: dict[str, str] = {}
-        """Marks on their way, theirs by ours: they may give two the same name."""
+        """The backend's names of waiting marks, by our own names: a backend may use the same name twice."""
         self._held_at_s: float | None = None
-        """When the caller has put the call on hold."""
+        """When the caller put the call on hold; None if it is not on hold."""
         self._said_on_hold_ms = 0.0
 
     def begin(self, call: Call) -> None:
-        """The call is there: what waits is said."""
+        """The call has begun: play what waits."""
         self._call = call
         self._answer = call.utterance(call.epoch)
         self._more.set()
 
     def use_rate(self, rate_hz: int) -> None:
-        """The rate of the audio that comes from now on."""
+        """Set the rate of the audio that comes from now on."""
         self._rate_hz = rate_hz
 
     async def pump(self) -> None:
-        """Say what waits, as there is room; for a task that lasts as long as the call."""
+        """Queue waiting audio in the call whenever there is room; for a task that lasts as long as the call."""
         while True:
             await self._more.wait()
             self._more.clear()
@@ -98,22 +99,22 @@ class Voice:
 
     @property
     def queued_ms(self) -> int:
-        """What was said and not yet heard: what waits here, and in the call."""
+        """How much audio was sent and not yet heard: what waits here and in the call."""
         return round(self._waiting_ms) + (self._call.queued_ms if self._call is not None else 0)
 
     async def until_empty(self) -> None:
-        """Wait until nothing waits here any more: all was handed to the call."""
+        """Wait until all audio is queued in the call, and none waits here."""
         await self._emptied.wait()
 
     def play(self, pcm: Pcm, answer: Speech | None = None) -> float:
-        """Say this after everything else, as a part of the newest answer, or of `answer`.
+        """Play this after everything else, as part of `answer`, or of the newest answer.
 
         Args:
             pcm: int16 at the backend's rate, shape (samples,), of any length.
-            answer: what `new_answer` gave.
+            answer: a result of `new_answer`.
 
         Returns:
-            How many ms of it were accepted: less when there is no room, 0 when its answer was interrupted.
+            How many ms were accepted: less than given if there is no room, 0 if the answer was interrupted.
         """
         call, answer = self._call, answer or self._answer
         if self._held_at_s is not None:
@@ -137,7 +138,7 @@ class Voice:
         return 0.0
 
     def mark(self, name: str) -> list[str]:
-        """Mark the end of what was said so far. Returns the marks to report at once: this one if interrupted."""
+        """Mark the end of the audio so far. Returns the marks to report now: this one, if it was interrupted."""
         number = str(next(self._numbers))
         self._marks[number] = name
         return [] if self._take_mark(number) else [self._marks.pop(number)]
@@ -159,20 +160,20 @@ class Voice:
         return True
 
     def reached(self, number: str) -> str | None:
-        """The name of a mark that the call has reported; None if it was told before."""
+        """Return the backend's name of a mark that the call reports; None if that was reported before."""
         return self._marks.pop(number, None)
 
     def clear(self) -> list[str]:
-        """Be silent, at once; what comes next is heard. Returns the marks that were dropped, in order."""
+        """Drop all audio at once; what comes next is played. Returns the dropped marks, in order."""
         if self._call is not None:
             self._call.stop()
             self.new_answer()
         return self.interrupted()
 
     def on_event(self, event: Event, now_s: float) -> list[str]:
-        """What has happened in the call, as far as it concerns the voice of a bot that decides for itself.
+        """Handle an event of the call, for a bot that itself decides when it is interrupted.
 
-        Returns the marks that were dropped, in order.
+        Returns the dropped marks, in order.
         """
         match event:
             case Interrupted(by=by):
@@ -181,7 +182,7 @@ class Voice:
                     self.reopen()
                 return dropped
             case SpeechEnded():
-                self.reopen()  # the caller has finished, whether the bot has noticed or not
+                self.reopen()  # the caller has finished, even if the bot has not noticed
             case OnHold():
                 self._held_at_s, self._said_on_hold_ms = now_s, 0.0
             case OffHold():
@@ -191,10 +192,10 @@ class Voice:
         return []
 
     def _off_hold(self, now_s: float) -> list[str]:
-        """The caller is back, and an answer that came meanwhile is heard now.
+        """The hold has ended: an answer that came during the hold is heard now.
 
-        But a backend that speaks without a pause, be it silence or music, has said as much as the hold was long: that
-        is dropped, or all that follows would be late for the rest of the call.
+        But if the backend sends without a pause, even silence or music, its audio from the hold is dropped; otherwise
+        all that follows would be late by the length of the hold.
         """
         held_at_s, self._held_at_s = self._held_at_s, None
         held_ms = 0.0 if held_at_s is None else (now_s - held_at_s) * 1_000
@@ -203,26 +204,26 @@ class Voice:
         return self.clear() if streams and not is_burst else []
 
     def interrupted(self) -> list[str]:
-        """The gateway has silenced it. Returns the marks that were dropped, in order."""
+        """The gateway has interrupted the backend: drop what waits. Returns the dropped marks, in order."""
         self._drop_waiting()
         names = list(self._marks.values())
         self._marks.clear()
         return names
 
     def new_answer(self) -> Speech:
-        """What comes from now on is one answer, and heard; only once the call has begun."""
+        """Begin a new answer: what comes from now on is played. Only after `begin`."""
         if self._call is None:
             raise RuntimeError("there is no call yet: begin() comes first")
         self._answer = self._call.utterance(self._call.epoch)
         return self._answer
 
     def reopen(self) -> None:
-        """What comes from now on is heard, if an interruption has silenced it."""
+        """Play what comes from now on, if an interruption has stopped that."""
         if self._answer is not None and self._answer.interrupted:
             self.new_answer()
 
     def _wait(self, pcm: Pcm, mark: str | None, answer: Speech | None) -> float:
-        """Keep it, or as much of it as there is room for; returns how many ms were kept."""
+        """Keep the audio, or as much of it as there is room for; returns how many ms were kept."""
         rate_hz = self._rate_hz
         room_ms = self._limit_ms - self._waiting_ms if len(self._waiting) < PIECES_MAX else 0.0
         room = max(0, int(room_ms * rate_hz / 1_000))
@@ -231,7 +232,7 @@ class Voice:
             pcm = pcm[:room]
         if len(pcm) == 0 and mark is None:
             return 0.0
-        for start in range(0, max(len(pcm), 1), rate_hz):  # a second at a time, so that the count stays true
+        for start in range(0, max(len(pcm), 1), rate_hz):  # in seconds, so that `_waiting_ms` stays exact
             self._waiting.append(_Piece(pcm[start : start + rate_hz], rate_hz, mark, answer))
         kept_ms = len(pcm) * 1_000 / rate_hz
         self._waiting_ms += kept_ms
@@ -245,7 +246,7 @@ class Voice:
         self._waiting_ms = 0.0
 
     def _at_line(self, pcm: Pcm, rate_hz: int) -> Pcm:
-        assert self._call is not None  # noqa: S101 - only what waits comes before the call
+        assert self._call is not None  # noqa: S101 - before the call begins, audio only waits
         if rate_hz == self._call.rate_hz:
             return pcm
         if self._resampler is None or self._resampled_hz != rate_hz:
@@ -256,9 +257,9 @@ class Voice:
 async def carry(
     call: Call, voice: Voice, listening: Coroutine[Any, Any, None], over: asyncio.Future[E | None]
 ) -> E | None:
-    """Let the backend speak, and listen to the call's events, until the connection is over; returns its error.
+    """Play the backend's audio and run `listening` until the connection is over; returns the connection's error.
 
-    What the backend has sent before it closed the connection is handed to the call first.
+    If there is no error, all audio that the backend sent before is first queued in the call.
     """
     async with asyncio.TaskGroup() as tasks:
         events = tasks.create_task(listening, name="backend:events")
