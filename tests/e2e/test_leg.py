@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import numpy as np
 import pytest
+import structlog
 
 from gateway.sip.config import EndpointConfig, ListenAddress
 from gateway.sip.endpoint import SipEndpoint
@@ -113,6 +114,13 @@ def answering(runner: asyncio.Runner) -> Iterator[Answering]:
     endpoint = runner.run(make())
     yield endpoint
     runner.run(endpoint.stop())
+
+
+@pytest.fixture(autouse=True)
+def _cheap_log() -> Iterator[None]:
+    """Print no tracebacks: structlog's own take longer on a busy machine than a frame may wait for its listener."""
+    with structlog.testing.capture_logs():
+        yield
 
 
 @pytest.mark.parametrize("check", LEG_CHECKS, ids=lambda check: check.__name__)
