@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from gateway.agents import AgentSpec, Isolation
 from media.conversation.floor import BargeIn
-from media.leg import Flushed
+from media.leg import Flushed, Position
 from tests.agents import changed, python_agent
 from tests.component import agents_broken_at_the_end, broken_agents
 from tests.component.test_leg_conformance import FakeRig
@@ -158,6 +159,44 @@ class NeverResumes(FakeLeg):
         pass
 
 
+class CountsPauses(FakeLeg):
+    _pauses = 0
+
+    def pause(self) -> None:
+        self._pauses += 1
+        super().pause()
+
+    def resume(self) -> None:
+        self._pauses -= 1
+        if self._pauses <= 0:
+            super().resume()
+
+
+class ResumesAtAFlush(FakeLeg):
+    def flush(self) -> Flushed:
+        self._paused = False
+        return super().flush()
+
+
+class TellsDrainedAfterAFlush(FakeLeg):
+    def flush(self) -> Flushed:
+        was_speaking = self._queued > 0
+        flushed = super().flush()
+        if was_speaking:
+            self._tell(lambda listener: listener.on_drained())
+        return flushed
+
+
+class ForgetsASecondMark(FakeLeg):
+    def play(self, pcm: Pcm, mark: int | None = None) -> None:
+        super().play(pcm, None if self._marks and len(pcm) == 0 else mark)
+
+
+class NeverWaits(FakeLeg):
+    def position(self) -> Position:
+        return replace(super().position(), wait_ms=0.0)
+
+
 class LosesWhatWaitsAtAPause(FakeLeg):
     def pause(self) -> None:
         super().pause()
@@ -190,6 +229,25 @@ class LosesFrames(FakeLeg):
         self._heard += 1
         if self._heard % 2:
             super().hear(pcm)
+
+
+class GivesTapsFramesToWriteInto(FakeLeg):
+    def hear(self, pcm: Pcm) -> None:
+        self._tell_taps(lambda tap: tap.on_heard_frame(pcm.copy(), self._now_ns()))
+        if self.listener is not None:
+            self.listener.on_frame(pcm)
+
+
+class TellsTapsTheTimeInMilliseconds(FakeLeg):
+    def _now_ns(self) -> int:
+        return super()._now_ns() // 1_000_000
+
+
+class HasAClockForEachDirection(FakeLeg):
+    def hear(self, pcm: Pcm) -> None:
+        self._tell_taps(lambda tap: tap.on_heard_frame(pcm, self._now_ns() + 10**9))
+        if self.listener is not None:
+            self.listener.on_frame(pcm)
 
 
 class ForgetsWhatItSent(FakeLeg):

@@ -133,12 +133,12 @@ async def check_an_empty_mark_follows_what_is_queued(rig: LegRig) -> None:
     rig.leg.play(sound(rig.leg, 0), 1)
     await rig.elapse(40 + rig.slack_ms)
     assert notes.marks == [1]
-    rig.leg.play(sound(rig.leg, 100))
-    rig.leg.play(sound(rig.leg, 0), 2)
+    rig.leg.play(sound(rig.leg, 100), 2)
+    rig.leg.play(sound(rig.leg, 0), 3)
     await rig.elapse(20)
     assert notes.marks == [1] or played_ms(rig) == 100
     await rig.elapse(120 + rig.slack_ms)
-    assert notes.marks == [1, 2]
+    assert notes.marks == [1, 2, 3]
 
 
 async def check_flush_drops_at_once_and_counts_exactly(rig: LegRig) -> None:
@@ -155,6 +155,7 @@ async def check_flush_drops_at_once_and_counts_exactly(rig: LegRig) -> None:
     assert len(rig.party_heard()) == flushed.played_samples
     assert notes.marks + list(flushed.dropped_marks) == [1, 2, 3, 4, 5]
     assert len(notes.marks) == flushed.played_samples * 10 // rig.leg.rate_hz
+    assert notes.drained == 0, "a flush is no end of what was said"
 
 
 async def check_flush_of_nothing(rig: LegRig) -> None:
@@ -175,8 +176,10 @@ async def check_pause_holds_and_resume_goes_on_exactly(rig: LegRig) -> None:
     assert rig.leg.position().played_samples == held
     assert notes.marks == []
     rig.leg.resume()
+    await rig.elapse(40 + rig.slack_ms)
+    assert rig.leg.position().played_samples > held, "one resume is enough, however often it was paused"
     rig.leg.resume()
-    await rig.elapse(240 + rig.slack_ms)
+    await rig.elapse(200 + rig.slack_ms)
     assert rig.leg.position().played_samples == len(audio)
     assert len(rig.party_heard()) == len(audio)
     assert notes.marks == [1]
@@ -200,12 +203,26 @@ async def check_flush_while_paused_then_a_new_answer(rig: LegRig) -> None:
     await rig.elapse(100)
     rig.leg.pause()
     flushed = rig.leg.flush()
-    rig.leg.resume()
     rig.leg.play(sound(rig.leg, 100))
+    await rig.elapse(60)
+    assert rig.leg.position().played_samples == flushed.played_samples, "it is paused still"
+    rig.leg.resume()
     await rig.elapse(140 + rig.slack_ms)
     expected = flushed.played_samples + len(sound(rig.leg, 100))
     assert rig.leg.position().played_samples == expected
     assert len(rig.party_heard()) == expected
+
+
+async def check_the_wait_of_what_is_queued_now(rig: LegRig) -> None:
+    rig.leg.listener = Notes()
+    rig.leg.play(sound(rig.leg, 400))
+    wait_ms = rig.leg.position().wait_ms
+    assert 380 <= wait_ms <= 440
+    await rig.elapse(200)
+    position = rig.leg.position()
+    assert abs(position.wait_ms - position.queued_samples * 1_000 / rig.leg.rate_hz) <= 40
+    rig.leg.flush()
+    assert rig.leg.position().wait_ms <= 40
 
 
 async def check_a_full_queue_takes_nothing(rig: LegRig) -> None:
@@ -270,12 +287,14 @@ class Overheard(LegTap):
     def __init__(self) -> None:
         self.heard: list[Pcm] = []
         self.sent: list[Pcm] = []
+        self.heard_ns: list[int] = []
         self.times_ns: list[int] = []
         """Of what was sent."""
         self.closed_by: list[Exception | None] = []
 
     def on_heard_frame(self, pcm: Pcm, time_ns: int) -> None:
         self.heard.append(pcm)
+        self.heard_ns.append(time_ns)
 
     def on_sent_frame(self, pcm: Pcm, time_ns: int) -> None:
         self.sent.append(pcm)
@@ -337,6 +356,25 @@ async def check_every_tap_hears_what_the_listener_hears(rig: LegRig) -> None:
     assert notes.frames
     for tap in (first, second):
         assert np.array_equal(np.concatenate(tap.heard), np.concatenate(notes.frames))
+        assert not any(frame.flags.writeable for frame in tap.heard)
+
+
+async def check_a_tap_is_told_when_by_one_clock(rig: LegRig) -> None:
+    """Of both directions, and by the clock of the loop, so that a recorder may begin at any time."""
+    loop = asyncio.get_running_loop()
+    tap = Overheard()
+    rig.leg.play(sound(rig.leg, 20))  # a fake leg's clock begins with the first sound
+    rig.leg.add_tap(tap)
+    began_ns = loop.time() * 1e9
+    await rig.party_says(sound(rig.leg, 200))
+    await rig.elapse(100 + rig.slack_ms)
+    ended_ns = loop.time() * 1e9
+    slack_ns = 30e6  # a frame on its way, and a loop that counts whole milliseconds
+    for times_ns in (tap.heard_ns, tap.times_ns):
+        assert len(times_ns) >= 10
+        assert times_ns == sorted(times_ns)
+        assert began_ns - slack_ns <= times_ns[0] < times_ns[-1] <= ended_ns + slack_ns
+        assert times_ns[-1] - times_ns[0] >= 150e6, "each frame has its own time"
 
 
 async def check_a_tap_that_fails_costs_the_others_nothing(rig: LegRig) -> None:
@@ -379,6 +417,7 @@ LEG_CHECKS: tuple[Callable[[LegRig], Awaitable[None]], ...] = (
     check_pause_holds_and_resume_goes_on_exactly,
     check_play_while_paused_waits_behind,
     check_flush_while_paused_then_a_new_answer,
+    check_the_wait_of_what_is_queued_now,
     check_a_full_queue_takes_nothing,
     check_the_samples_are_taken_over,
     check_read_only_audio_is_played,
@@ -387,6 +426,7 @@ LEG_CHECKS: tuple[Callable[[LegRig], Awaitable[None]], ...] = (
     check_a_tap_gets_what_is_sent_and_silence_between,
     check_a_tap_gets_nothing_of_what_was_flushed,
     check_every_tap_hears_what_the_listener_hears,
+    check_a_tap_is_told_when_by_one_clock,
     check_a_tap_that_fails_costs_the_others_nothing,
     check_a_tap_that_was_taken_off_gets_nothing_more,
 )
