@@ -57,6 +57,38 @@ class HangsUpOnAKey:
                     return
 
 
+class RaisesWhenItsVoiceHasEnded:
+    async def run(self, call):
+        async for event in call.events():
+            match type(event).__name__:
+                case "Audio":
+                    await call.say(event.pcm)
+                case "Drained":
+                    raise RuntimeError("drained")
+
+
+class LeavesOnHold:
+    async def run(self, call):
+        async for event in call.events():
+            match type(event).__name__:
+                case "Audio":
+                    await call.say(event.pcm)
+                case "OnHold":
+                    return
+
+
+class MuteAfterAHold:
+    async def run(self, call):
+        silent = False
+        async for event in call.events():
+            match type(event).__name__:
+                case "Audio":
+                    if not silent:
+                        await call.say(event.pcm)
+                case "OffHold":
+                    silent = True
+
+
 class LeavesAfterATurn:
     async def run(self, call):
         async for event in call.events():

@@ -34,6 +34,9 @@ class AgentCase:
     rate_hz: int = 8_000
 
 
+QUIET_S = 0.3
+"""After this, the voice of an agent that repeats what it hears has run out."""
+
 LAST_WORDS_MS = 500
 """How long an agent speaks that hangs up on a key."""
 
@@ -98,6 +101,8 @@ async def check_hears_and_speaks(case: AgentCase) -> None:
         await caller_sends(leg, turn)
         assert_well(case, call, running)
         await hears_it_speak(case, leg)
+        await asyncio.sleep(QUIET_S)  # nothing comes, as from a telephone that sends no silence
+        assert_well(case, call, running)
 
 
 async def check_speaks_first_if_it_does(case: AgentCase) -> None:
@@ -151,6 +156,21 @@ async def check_survives_an_interruption(case: AgentCase) -> None:
         assert_well(case, call, running)
 
 
+async def check_survives_a_hold(case: AgentCase) -> None:
+    async with talking(case) as (leg, call, running):
+        await caller_sends(leg, silence(case.rate_hz, 100))
+        call.on_held(one_way=False)
+        await caller_sends(leg, voice(case.rate_hz, 300))  # music, say
+        call.on_resumed()
+        await caller_sends(leg, silence(case.rate_hz, 100))
+        assert_well(case, call, running)
+        if not case.finishes:
+            leg.wire.clear()
+            await caller_sends(leg, np.concatenate((voice(case.rate_hz, 600), silence(case.rate_hz, 900))))
+            await hears_it_speak(case, leg, louder_than=1_000)
+            assert_well(case, call, running)
+
+
 async def check_cancellation_ends_it(case: AgentCase) -> None:
     async with talking(case) as (leg, _, running):
         await caller_sends(leg, voice(case.rate_hz, 100))
@@ -185,5 +205,6 @@ AGENT_CHECKS: tuple[Callable[[AgentCase], Awaitable[None]], ...] = (
     check_hangup_before_it_was_made,
     check_survives_keys_bursts_and_silence,
     check_survives_an_interruption,
+    check_survives_a_hold,
     check_cancellation_ends_it,
 )
