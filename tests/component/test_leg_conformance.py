@@ -1,4 +1,4 @@
-"""The fake leg keeps the contract that it stands for."""
+"""The fake leg keeps the contract that it stands for, and so does a leg that is made of two."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from media.leg import Leg, Pcm
 from tests.conformance.leg import LEG_CHECKS, LegRig
 from tests.fake_leg import FakeLeg, caller_sends
+from tests.mixing_leg import MixingLeg
 from tests.virtual_time import virtual
 
 
@@ -39,3 +40,21 @@ async def test_fake_leg(check: Callable[[LegRig], Awaitable[None]], rate_hz: int
     rig = FakeRig(rate_hz)
     await check(rig)
     rig.fake.stop_clock()
+
+
+class MixingRig(FakeRig):
+    slack_ms = 40
+
+    def __init__(self) -> None:
+        super().__init__(8_000)
+        self.other = FakeLeg(8_000)
+        self.leg = MixingLeg(self.fake, self.other)
+
+
+@pytest.mark.parametrize("check", LEG_CHECKS, ids=lambda check: check.__name__)
+@virtual
+async def test_leg_of_two_parties(check: Callable[[LegRig], Awaitable[None]]) -> None:
+    rig = MixingRig()
+    await check(rig)
+    for leg in (rig.fake, rig.other):
+        leg.stop_clock()

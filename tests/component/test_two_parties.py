@@ -14,8 +14,9 @@ from media.conversation.floor import BargeIn, BargeInSettings
 from media.leg import Leg, LegTap, Pcm
 from media.timeline import Timeline, Track
 from tests.backend_call import tone
-from tests.fake_leg import caller_sends, silence
+from tests.fake_leg import caller_sends, silence, voice
 from tests.fake_party import FakeParty
+from tests.mixing_leg import MixingLeg
 from tests.virtual_time import virtual
 
 RATE_HZ = 8_000
@@ -126,3 +127,27 @@ async def test_two_parties_hear_each_other_while_one_is_recorded_and_an_agent_li
     for party in parties:
         party.close()
     assert there.closed == back.closed == recorder.closed == [None]
+
+
+@virtual
+async def test_an_agent_beside_two_parties_speaks_to_both_and_either_interrupts_it() -> None:
+    (first, _), (second, _) = await answered(), await answered()
+    agent = Conversation(MixingLeg(first.leg, second.leg), barge_in=BargeInSettings(mode=BargeIn.CUT))
+    saying = asyncio.ensure_future(agent.speak(tone(5_000)))
+
+    await asyncio.gather(*(caller_sends(party.leg, silence(RATE_HZ, 500)) for party in (first, second)))
+    assert all(loudness(party.leg.heard()[-1_600:]) > 5_000 for party in (first, second)), "both hear it"
+
+    await asyncio.gather(caller_sends(first.leg, silence(RATE_HZ, 600)), caller_sends(second.leg, voice(RATE_HZ, 600)))
+    spoken = await saying
+    assert spoken.interrupted, "by the second party"
+    assert 500 < spoken.heard_ms < 900
+    assert loudness(first.leg.heard()[-1_600:]) > 1_000, "the first hears the second"
+    assert loudness(second.leg.heard()[-1_600:]) < 100, "who does not hear itself"
+
+    first.hold()
+    await asyncio.gather(caller_sends(first.leg, silence(RATE_HZ, 900)), caller_sends(second.leg, voice(RATE_HZ, 900)))
+    assert first.leg.position().queued_samples < RATE_HZ * 100 // 1_000, "what it misses on hold does not wait for it"
+    agent.close()
+    for party in (first, second):
+        party.close()
