@@ -106,7 +106,7 @@ def parser() -> argparse.ArgumentParser:
     commands = outer.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("run", parents=[config], help="take calls until SIGTERM")
     check = commands.add_parser(
-        "check", parents=[config], help="find every fault in settings and dialplans, without a network"
+        "check", parents=[config], help="report faults in settings and dialplans that can be found without a network"
     )
     check.add_argument("file", type=Path, nargs="?", metavar="FILE", help="the same as --config FILE: a gateway.yaml")
     _route_arguments(commands.add_parser("route", parents=[config], help="show which route a call would take, and why"))

@@ -1,4 +1,4 @@
-"""`offhook check`: every fault in settings, dialplans and agents, without a network; and whether the ports are free."""
+"""`offhook check`: the faults of settings, dialplans and agents that can be found without a network, and used ports."""
 
 from __future__ import annotations
 
