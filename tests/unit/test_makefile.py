@@ -64,3 +64,11 @@ def test_extras_are_those_of_the_project() -> None:
     refused = subprocess.run([*command, "network,sliero"], capture_output=True, text=True, check=False)
     assert refused.returncode == 1
     assert refused.stderr == "there is no extra called sliero; use network, silero\n"
+
+
+def test_only_whole_calls_are_run_again() -> None:
+    """What fails once in virtual time fails."""
+    command = ["make", "-n", "check", "check-slow"]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "tests/unit tests/component" in shown
+    assert "--reruns" not in shown
