@@ -11,7 +11,7 @@ from gateway.dialplan.model import Match, Route
 from gateway.dialplan.pattern import PATTERN
 from gateway.dialplan.source import Named, WrittenPattern, WrittenRoute, WrittenStep
 from gateway.dialplan.steps import STEPS
-from gateway.settings.document import Plain, dotted
+from gateway.settings.document import GLUED, Plain, dotted, no_space
 from gateway.settings.problem import Problem, nearest, shown
 from gateway.settings.validation import fault, problems
 from gateway.settings.values import Model, Name, is_name
@@ -187,9 +187,7 @@ class FileReader:
         path = (*path, word)
         at = (*route, *path)
         if word not in STEPS:
-            meant = nearest(STEPS, word)
-            fix = "" if meant is None else f'did you mean "{meant}"? '
-            self._complain(at, "there is no such step", f"{fix}use one of {', '.join(STEPS)}")
+            self._complain(at, *_no_step(word))
             return WrittenStep(path, None)
         model = STEPS[word]
         if content is None and self.document.hides(at):
@@ -202,6 +200,16 @@ class FileReader:
                 return WrittenStep(path, model)
             content = {model.main: content}
         return WrittenStep(path, model, self.valid(model, content, at), tuple(_names(model, content, path)))
+
+
+def _no_step(word: str) -> tuple[str, str]:
+    """What is wrong with a word that is no step, and the fix."""
+    glued = GLUED.match(word)
+    if glued is not None and glued[1] in STEPS:
+        return no_space(glued)
+    meant = nearest(STEPS, word)
+    fix = "" if meant is None else f'did you mean "{meant}"? '
+    return "there is no such step", f"{fix}use one of {', '.join(STEPS)}"
 
 
 def _in_one_key(data: Data) -> str:

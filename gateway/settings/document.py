@@ -37,6 +37,9 @@ _LIBYAML_TOO_DEEP = "maximum nesting depth"
 
 _NULL = {"", "~", "null", "Null", "NULL"}
 
+GLUED = re.compile(r"\A([A-Za-z_][\w-]*):(?!//)(?=\S)")
+"""A key and a value without a space between them, which YAML reads as one text: `kind:python`."""
+
 _SPACE_LOOKALIKES = "\u00a0\u2007\u200b\u202f\u2060\ufeff"
 _INVISIBLE_AFTER_KEY = re.compile(rf"\A[\w-]+:[{_SPACE_LOOKALIKES}]")
 _DASH_LOOKALIKES = tuple("\u2010\u2011\u2012\u2013\u2014\u2015\u2022\u2212")
@@ -91,6 +94,10 @@ class Document:
         for step in path:
             node = _child(node, step)[0] if node is not None else None
         return str(node.content) if node is not None and isinstance(node.content, str) else None
+
+    def scalars(self) -> Iterator[tuple[tuple[PathStep, ...], str]]:
+        """Every scalar with its path; aliases are expanded."""
+        return _scalars(self.root, ())
 
     def place(self, path: Sequence[PathStep], *, of_key: bool = False) -> Place:
         """Where the value at a path begins, or its key with `of_key`; if it is absent, the nearest value above it."""
@@ -189,6 +196,18 @@ def _data(node: Node) -> Data:
             return {key: _data(item) for key, item in node.content.items()}
         case _:
             return node.content
+
+
+def _scalars(node: Node, path: tuple[PathStep, ...]) -> Iterator[tuple[tuple[PathStep, ...], str]]:
+    match node.content:
+        case dict():
+            for key, below in node.content.items():
+                yield from _scalars(below, (*path, key))
+        case list():
+            for index, below in enumerate(node.content):
+                yield from _scalars(below, (*path, index))
+        case str():
+            yield path, str(node.content)
 
 
 def _child(node: Node, step: PathStep) -> tuple[Node | None, Place | None]:
@@ -321,7 +340,7 @@ class _Composer:
                 self._key[-1] = (self._key_text(node), node.place)
                 return True
             self._key[-1] = None
-            self._store(parent, pending, node)
+            self._store(parent, self._separated(pending, node), node)
         parent.values += node.values
         parent.depth = max(parent.depth, node.depth + 1)
         if parent.depth > MAX_DEPTH:
@@ -336,7 +355,19 @@ class _Composer:
         if isinstance(node.content, list | dict):
             self.complain(node.place, "a key must be text", "write one word before the colon", shown(_data(node)))
             return "?"
-        return "" if node.content is None else str(node.content)
+        return "" if node.content is None else node.content
+
+    def _separated(self, key: tuple[str, Place], node: Node) -> tuple[str, Place]:
+        """The key; if its value was written without the space that separates them, the value goes to the node."""
+        name, place = key
+        glued = GLUED.match(name) if isinstance(name, Plain) and node.content is None else None
+        if glued is None:
+            return str(name), place
+        # Neither shown nor kept in the key, which messages show: it may be a password.
+        node.content = Plain(name[glued.end() :].strip("\"'"))
+        node.place = Place(place.line, place.column + glued.end())
+        self.complain(place, *no_space(glued), key=glued[1])
+        return glued[1], place
 
     def _store(self, parent: Node, key: tuple[str, Place], node: Node) -> None:
         name, place = key
@@ -370,6 +401,11 @@ def dotted(path: Sequence[PathStep]) -> str:
     return text
 
 
+def no_space(glued: re.Match[str]) -> tuple[str, str]:
+    """What is wrong with a text that `GLUED` matches, and the fix."""
+    return f"there is no space after the colon of {glued[1]}", f"write {glued[1]}: with a space before the value"
+
+
 def _is_quote(letter: str) -> bool:
     return "QUOTATION MARK" in unicodedata.name(letter, "")
 
@@ -399,4 +435,7 @@ def _hint(text: str, error: yaml.MarkedYAMLError) -> str:
         return "indent with spaces, not tabs"
     if any(line.lstrip().startswith(_DASH_LOOKALIKES) for line in lines[max(line - 1, 0) : line + 1]):
         return "begin the entries of a list with the plain dash of the keyboard, -"
+    glued = next(filter(None, (GLUED.match(line.lstrip()) for line in lines[max(line - 1, 0) : line + 1])), None)
+    if glued is not None:
+        return no_space(glued)[1]
     return "check quotes, colons and indentation here and on the line above"

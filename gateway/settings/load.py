@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 SYSTEM_FILE = SYSTEM_DIRECTORY / "gateway.yaml"
 PATH_VARIABLE = "OFFHOOK_CONFIG"
+_VARIABLE = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*|\$\{[A-Za-z_][A-Za-z0-9_]*\}")
 _SERVICE_SOCKET = Path("/run/offhook/control.sock")
 
 
@@ -202,6 +204,7 @@ def _warnings(loaded: Loaded) -> Iterator[Problem]:
         )
     unreached = [problem for name, trunk in settings.trunks.items() for problem in _out_of_reach(loaded, name, trunk)]
     yield from unreached or _without_audio(loaded)
+    yield from _variables(loaded)
     yield from _same_account(loaded)
     for name, trunk in settings.trunks.items():
         if trunk.password is None:
@@ -217,6 +220,17 @@ def _rtp_over_sip(loaded: Loaded) -> Iterator[Problem]:
         if one.transport == "udp" and same and media.rtp_ports.first <= one.port <= media.rtp_ports.last:
             message = f"warning: {media.rtp_ports} includes {one.port}, which SIP uses"
             yield loaded.problem(("media", "rtp_ports"), message, "choose a range without it, such as 20000-39999")
+
+
+def _variables(loaded: Loaded) -> Iterator[Problem]:
+    """Values such as $SECRET: nothing puts the variable's value in their place."""
+    for path, text in loaded.document.scalars():
+        if _VARIABLE.fullmatch(text):
+            # Not shown: it may be a secret that only looks like one.
+            message = "warning: it looks like a shell's variable, but is taken as it is written"
+            is_password = bool(path) and path[-1] == "password"
+            fix = "write password_env: and the variable's name without $" if is_password else "write the value itself"
+            yield loaded.problem(path, message, fix)
 
 
 def _same_account(loaded: Loaded) -> Iterator[Problem]:

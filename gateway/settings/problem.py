@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -104,7 +105,11 @@ def choice(known: Iterable[str], written: str) -> str:
 
 
 def nearest(known: Iterable[str], written: str) -> str | None:
-    """The word that was probably meant; None when none is similar."""
+    """The word that was probably meant: a similar one, or the only one that begins with this word; else None."""
     folded = {word.casefold(): word for word in known}
     near = difflib.get_close_matches(written.casefold(), folded, n=1, cutoff=SIMILAR)
-    return folded[near[0]] if near else None
+    if near:
+        return folded[near[0]]
+    first_part = re.compile(re.escape(written.casefold()) + "[-_.]")
+    longer = [word for word in folded if first_part.match(word)]
+    return folded[longer[0]] if len(longer) == 1 else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -15,6 +16,8 @@ CREDENTIALS = "CREDENTIALS_DIRECTORY"
 """The variable with the directory of what `LoadCredential=` loads (systemd.exec(5))."""
 
 PLACES = ("file", "env", "credential")
+
+_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def secret_of(value: object, info: ValidationInfo) -> object:
@@ -74,8 +77,11 @@ def from_environment(name: str, field: str, context: FileContext) -> SecretStr |
     """The secret in an environment variable; None if it is not set and this is a check outside the service.
 
     Raises:
-        PydanticCustomError: it is not set.
+        PydanticCustomError: it is not set, or no variable can have this name.
     """
+    if _VARIABLE_NAME.fullmatch(name) is None:
+        fix = "write its name as in TRUNK_PASSWORD: without $, of letters, digits and underscores"
+        raise fault(f"{field}: not the name of an environment variable", fix, hides_value=True)
     value = context.environment.get(name)
     if value:
         return SecretStr(value)

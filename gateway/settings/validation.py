@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import PydanticCustomError
 
-from gateway.settings.document import Document, PathStep, dotted
+from gateway.settings.document import GLUED, Document, PathStep, dotted, no_space
 from gateway.settings.problem import Problem, choice, nearest, shown
 
 if TYPE_CHECKING:
@@ -54,11 +55,16 @@ def problems(
             continue  # its items are faulty, and reported one by one
         found = locate(model, detail["loc"])
         path = (*prefix, *found.path)
+        if detail["type"] == "union_tag_invalid":
+            path = (*path, "kind")
         if document.hides(path) and detail["type"] != "extra_forbidden":
             continue  # it may be only a consequence of a value that could not be read
-        message, fix = _words(detail, found)
+        glued = _glued(detail, found)
+        message, fix = _words(detail, found) if glued is None else no_space(glued)
         place = document.place(path, of_key=found.is_key or detail["type"] == "extra_forbidden")
-        yield Problem(document.name, place, dotted(path), message, _value(detail, path, document), fix)
+        yield Problem(
+            document.name, place, dotted(path), message, None if glued else _value(detail, path, document), fix
+        )
 
 
 def locate(model: object, loc: Sequence[PathStep]) -> ErrorLocation:
@@ -129,6 +135,7 @@ def _value(detail: ErrorDetails, path: Sequence[PathStep], document: Document) -
     return shown(detail["input"] if written is None else written)
 
 
+_MAPPING_WANTED = frozenset({"dict_type", "model_type", "model_attributes_type"})
 _FIXED = {
     "missing": ("the key is missing", "add it"),
     **dict.fromkeys(("bool_parsing", "bool_type"), ("neither true nor false", "write true or false")),
@@ -139,7 +146,7 @@ _FIXED = {
     "string_type": ("not text", "write one value, in quotes if it has special characters"),
     **dict.fromkeys(("list_type", "tuple_type"), ("not a list", "write [a, b], or one line with a dash for each")),
     **dict.fromkeys(
-        ("dict_type", "model_type", "model_attributes_type"),
+        _MAPPING_WANTED,
         ("not a mapping", "write keys with values, such as key: value"),
     ),
     "too_short": ("it is empty", "write at least one"),
@@ -166,6 +173,8 @@ def _words(detail: ErrorDetails, found: ErrorLocation) -> tuple[str, str]:
             words = "not one of the words allowed here", _word_of(allowed, str(detail["input"]))
         case "union_tag_not_found":
             words = 'the key "kind" is missing', f"add kind: with one of {', '.join(found.kinds)}"
+        case "union_tag_invalid" if detail["input"]["kind"] is None:
+            words = "it is empty", f"write one of {', '.join(found.kinds)}"
         case "union_tag_invalid":
             words = f"there is no such kind as {shown(context['tag'])}", choice(found.kinds, str(context["tag"]))
         case _ if limit is not None:
@@ -174,6 +183,16 @@ def _words(detail: ErrorDetails, found: ErrorLocation) -> tuple[str, str]:
         case _:
             words = detail["msg"], ""
     return words
+
+
+def _glued(detail: ErrorDetails, found: ErrorLocation) -> re.Match[str] | None:
+    """A key and its value without a space between them, in place of a mapping or a key. The value may be a secret."""
+    if detail["type"] == "extra_forbidden":
+        glued = GLUED.match(str(found.path[-1]))
+        return glued if glued is not None and glued[1] in found.keys else None
+    given = detail["input"]
+    wanted = detail["type"] in _MAPPING_WANTED or detail["type"] == "union_tag_not_found"
+    return GLUED.match(given) if wanted and isinstance(given, str) else None
 
 
 _LIMITS = {

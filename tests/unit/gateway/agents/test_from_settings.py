@@ -87,7 +87,7 @@ agents:
   fine: {kind: echo}
 """
     assert faults(text) == [
-        'g.yaml:2:6: agents.x: there is no such kind as "ecko"; did you mean "echo"?',
+        'g.yaml:2:13: agents.x.kind: there is no such kind as "ecko"; did you mean "echo"?',
         'g.yaml:3:6: agents.y: the key "kind" is missing; add kind: with one of echo, tone, speaker, python, media-streams, openai-realtime, gemini-live, deepgram, elevenlabs, audiosocket, chan-websocket',
         "g.yaml:4:29: agents.z.files: it is empty, got an empty list; write at least one",
         'g.yaml:4:41: agents.z.repeat: less than 0, got "-1"; write 0 or more',
@@ -105,6 +105,9 @@ agents:
         ("kind: tone, frequency: 5000", 'g.yaml:1:37: agents.a.frequency: more than 3400, got "5000"; write 3400 or less'),
         ("kind: python, class: mod", 'g.yaml:1:35: agents.a.class: not module:Class, got "mod"; write the place of the class, such as mycompany.agents:Receptionist'),
         ("kind: python", "g.yaml:1:13: agents.a.class: the key is missing; add it"),
+        ("kind: openai", 'g.yaml:1:20: agents.a.kind: there is no such kind as "openai"; did you mean "openai-realtime"?'),
+        ("kind: ", "g.yaml:1:20: agents.a.kind: it is empty; write one of echo, tone, speaker, python, media-streams, openai-realtime, gemini-live, deepgram, elevenlabs, audiosocket, chan-websocket"),
+        ("kind: deepgram, api_key: {env: $KEY}", "g.yaml:1:39: agents.a.api_key: env: not the name of an environment variable; write its name as in TRUNK_PASSWORD: without $, of letters, digits and underscores"),
         ("kind: deepgram, api_key: sk-123", "g.yaml:1:39: agents.a.api_key: a secret must not be written here; write where it is, such as {file: name}; use one of file, env, credential"),
         ("kind: deepgram, url: 'wss://me:sk-123@h/'", "g.yaml:1:35: agents.a.url: it contains a password; remove it, and write headers: {Authorization: {file: name}}"),
         ("kind: python, class: 'm:C', isolation: process", 'g.yaml:1:53: agents.a.isolation: not one of the words allowed here, got "process"; use one of thread, none'),

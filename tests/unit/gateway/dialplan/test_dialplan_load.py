@@ -196,6 +196,10 @@ routes:
             "routes[0].steps[1].reject: the call is answered by then; use hangup",
         ),
         (
+            "[agent:echo]",
+            "routes[0].steps[0].agent:echo: there is no space after the colon of agent; write agent: with a space before the value",
+        ),
+        (
             "[dial: 1]",
             (
                 "routes[0].steps[0].dial: there is no such step; "

@@ -123,11 +123,26 @@ def test_aliases_are_expanded() -> None:
         ("? [a]\n: 1\n", "f.yaml:1:3: a key must be text, got a list; write one word before the colon"),
         ("a: b: c\n", "f.yaml:1:5: not YAML: mapping values are not allowed in this context; check quotes, colons and indentation here and on the line above"),
         ("a:\n\tb: 1\n", "f.yaml:2:1: a: not YAML: found character that cannot start any token; indent with spaces, not tabs"),
+        ("a: {kind:b}\n", "f.yaml:1:5: a.kind: there is no space after the colon of kind; write kind: with a space before the value"),
+        ("a:\n  kind:b\n  c: d\n", "f.yaml:3:4: not YAML: mapping values are not allowed in this context; write kind: with a space before the value"),
         ("a: 'b\n", "f.yaml:2:1: a: not YAML: found unexpected end of stream; check quotes, colons and indentation here and on the line above"),
     ],
 )  # fmt: skip
 def test_fault(text: str, fault: str) -> None:
     assert faults(text) == [fault]
+
+
+@pytest.mark.parametrize("written", ["kind:b", 'kind:"b"', "kind:'b'"])
+def test_a_key_and_value_without_a_space_are_still_read(written: str) -> None:
+    """So that only this is reported, and not also that the key is missing."""
+    document = parse(f"a: {{{written}, c: d}}", "f")
+    assert document.data() == {"a": {"kind": "b", "c": "d"}}
+    assert document.place(("a", "kind")) == Place(1, 10)
+
+
+@pytest.mark.parametrize("text", ['{"kind":b}', "[kind:b, udp:127.0.0.1]", '{"kind:b"}', "{a:b: c}", "{http://h}"])
+def test_a_colon_that_needs_no_space(text: str) -> None:
+    assert faults(text) == []
 
 
 def test_a_control_character_is_a_fault() -> None:

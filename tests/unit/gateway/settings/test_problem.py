@@ -38,3 +38,5 @@ def test_choice_names_the_nearest_or_all() -> None:
     assert choice(["G722", "PCMU"], "pcmu") == 'did you mean "PCMU"?'
     assert choice(["udp", "tcp"], "carrier-pigeon") == "use one of udp, tcp"
     assert choice([], "x") == "none is allowed here"
+    assert choice(["openai-realtime", "echo"], "OpenAI") == 'did you mean "openai-realtime"?'
+    assert choice(["rtp_ports", "rtp_address"], "rtp") == "use one of rtp_ports, rtp_address"

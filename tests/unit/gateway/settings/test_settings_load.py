@@ -169,6 +169,8 @@ trunk: 5
         ("sip: {listen: [udp:0.0.0.0]}\ntrunks: {a: {registrar: h, user: u, transport: tcp}}", "g.yaml:2:48: trunks.a.transport: tcp is not available, sip.listen has no address for it; add tcp:0.0.0.0:5060 to sip.listen, or change the trunk's transport"),
         ("sip: {listen: [tcp:0.0.0.0]}\ntrunks: {a: {registrar: h, user: u}}", "g.yaml:2:13: trunks.a.transport: udp is not available, sip.listen has no address for it; add udp:0.0.0.0:5060 to sip.listen, or change the trunk's transport"),
         ("trunks: {" + ", ".join(f"t{number}: {{register: false, sources: [h]}}" for number in range(64)) + "}", "g.yaml:1:9: trunks: 64 trunks are more than 63; move some of them to another gateway"),
+        ("limits:{calls: 5}", "g.yaml:1:1: limits:{calls: there is no space after the colon of limits; write limits: with a space before the value"),
+        ("limits:\n  calls:5", "g.yaml:2:3: limits: there is no space after the colon of calls; write calls: with a space before the value"),
         ("agents: {a: 5}", 'g.yaml:1:13: agents.a: not a mapping, got "5"; write keys with values, such as key: value'),
     ],
 )  # fmt: skip
@@ -239,6 +241,10 @@ class TestSecrets:
                 "password_env: Y is not set; set Y for the gateway, for example with EnvironmentFile= in its unit",
             ),
             (
+                "password_env: $Y",
+                "password_env: not the name of an environment variable; write its name as in TRUNK_PASSWORD: without $, of letters, digits and underscores",
+            ),
+            (
                 "password_credential: y",
                 "password_credential: systemd gave the gateway no credentials; add LoadCredential=y:/path/of/the/secret to the unit",
             ),
@@ -277,6 +283,9 @@ class TestSecrets:
             f'trunks: {{a: {{password: "{SECRET}", password: "{SECRET}"}}}}',
             f'trunks: {{a: {{password: "{SECRET}", x: *y}}}}',
             f'trunks: {{a: {{password: "{SECRET}", x: [}}}}',
+            f"trunks: {{a: {{registrar: h, user: u, password:{SECRET}}}}}",
+            f"trunks:\n  a: password:{SECRET}",
+            f"trunks:\n  a:\n    password:{SECRET}\n    user: u",
         ],
     )
     def test_it_never_shows_in_a_fault(self, text: str) -> None:
@@ -359,6 +368,23 @@ class TestWarnings:
             "4:6: trunks.c: warning: it has no password; add password_file:, unless the registrar asks for none",
         ]
         assert len(self.warnings(path, P="x")) == 2
+
+    def test_a_shells_variable_is_no_password(self, tmp_path: Path) -> None:
+        path = tmp_path / "g.yaml"
+        path.write_text(
+            "trunks:\n"
+            "  a: {registrar: localhost, user: $USER, password: $SECRET}\n"
+            '  b: {registrar: localhost, user: v, password: "${SECRET}"}\n'
+            "  c: {registrar: localhost, user: w, password: $3cret}\n"
+            "  d: {registrar: localhost, user: x, password: a$SECRET}\n"
+        )
+        path.chmod(0o600)
+        taken = "warning: it looks like a shell's variable, but is taken as it is written"
+        assert self.warnings(path) == [
+            f"2:35: trunks.a.user: {taken}; write the value itself",
+            f"2:52: trunks.a.password: {taken}; write password_env: and the variable's name without $",
+            f"3:48: trunks.b.password: {taken}; write password_env: and the variable's name without $",
+        ]
 
     def test_two_trunks_of_one_account(self, tmp_path: Path) -> None:
         path = tmp_path / "g.yaml"
