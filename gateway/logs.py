@@ -145,10 +145,10 @@ def set_up_logs(level: Level, style: Style) -> Iterator[Logs]:
         logs.close()
 
 
-def complain(text: str) -> None:
+def complain(text: str, level: Level = "error") -> None:
     """Print on standard error why a command failed. If that is not possible, there is still the exit code."""
     if _is_journal(_STDERR):
-        text = prefixed(text.rstrip("\n").encode(errors="backslashreplace"), "error").decode() + "\n"
+        text = prefixed(text.rstrip("\n").encode(errors="backslashreplace"), level).decode() + "\n"
     try:
         sys.stderr.write(text)
         sys.stderr.flush()

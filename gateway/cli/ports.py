@@ -6,6 +6,9 @@ import errno
 import socket
 from typing import TYPE_CHECKING
 
+from gateway.control.client import NoAnswerError, ask
+from gateway.control.server import OF_ITS_OWN
+from gateway.loglines.values import printable
 from gateway.settings import service_socket
 from gateway.sip.errors import listen_fix
 
@@ -26,8 +29,14 @@ def unavailable(settings: Settings, document: Document, path: Path | None) -> It
 
     There are no warnings while the gateway with these settings runs, since it uses the addresses itself.
     """
-    if _answers(service_socket(path, settings.control)):
-        return
+    control = service_socket(path, settings.control)
+    if _answers(control):
+        other = _other_settings(control, path)
+        if other is None:
+            return
+        message = f"warning: a gateway with other settings ({other}) answers on {control}"
+        fix = f"stop that one, or give this one {OF_ITS_OWN}"
+        yield document.problem(("control", "socket"), message, fix)
     for index, one in enumerate(settings.sip.listen):
         found = _obstacle(one)
         if found is not None:
@@ -48,6 +57,16 @@ def _obstacle(one: Listen) -> tuple[str, str] | None:
                 case errno.EADDRNOTAVAIL:
                     return f"this machine has no address {one.address}", "run ip address to see its addresses"
     return None
+
+
+def _other_settings(control: Path, path: Path | None) -> str | None:
+    """The settings of the gateway that answers, if they are not those in this file; None also if it does not say."""
+    try:
+        said = ask(control, "status", deadline_s=_ANSWER_S)
+    except NoAnswerError:
+        return None
+    mine = None if path is None else str(path)
+    return None if said.get("settings", mine) == mine else printable(str(said["settings"] or "embedded default"))
 
 
 def _answers(control: Path) -> bool:

@@ -31,12 +31,15 @@ def reload(path: Path | None, _args: argparse.Namespace) -> int:
     except NoAnswerError as error:
         complain(f"{error}\n")
         return 1
-    for text in (*_texts(said.get("warnings")), *_texts(said.get("problems"))):
+    for text in _texts(said.get("warnings")):
+        complain(f"{text}\n", "warning")
+    for text in _texts(said.get("problems")):
         complain(f"{text}\n")
     if said.get("problems"):
         complain("the new dialplans are refused, the old ones stay in force\n")
         return 1
-    sys.stdout.write(f"reloaded: {said.get('routes')} routes\n")
+    settings = printable(str(said.get("settings") or "embedded default"))
+    sys.stdout.write(f"{settings}: reloaded, {said.get('routes')} routes\n")
     return 0
 
 

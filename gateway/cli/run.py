@@ -90,6 +90,7 @@ class _Service:
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
         self._reloading = asyncio.Lock()
+        self._source = None if prepared.source is None else str(prepared.source)
 
     async def run(self) -> None:
         prepared = self._prepared
@@ -101,7 +102,7 @@ class _Service:
         )
 
         async def report() -> dict[str, Json]:
-            return status(gateway, sip, lag, realtime, version())
+            return status(gateway, sip, lag, realtime, version()) | {"settings": self._source}
 
         commands = {"status": report, "reload": self._reload_now}
         control = ControlServer(control_socket(prepared.settings.control), commands)
@@ -186,6 +187,7 @@ class _Service:
             _log.info("dialplan.reloaded", routes=len(plans.plan.routes))
         warnings = () if problems else plans.warnings
         return {
+            "settings": self._source,
             "routes": len(plans.plan.routes),
             "problems": [str(problem) for problem in problems],
             "warnings": [str(warning) for warning in warnings],

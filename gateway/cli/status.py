@@ -39,6 +39,7 @@ def status(path: Path | None, args: argparse.Namespace) -> int:
 def _lines(said: dict[str, Json]) -> Iterator[str]:
     calls, process = _object(said, "calls"), _object(said, "process")
     yield f"{said.get('state')}, up {said.get('uptime_s')} s, pid {process.get('pid')}, version {said.get('version')}"
+    yield f"settings {said.get('settings') or 'embedded default'}"
     overloaded = "; overloaded: new calls are refused" if calls.get("overloaded") else ""
     yield f"calls    {calls.get('live')} of {calls.get('limit')}, {calls.get('total')} since the start{overloaded}"
     for name, trunk in _object(said, "trunks").items():

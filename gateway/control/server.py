@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import stat
+import struct
 from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
@@ -24,6 +25,9 @@ _PEER_S = 5.0
 """How long a client may take to send its command, and then to read the answer, in seconds."""
 _MAX_LINE = 4096
 _MAX_PEERS = 8
+
+OF_ITS_OWN = "a control.socket, sip.listen and media.rtp_ports of its own"
+"""What a second gateway on this machine needs."""
 
 Command: TypeAlias = "Callable[[], Awaitable[dict[str, Json]]]"
 
@@ -56,9 +60,7 @@ class ControlServer:
             self._server = await asyncio.start_unix_server(self._serve, self._path, limit=_MAX_LINE)
             self._path.chmod(0o660)
         except OSError as error:
-            in_use = isinstance(error, FileExistsError)
-            fix = "choose another path" + (", or stop the program that uses it" if in_use else "")
-            msg = f"control.socket: {self._path}: {error.strerror or error}; {fix}"
+            msg = f"control.socket: {self._path}: {error.strerror or error}; choose another path"
             raise ControlError(msg) from error
 
     def _clear_stale(self) -> None:
@@ -77,7 +79,12 @@ class ControlServer:
                 with contextlib.suppress(FileNotFoundError):
                     self._path.unlink()
             else:
-                raise FileExistsError(17, "another gateway answers on it", str(self._path))
+                pid, _, _ = struct.unpack("3i", probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+                msg = (
+                    f"control.socket: {self._path}: another gateway answers on it, process {pid}; "
+                    f"stop that one, or start this one with --config and {OF_ITS_OWN}"
+                )
+                raise ControlError(msg)
 
     async def stop(self) -> None:
         """Close, and remove the socket."""

@@ -75,7 +75,7 @@ def test_whoever_asks_for_a_reload_is_told_what_came_of_it(unstarted: GatewayPro
     unstarted.start()
     unstarted.write_dialplan((reject(486), reject(480, "never")))
     taken = unstarted.command("reload")
-    assert (taken.returncode, taken.stdout) == (0, "reloaded: 2 routes\n")
+    assert (taken.returncode, taken.stdout) == (0, f"{unstarted.config_path}: reloaded, 2 routes\n")
     assert "no call reaches it" in taken.stderr
     unstarted.write_dialplan(({**reject(403), "stepps": []},))
     refused = unstarted.command("reload")
@@ -313,7 +313,9 @@ def test_status_as_an_administrator_sees_it(unstarted: GatewayProcess) -> None:
         said = json.loads(unstarted.command("status", "--json").stdout)
         assert (said["state"], said["calls"]["live"], said["agents"]["echo"]["calls"]) == ("ready", 1, 1)
         assert said["process"]["pid"] == unstarted.pid
+        assert said["settings"] == str(unstarted.config_path)
         text = unstarted.command("status").stdout
+        assert f"settings {unstarted.config_path}\n" in text
         assert re.search(r"calls +1 of 500", text)
         assert re.search(r"agent +echo: 1 calls", text)
         assert call.hangup() == 200

@@ -236,6 +236,18 @@ def test_the_journal_gets_each_lines_priority(tmp_path: Path) -> None:
     assert [line[:4] for line in written] == ["<7>{", "<6>{", "<4>{", "<3>{", "<2>{", "<4>t", "<4>l"]
 
 
+def test_the_journal_gets_the_priority_of_what_a_command_complains_of(tmp_path: Path) -> None:
+    """As `offhook run` does of bad settings, and `offhook reload`, which the unit runs, of a dialplan."""
+    program = r"""
+        from gateway.logs import complain
+        complain("a fault\nand another\n"); complain("a doubt\n", "warning")
+    """
+    with (tmp_path / "log").open("wb") as log:
+        status = os.fstat(log.fileno())
+        finish(start(program, log, JOURNAL_STREAM=f"{status.st_dev}:{status.st_ino}"))
+    assert (tmp_path / "log").read_text() == "<3>a fault\n<3>and another\n<4>a doubt\n"
+
+
 def test_a_stream_that_is_not_the_journal_gets_none(tmp_path: Path) -> None:
     with (tmp_path / "log").open("wb") as log:
         finish(start('with set_up_logs("info", "auto"): log.error("a.fault")', log, JOURNAL_STREAM="1:2"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -15,11 +16,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway.cli import main
+from gateway.control.server import ControlServer
 from gateway.settings import settings_path
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
+
+    from gateway.control.status import Json
 
 ROOT = Path(__file__).resolve().parents[4]
 Output = pytest.CaptureFixture[str]
@@ -95,6 +99,36 @@ class TestCheck:
         control.unlink()
         assert main(["check", "--config", str(path)]) == 0
         assert capsys.readouterr().err == ""
+
+    def test_a_gateway_with_other_settings_is_a_warning(self, tmp_path: Path, capsys: Output) -> None:
+        """It answers where these settings would, as with a copy of its file: `run` would not start."""
+        path, control = tmp_path / "g.yaml", tmp_path / "control.sock"
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.bind(("127.0.0.1", 0))
+            port = other.getsockname()[1]
+            path.write_text(
+                f"sip: {{listen: [udp:127.0.0.1:{port}]}}\n"
+                "media: {rtp_address: 127.0.0.2}\n"
+                f"control: {{socket: {control}}}"
+            )
+
+            async def check(answer: Json) -> str:
+                async def status() -> dict[str, Json]:
+                    return {"settings": answer}
+
+                server = ControlServer(control, {"status": status})
+                await server.start()
+                assert await asyncio.to_thread(main, ["check", "--config", str(path)]) == 0
+                await server.stop()
+                return capsys.readouterr().err
+
+            assert asyncio.run(check(str(path))) == ""
+            warned = asyncio.run(check("/other.yaml")).splitlines()
+        assert warned[0] == (
+            f"{path}:3:19: control.socket: warning: a gateway with other settings (/other.yaml) answers on {control}; "
+            "stop that one, or give this one a control.socket, sip.listen and media.rtp_ports of its own"
+        )
+        assert "sip.listen[0]: warning: another program uses" in warned[1]
 
     def test_an_address_that_is_not_this_machines_is_a_warning(self, tmp_path: Path, capsys: Output) -> None:
         path = tmp_path / "g.yaml"
@@ -191,7 +225,7 @@ class TestCheck:
             "g.yaml:2:16: sip.codecs[0]",
             "g.yaml:3:17: limits.calls",
             "g.yaml:5:23: trunks.faulty.registrar",
-            "g.yaml:8:11: agents.faulty",
+            "g.yaml:8:18: agents.faulty.kind",
             "g.yaml:9:31: agents.gone.class",
             "d.yaml:2:46: routes[0].match.trunk[2]",
             "d.yaml:2:66: routes[0].steps[0].agent.name",

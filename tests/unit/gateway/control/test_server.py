@@ -93,8 +93,12 @@ def test_a_dead_gateways_socket_is_replaced_and_a_live_ones_is_not(tmp_path: Pat
             dead.bind(str(path))
         first = ControlServer(path, {})
         await first.start()
-        with pytest.raises(ControlError, match="another gateway"):
+        with pytest.raises(ControlError) as caught:
             await ControlServer(path, {}).start()
+        assert str(caught.value) == (
+            f"control.socket: {path}: another gateway answers on it, process {os.getpid()}; stop that one, "
+            "or start this one with --config and a control.socket, sip.listen and media.rtp_ports of its own"
+        )
         await first.stop()
 
     asyncio.run(main())
