@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import weakref
 from contextvars import ContextVar
 from typing import Any
@@ -23,14 +24,16 @@ class Belonging:
     For the agent's thread only.
     """
 
-    __slots__ = ("__weakref__", "_answered", "_answered_by_callbacks", "_heard")
+    __slots__ = ("__weakref__", "_answered", "_answered_by_others", "_heard")
 
     def __init__(self) -> None:
         self._heard: weakref.WeakKeyDictionary[AnyTask, int] = weakref.WeakKeyDictionary()
         """The epoch of tasks for which another task, such as one made by `asyncio.wait_for`, took something."""
-        self._answered: weakref.WeakKeyDictionary[AnyTask, int] = weakref.WeakKeyDictionary()
-        """For tasks that do not listen: the epoch in which they began the answer that they say in pieces."""
-        self._answered_by_callbacks: int | None = None
+        self._answered: weakref.WeakKeyDictionary[AnyTask | threading.Thread, int] = weakref.WeakKeyDictionary()
+        """For tasks that do not listen: the epoch in which they began the answer that they say in pieces. The same for
+        threads without a loop."""
+        self._answered_by_others: int | None = None
+        """The same for callbacks, and for threads that have begun no answer of their own."""
 
     def has_heard(self, epoch: int, listener: AnyTask | None) -> None:
         """Note that the current task took something of this epoch, for the task `listener` if that is another one."""
@@ -49,11 +52,10 @@ class Belonging:
 
     def of_answer(self, now: int) -> int:
         """The epoch of an answer that the current task begins; `now` is the current epoch."""
-        task = current_task()
-        heard = self._heard_by(task)
+        heard = self._heard_by(current_task())
         if heard is not None:
             return heard
-        self._begin(task, now)
+        self._begin(_speaker(), now)
         return now
 
     def of_piece(self, now: int) -> int:
@@ -62,7 +64,10 @@ class Belonging:
         heard = self._heard_by(task)
         if heard is not None:
             return heard
-        answered = self._answered_by_callbacks if task is None else self._answered.get(task)
+        speaker = _speaker()
+        answered = None if speaker is None else self._answered.get(speaker)
+        if answered is None and task is None:
+            answered = self._answered_by_others
         if answered is None:
             self._begin(task, now)
             return now
@@ -73,7 +78,7 @@ class Belonging:
         task = current_task()
         heard = self._heard_by(task)
         if heard is None:
-            self._begin(task, now)
+            self._begin(_speaker(), now)
         elif heard == now - 1:
             self.has_heard(now, None)
 
@@ -85,11 +90,19 @@ class Belonging:
         by_others = self._heard.get(task)
         return heard if by_others is None else max(by_others, heard or 0)
 
-    def _begin(self, task: AnyTask | None, now: int) -> None:
-        if task is None:
-            self._answered_by_callbacks = now
+    def _begin(self, speaker: AnyTask | threading.Thread | None, now: int) -> None:
+        if speaker is None:
+            self._answered_by_others = now
         else:
-            self._answered[task] = now
+            self._answered[speaker] = now
+
+
+def _speaker() -> AnyTask | threading.Thread | None:
+    """The running task, or the thread if it has no loop; None in a callback."""
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return threading.current_thread()
 
 
 def current_task() -> AnyTask | None:

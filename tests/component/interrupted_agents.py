@@ -267,6 +267,32 @@ class SynthesizesInAThread:
             time.sleep(0.07)
 
 
+class ThreadForEachAnswer:
+    """The threads are the agent's own, and know nothing of its tasks; the first one still says what is old."""
+
+    async def run(self, call):
+        import threading  # noqa: PLC0415
+
+        threading.Thread(target=self.synthesize, args=(call,)).start()
+        async for event in call.events():
+            if event.kind == "speech_ended":
+                threading.Thread(target=self.answer, args=(call,)).start()
+
+    def synthesize(self, call):
+        import time  # noqa: PLC0415
+
+        for piece in pieces(call, OLD, OLD_MS):
+            if call.over:
+                return
+            call.play(piece)
+            time.sleep(0.07)
+
+    def answer(self, call):
+        answer = call.utterance()
+        for piece in new(call):
+            answer.play(piece)
+
+
 class StopsItself:
     """Its own ear finds that it is spoken over: `stop` does what an interruption does."""
 

@@ -229,7 +229,7 @@ async def echoing_scene(mode: BargeIn, delay_ms: int, gain_db: float, said: Pcm)
 
 @pytest.mark.parametrize("mode", [BargeIn.PAUSE, BargeIn.CUT])
 @pytest.mark.parametrize("gain_db", [-10, -20, -32])
-@pytest.mark.parametrize("delay_ms", [50, 150, 450])
+@pytest.mark.parametrize("delay_ms", [50, 150, 450, 500])
 @virtual
 async def test_the_agents_own_voice_interrupts_nobody(mode: BargeIn, delay_ms: int, gain_db: float) -> None:
     leg, events = await echoing_scene(mode, delay_ms, gain_db, silence(8_000, 8_000))

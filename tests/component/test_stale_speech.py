@@ -36,7 +36,7 @@ SHAPES = (
     "StopsItself",
 )
 SPOKEN_TO_FIRST = ("OneTaskInSentences", "TaskForEachAnswer")
-IN_A_THREAD_ONLY = ("SynthesizesInAThread",)
+IN_A_THREAD_ONLY = ("SynthesizesInAThread", "ThreadForEachAnswer")
 
 
 class InterruptedLeg(FakeLeg):
