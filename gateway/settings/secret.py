@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, SecretStr, ValidationInfo
 
 from gateway.settings.context import FileContext, context_of
 from gateway.settings.validation import fault
+from media.files import open_regular
 
 MAX_SECRET_BYTES = 4096
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
@@ -58,7 +59,7 @@ def from_file(path: Path, field: str) -> SecretStr:
         PydanticCustomError: the file cannot be read, or its content is something else; `field` names the option.
     """
     try:
-        with path.open("rb") as file:
+        with open(open_regular(path), "rb") as file:  # noqa: PTH123 - a descriptor
             raw = file.read(MAX_SECRET_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)

@@ -20,6 +20,7 @@ from gateway.agents.agent import Agent
 from gateway.agents.errors import AgentSetupError
 from gateway.agents.isolation import Isolation
 from gateway.agents.kinds.settings import Maker, SpeakingSettings
+from gateway.loglines.values import described
 from gateway.settings.context import AnyPath
 from gateway.settings.document import PathStep, typed
 from gateway.settings.validation import fault
@@ -105,7 +106,7 @@ def _import(agent: str, module_name: str, settings: PythonSettings) -> ModuleTyp
         if (library := _missing_library(error, module_name)) is not None:
             raise AgentSetupError(agent, "class", _install(module_name, library, settings.directory)) from error
         where = settings.directory or "the installed packages (set 'directory' to the directory of your module)"
-        message = f"cannot import {module_name!r} from {where}: {type(error).__name__}: {error}"
+        message = f"cannot import {module_name!r} from {where}: {described(error)}"
         if isinstance(error, ModuleNotFoundError) and error.name == module_name and settings.directory is not None:
             there = ", ".join(sorted(file.stem for file in settings.directory.glob("*.py"))[:10])
             message = f"there is no module {module_name!r} in {where}; it has {there or 'no modules'}"

@@ -106,6 +106,20 @@ def test_a_missing_library_is_told_with_the_command_that_installs_it(
     )
 
 
+@pytest.mark.parametrize(
+    ("error", "shown"), [("ValueError('x' * 1_000_000)", "ValueError: xxx"), ("Endless()", "Endless: <its text raises")]
+)
+def test_a_module_may_raise_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: str, shown: str) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "raising_agent_module.py").write_text(
+        f"class Endless(Exception):\n    def __str__(self):\n        raise RuntimeError\nraise {error}\n"
+    )
+    with pytest.raises(AgentSetupError) as caught:
+        AgentSpec("own", python_agent("raising_agent_module:Own", directory=tmp_path))
+    assert shown in caught.value.message
+    assert len(caught.value.message) < 2_000
+
+
 @pytest.mark.parametrize("status", ["", "0", "'no model'"])
 def test_a_module_that_exits_ends_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str) -> None:
     monkeypatch.setattr(sys, "path", [*sys.path])

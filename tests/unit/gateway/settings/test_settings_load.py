@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import os
 import re
 from pathlib import Path
 
@@ -264,6 +265,12 @@ class TestSecrets:
     def test_a_secret_is_one_line_of_text(self, content: bytes, tmp_path: Path) -> None:
         (tmp_path / "p").write_bytes(content)
         assert "password_file: " in faults(self.TRUNK % "password_file: p", tmp_path)[0]
+
+    def test_a_pipe_is_not_waited_for(self, tmp_path: Path) -> None:
+        """Whether as a trunk's password or as an agent's key: nobody may ever write into it."""
+        os.mkfifo(tmp_path / "p")
+        (found,) = faults(self.TRUNK % "password_file: p", tmp_path)
+        assert f"password_file: cannot read {tmp_path}/p: it is a pipe, not a file" in found
 
     def test_it_never_shows(self, capsys: pytest.CaptureFixture[str]) -> None:
         settings = load(self.TRUNK % f'password: "{SECRET}"')
