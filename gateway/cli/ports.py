@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.control.client import NoAnswerError, ask
@@ -14,7 +15,6 @@ from gateway.sip.errors import listen_fix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from gateway.settings.document import Document
     from gateway.settings.model import Listen, Settings
@@ -32,11 +32,11 @@ def unavailable(settings: Settings, document: Document, path: Path | None) -> It
     control = service_socket(path, settings.control)
     if _answers(control):
         other = _other_settings(control, path)
-        if other is None:
-            return
-        message = f"warning: a gateway with other settings ({other}) answers on {control}"
-        fix = f"stop that one, or give this one {OF_ITS_OWN}"
-        yield document.problem(("control", "socket"), message, fix)
+        if other is not None:
+            message = f"warning: a gateway with other settings ({other}) answers on {control}"
+            fix = f"stop that one, or give this one {OF_ITS_OWN}"
+            yield document.problem(("control", "socket"), message, fix)
+        return
     for index, one in enumerate(settings.sip.listen):
         found = _obstacle(one)
         if found is not None:
@@ -65,8 +65,11 @@ def _other_settings(control: Path, path: Path | None) -> str | None:
         said = ask(control, "status", deadline_s=_ANSWER_S)
     except NoAnswerError:
         return None
-    mine = None if path is None else str(path)
-    return None if said.get("settings", mine) == mine else printable(str(said["settings"] or "embedded default"))
+    if "settings" not in said:
+        return None
+    theirs = said["settings"]
+    same = path is None if theirs is None else path is not None and Path(str(theirs)).resolve() == path.resolve()
+    return None if same else printable(str(theirs or "embedded default"))
 
 
 def _answers(control: Path) -> bool:

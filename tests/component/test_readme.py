@@ -50,7 +50,8 @@ def test_the_check_finds_nothing(config: Path, capsys: pytest.CaptureFixture[str
     assert main(["check", "--config", str(config)]) == 0
     out, err = capsys.readouterr()
     assert out == f"{config}: no faults (1 trunk, 4 agents, 1 route)\n"
-    assert [line for line in err.splitlines() if "another program uses" not in line] == []
+    # A gateway may run on this machine.
+    assert not [line for line in err.splitlines() if not re.search("another program uses|a gateway with other", line)]
 
 
 def test_the_carriers_calls_come_and_reach_the_agent(prepared: Prepared) -> None:

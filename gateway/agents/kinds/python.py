@@ -161,7 +161,8 @@ def _check_signature(agent: str, settings: PythonSettings, found: type) -> None:
     try:
         inspect.signature(found).bind(**settings.options)
     except TypeError as error:
-        message = f"{settings.class_path} cannot be made with {settings.options!r}: {error}"
+        names = ", ".join(settings.options) or "no options"  # their values may be secret
+        message = f"{settings.class_path} cannot be made with {names}: {error}"
         raise AgentSetupError(agent, "options", message) from error
     except ValueError:
         return  # a class of an extension module may have no signature

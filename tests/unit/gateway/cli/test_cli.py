@@ -123,12 +123,11 @@ class TestCheck:
                 return capsys.readouterr().err
 
             assert asyncio.run(check(str(path))) == ""
-            warned = asyncio.run(check("/other.yaml")).splitlines()
-        assert warned[0] == (
+            warned = asyncio.run(check("/other.yaml"))
+        assert warned == (
             f"{path}:3:19: control.socket: warning: a gateway with other settings (/other.yaml) answers on {control}; "
-            "stop that one, or give this one a control.socket, sip.listen and media.rtp_ports of its own"
+            "stop that one, or give this one a control.socket, sip.listen and media.rtp_ports of its own\n"
         )
-        assert "sip.listen[0]: warning: another program uses" in warned[1]
 
     def test_an_address_that_is_not_this_machines_is_a_warning(self, tmp_path: Path, capsys: Output) -> None:
         path = tmp_path / "g.yaml"
