@@ -15,7 +15,7 @@ import systemd.daemon
 from gateway.calls.gateway import Gateway
 from gateway.cli.leaving import run_to_the_end
 from gateway.cli.prepare import prepare
-from gateway.cli.version import version
+from gateway.cli.version import release, version
 from gateway.control.server import ControlError, ControlServer
 from gateway.control.status import status
 from gateway.dialplan.pattern import Exact
@@ -94,7 +94,7 @@ class _Service:
 
     async def run(self) -> None:
         prepared = self._prepared
-        sip = SipService(prepared.settings, user_agent=f"Offhook/{version()}")
+        sip = SipService(prepared.settings, user_agent=f"Offhook/{release()}")
         realtime, overload = RealTimeThreads(), Overload()
         lag = LoopLag(lambda late_ms: overload.observe(late_ms, saturated=realtime.saturated))
         gateway = Gateway(

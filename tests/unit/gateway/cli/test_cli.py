@@ -339,6 +339,15 @@ class TestOthers:
         assert main(["version"]) == 0
         assert re.fullmatch(r"offhook \S+\n", capsys.readouterr().out)
 
+    def test_version_names_the_commit_that_was_installed(
+        self, tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sys, "prefix", str(tmp_path))
+        (tmp_path / "share" / "offhook").mkdir(parents=True)
+        (tmp_path / "share" / "offhook" / "commit").write_text("45d756c-dirty\n")
+        assert main(["version"]) == 0
+        assert re.fullmatch(r"offhook \d[\d.]*\+45d756c-dirty\n", capsys.readouterr().out)
+
     def test_version_looks_at_no_settings(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def denied(_path: Path) -> bool:
             raise PermissionError(13, "Permission denied")
