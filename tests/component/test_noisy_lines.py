@@ -9,7 +9,7 @@ import pytest
 import soundfile
 import soxr
 
-from bench.noises import KINDS, band, growing, noise, normal, pcm
+from bench.noises import KINDS, Sound, band, growing, noise, normal, pcm
 from gateway.settings.shipped import DIALPLANS
 from media.conversation.conversation import Conversation
 from media.conversation.events import Audio, Event, Interrupted, SpeechEnded, SpeechStarted
@@ -92,6 +92,34 @@ async def test_steady_noise_of_5_db_neither_holds_a_turn_open_nor_interrupts_wit
     turns = [event for _, event in told if isinstance(event, SpeechStarted)]
     assert len(turns) == sum(isinstance(event, SpeechEnded) for _, event in told)
     assert sum(isinstance(event, Interrupted) for _, event in told) <= len(turns) <= 5
+    assert floor_taken_ms(told, 30.0) <= LEARNT_WITHIN_MS + 2 * 4_000
+
+
+def room_full_of_voices(duration_ms: int, voices: int = 20) -> Sound:
+    """Both recordings again and again, each time at another pitch, with a mean square of 1."""
+    samples = RATE_HZ * duration_ms // 1_000
+    mixed = np.zeros(samples)
+    for number in range(voices):
+        recorded, hz = soundfile.read(DIALPLANS / "sounds" / ("welcome.wav", "sorry.wav")[number % 2], dtype="float64")
+        spoken = recorded[slice(*np.flatnonzero(np.abs(recorded) > 0.03)[[0, -1]])]
+        one = soxr.resample(spoken, hz * (0.8 + 0.5 * number / voices), RATE_HZ)
+        mixed += normal(np.roll(np.resize(one, samples), number * RATE_HZ // 3))
+    return normal(band(mixed, RATE_HZ))
+
+
+@pytest.mark.slow
+@virtual
+async def test_a_room_full_of_voices_does_not_keep_a_turn_open() -> None:
+    """At -32 dBFS, under a caller at -16: a detector of voices hears them all without end."""
+    sound = room_full_of_voices(30_000) * 10 ** (-32 / 20)
+    spoken = normal(talk(RATE_HZ, 3_000).astype(np.float64)) * 10 ** (-16 / 20)
+    for start_s in (8, 18):
+        sound[start_s * RATE_HZ :][: len(spoken)] += spoken
+    told = await heard(pcm(sound), Detector.WEBRTCVAD)
+    ended_s = [at_s for at_s, event in told if isinstance(event, SpeechEnded)]
+    for start_s in (8, 18):
+        assert any(start_s + 3 < at_s < start_s + 5 for at_s in ended_s)
+    assert len(ended_s) == sum(isinstance(event, SpeechStarted) for _, event in told)
     assert floor_taken_ms(told, 30.0) <= LEARNT_WITHIN_MS + 2 * 4_000
 
 
