@@ -11,6 +11,7 @@ import contextlib
 import io
 import logging
 import os
+import select
 import sys
 from typing import TYPE_CHECKING, Literal
 
@@ -18,7 +19,7 @@ import structlog
 
 from gateway.loglines.chain import Libraries, Limit, Render, prefixed
 from gateway.loglines.limiter import Limiter
-from gateway.loglines.sink import LINE_BYTES_MAX, RawStream, Writer
+from gateway.loglines.sink import CLOSE_S, LINE_BYTES_MAX, RawStream, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,6 +31,9 @@ __all__ = ["Logs", "Writer", "complain", "drop_unwritten", "open_missing_streams
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _STDOUT, _STDERR = 1, 2
+
+_PIECE = 400
+"""Characters that fit into a pipe that takes more: 4,096 bytes (PIPE_BUF), each character escaped in up to ten."""
 
 Level = Literal["debug", "info", "warning", "error"]
 Style = Literal["auto", "console", "json"]
@@ -146,16 +150,30 @@ def set_up_logs(level: Level, style: Style) -> Iterator[Logs]:
 
 
 def complain(text: str, level: Level = "error") -> None:
-    """Print on standard error why a command failed. If that is not possible, there is still the exit code."""
+    """Print on standard error why a command failed. If nobody can or does read it, there is still the exit code."""
     if _is_journal(_STDERR):
         text = prefixed(text.rstrip("\n").encode(errors="backslashreplace"), level).decode() + "\n"
     try:
-        sys.stderr.write(text)
-        sys.stderr.flush()
+        for start in range(0, len(text), _PIECE):
+            if not _takes_more(sys.stderr):
+                return
+            sys.stderr.write(text[start : start + _PIECE])
+            sys.stderr.flush()
     except ValueError:
         return  # standard error is closed
     except OSError:
         drop_unwritten(sys.stderr)
+
+
+def _takes_more(stream: TextIO) -> bool:
+    """Whether a piece can be written without waiting, now or in a few seconds."""
+    try:
+        fd = stream.fileno()
+    except OSError:
+        return True  # a test's stream, in memory
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+    return bool(poll.poll(CLOSE_S * 1000))
 
 
 def drop_unwritten(stream: TextIO) -> None:

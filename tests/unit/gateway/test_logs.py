@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -308,6 +309,24 @@ def test_closed_streams_lend_their_numbers_to_nobody(tmp_path: Path) -> None:
 def test_complaining_where_nobody_can_read_is_no_failure() -> None:
     with full() as stderr:
         assert finish(start('from gateway.logs import complain\ncomplain("why")\nprint("alive")', stderr)) == b"alive\n"
+
+
+@pytest.mark.parametrize("room", [0, 1])
+def test_complaining_to_a_reader_that_does_not_read_has_an_end(room: int) -> None:
+    """A gateway that cannot start ends with its exit code, and is started again; a piece may still fit in."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"x" * 4096)
+    os.set_blocking(writer, True)
+    os.read(reader, 4096 * room or 1)
+    try:
+        program = 'from gateway.logs import complain\ncomplain("why" * 10_000)\nprint("alive")'
+        assert finish(start(program, writer)) == b"alive\n"
+    finally:
+        os.close(reader)
+        os.close(writer)
 
 
 def test_dropped_lines_are_told_while_it_runs(tmp_path: Path) -> None:
