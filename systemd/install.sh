@@ -75,9 +75,9 @@ install_program() {
         fail "could not install from $1: 'make wheels' must have succeeded with $(/usr/bin/python3 --version)"
     mkdir -p "$new/share/offhook"
     cp -R "$source_dir/dialplans" "$new/share/offhook/"
-    # Without git, or from a tarball, the version is the release alone.
-    git -C "$source_dir" describe --always --dirty --exclude '*' >"$new/share/offhook/commit" 2>/dev/null ||
-        rm -f "$new/share/offhook/commit"
+    # Without git, or from a tarball (also one inside another clone), the version is the release alone.
+    { [ -e "$source_dir/.git" ] && git -C "$source_dir" describe --always --dirty --exclude '*' \
+        >"$new/share/offhook/commit" 2>/dev/null; } || rm -f "$new/share/offhook/commit"
     "$new/bin/python" -I -c 'import gateway.cli, pjsua2' || fail "the installed program does not load"
     [ "$2" = --unchecked ] || check_configuration
     # Scripts name the interpreter by its path, which is about to change.
