@@ -17,6 +17,7 @@ _MAX_HEADERS = 200
 _LINE_END = re.compile(r"\r?\n")
 """Only the line end of SIP: with str.splitlines(), a display name that contains U+2028 could begin a new header."""
 _BODY = re.compile(r"\r?\n\r?\n")
+_SPACES = re.compile(r"[ \t]+")
 _DESCRIPTION = "application/sdp"
 _PART = re.compile(
     rf"^(?:{'|'.join(spellings('content-type'))})[ \t]*:[ \t]*{_DESCRIPTION}[ \t]*(?:;|\r?$)",
@@ -54,8 +55,11 @@ def _fields(lines: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def request_uri(message: str) -> str:
-    """The Request-URI of a SIP request, or "" when its first line is not a request line."""
-    words = as_text(_LINE_END.split(message, maxsplit=1)[0]).split(" ")
+    """The Request-URI of a SIP request, or "" when its first line is not a request line.
+
+    PJSIP takes any number of spaces and tabs around the words of the line (RFC 3261 has one space).
+    """
+    words = _SPACES.split(as_text(_LINE_END.split(message, maxsplit=1)[0]).strip(" \t"))
     return words[1] if len(words) == 3 else ""  # method, Request-URI, version
 
 

@@ -55,6 +55,18 @@ def test_the_request_uri() -> None:
     assert request_uri("INVITE sip:600@192.0.2.1 SIP/2.0\nTo: b\n\n") == "sip:600@192.0.2.1"
 
 
+@pytest.mark.parametrize(
+    "line", ["INVITE  sip:600@x SIP/2.0", "INVITE sip:600@x\tSIP/2.0 ", " \tINVITE sip:600@x   SIP/2.0"]
+)
+def test_more_spaces_in_a_request_line_hide_no_number(line: str) -> None:
+    """PJSIP takes it for a call."""
+    assert request_uri(f"{line}\r\nTo: b\r\n\r\n") == "sip:600@x"
+
+
+def test_what_only_looks_like_a_space_is_part_of_a_uri() -> None:
+    assert request_uri("INVITE sip:6\u00a000@x SIP/2.0\r\n") == "sip:6\u00a000@x"
+
+
 SDP = "v=0\r\ns=-\r\n"
 ISUP = "--x\r\nContent-Type: application/isup;version=itu-t92+\r\n\r\n\x01\r\n"
 
