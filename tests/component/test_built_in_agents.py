@@ -107,6 +107,7 @@ async def test_an_echo_loses_nothing_of_a_caller_that_sends_nothing_while_silent
             await asyncio.sleep(0.020)
         for _ in range(min(late_frames, rest_frames)):
             listener.on_frame(stand_in)
+        assert made_up or call.wait_ms <= 20, "silence that was heard already would hold up the next words"
     await asyncio.sleep(0.5)
     assert sum(np.array_equal(frame, FRAME) for frame in leg.wire) == 12 * 25
     call.on_call_over()
