@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 
 from tests.e2e.gateway_process import GatewayProcess, Json, Object, Setup
+from tests.e2e.own_network import run_in_own_network
 from tests.e2e.peers.call import Manner
 from tests.e2e.peers.caller import Caller
 from tests.e2e.peers.process import LOOPBACK, free_port
@@ -53,9 +54,11 @@ def invite(to: tuple[str, int], via: str, contact: str) -> bytes:
     return compose(f"INVITE {uri} SIP/2.0", headers, SDP, 0).wire()
 
 
-def over_tcp(to: tuple[str, int], contact: str = "<sip:caller@127.0.0.1:9;transport=tcp>") -> SipMessage:
+def over_tcp(
+    to: tuple[str, int], contact: str = "<sip:caller@127.0.0.1:9;transport=tcp>", host: str = LOOPBACK
+) -> SipMessage:
     """The 183 to an INVITE over TCP."""
-    with socket.create_connection(to, timeout=5) as connection:
+    with socket.create_connection(to, timeout=5, source_address=(host, 0)) as connection:
         connection.sendall(invite(to, "TCP 127.0.0.1:9", contact))
         text = b""
         while b"SIP/2.0 183" not in text or b"m=audio" not in text:
@@ -63,9 +66,10 @@ def over_tcp(to: tuple[str, int], contact: str = "<sip:caller@127.0.0.1:9;transp
     return SipMessage.from_wire(text[text.index(b"SIP/2.0 183") :], 0)
 
 
-def over_udp(to: tuple[str, int], contact: str = "<sip:caller@127.0.0.1:9>") -> SipMessage:
+def over_udp(to: tuple[str, int], contact: str = "<sip:caller@127.0.0.1:9>", host: str = LOOPBACK) -> SipMessage:
     """The 183 to an INVITE over UDP."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.bind((host, 0))
         peer.settimeout(5)
         peer.sendto(invite(to, "UDP 127.0.0.1:9", contact), to)
         while True:
@@ -96,6 +100,10 @@ def test_the_address_that_the_call_came_to(exchange: Exchange) -> None:
 def test_the_way_back_where_all_addresses_are_bound(exchange: Exchange) -> None:
     with gateway_on("0.0.0.0") as gateway:
         assert told(exchange((LOOPBACK, gateway.port))) == (LOOPBACK, LOOPBACK)
+
+
+def test_each_of_two_networks_is_told_the_address_in_it() -> None:
+    run_in_own_network("two_networks")
 
 
 @pytest.mark.parametrize("exchange", [over_udp, over_tcp])
