@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import secrets
+import socket
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +16,7 @@ from tests.e2e.peers.baresip import G722, OPUS, PCMA, PCMU, Baresip, Codec
 from tests.e2e.peers.call import Manner
 from tests.e2e.peers.caller import Caller
 from tests.e2e.peers.process import wait_until
-from tests.e2e.peers.sip_message import direction, media_address, payload_types
+from tests.e2e.peers.sip_message import compose, direction, media_address, payload_types
 from tests.e2e.peers.sipp import Script, run_sipp
 from tests.e2e.peers.sound import silence, tone
 
@@ -236,6 +239,44 @@ def test_a_call_over_tcp(gateway: GatewayProcess) -> None:
     run_sipp(Script("call", "600", hold_ms=200), gateway.target, transport="tcp")
     run_sipp(Script("rejected", "nobody", status=404), gateway.target, transport="tcp")
     gateway.wait_idle()
+
+
+def options(number: int) -> bytes:
+    headers = [
+        ("Via", f"SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bK{secrets.token_hex(6)};rport"),
+        ("Max-Forwards", "70"),
+        ("From", "<sip:caller@127.0.0.1>;tag=caller"),
+        ("To", "<sip:600@127.0.0.1>"),
+        ("Call-ID", secrets.token_hex(6)),
+        ("CSeq", f"{number} OPTIONS"),
+    ]
+    return compose("OPTIONS sip:600@127.0.0.1 SIP/2.0", headers, "", 0).wire()
+
+
+def answered(connection: socket.socket, count: int) -> set[int]:
+    """The numbers of so many requests that were answered 200."""
+    text = b""
+    while len(found := re.findall(rb"^CSeq: (\d+) OPTIONS\r\n", text, re.MULTILINE)) < count:
+        came = connection.recv(65536)
+        assert came, text
+        text += came
+    assert text.count(b"SIP/2.0 200 ") == count
+    return {int(number) for number in found}
+
+
+def test_messages_over_tcp_come_in_any_pieces(gateway: GatewayProcess) -> None:
+    """RFC 3261 section 18.3: where one ends, Content-Length says; CRLF between two is a keep-alive (RFC 5626)."""
+    with socket.create_connection(gateway.address, timeout=5) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sendall(b"".join(options(number) for number in range(1, 21)))
+        assert answered(connection, 20) == set(range(1, 21))
+        for octet in b"\r\n" + options(21) + b"\r\n\r\n" + options(22):
+            connection.send(bytes((octet,)))
+        assert answered(connection, 2) == {21, 22}
+        pieces = options(23) + options(24)
+        for cut in (pieces[:-300], pieces[-300:]):
+            connection.send(cut)
+        assert answered(connection, 2) == {23, 24}
 
 
 @pytest.mark.parametrize(
