@@ -258,6 +258,8 @@ FAULTY = (
         ("pjmedia/src/pjmedia/sdp_neg.c", "pjmedia/src/pjmedia/stream_info.c"),
     ),
     Fault("38-maxptime", "sdp_maxptime", ("pjmedia/src/pjmedia/stream_info.c",)),
+    Fault("43-needed-formats", "sdp_format_rank", ("pjmedia/src/pjmedia/sdp.c",)),
+    Fault("44-needless-rtcp", "sdp_needless_rtcp", ("pjmedia/src/pjmedia/stream_common.c",)),
     Fault("55-star-contact", "star_contact"),
     Fault("59-dns-answer-source", "dns_answer_source"),
 )
