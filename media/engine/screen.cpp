@@ -120,7 +120,8 @@ bool is_optional(const pjsip_msg* msg) {
     return true;
 }
 
-// Carriers add ISUP bodies. PJSIP would answer 415 to an INVITE that has only such an optional body, and no offer.
+// Carriers add ISUP bodies. PJSIP would take one in an UPDATE for an offer, and answer 415 to an INVITE that has only
+// such an optional body, and no offer.
 void leave_out_optional_body(pjsip_rx_data* received) {
     pjsip_msg* msg = received->msg_info.msg;
     if (msg->body == nullptr || pjsip_rdata_get_sdp_info(received)->body.ptr != nullptr) return;
@@ -164,8 +165,10 @@ pj_bool_t on_request(pjsip_rx_data* received) {
         refuse_message(endpoint, received);
         return PJ_TRUE;
     }
-    if (method.id == PJSIP_INVITE_METHOD) leave_out_optional_body(received);
-    if (method.id == PJSIP_INVITE_METHOD || is(method.name, "UPDATE")) reach_by_source(received);
+    if (method.id == PJSIP_INVITE_METHOD || is(method.name, "UPDATE")) {
+        leave_out_optional_body(received);
+        reach_by_source(received);
+    }
     return PJ_FALSE;
 }
 

@@ -12,6 +12,7 @@ from tests.e2e.gateway_process import ROUTES, GatewayProcess, Object, Setup
 from tests.e2e.listening import assert_heard
 from tests.e2e.peers.call import Manner
 from tests.e2e.peers.process import wait_until
+from tests.e2e.peers.sip_message import SipMessage
 from tests.e2e.peers.sound import tone
 
 if TYPE_CHECKING:
@@ -205,6 +206,33 @@ def test_a_body_that_need_not_be_understood_is_no_offer(caller: Caller, body: st
 def test_a_body_that_must_be_understood_is_refused(caller: Caller, body: str, headers: dict[str, str]) -> None:
     call = caller.dial("600", Manner(late_offer=True, foreign_body=body, headers=headers))
     assert call.wait_rejected().status == 415
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+def test_a_body_that_need_not_be_understood_is_no_new_offer(caller: Caller, method: str) -> None:
+    call = caller.dial("600")
+    call.wait_answered()
+    kind = {"Content-Type": "application/isup", "Content-Disposition": "signal;handling=optional"}
+    answer = call.request(method, kind, ISUP)
+    assert answer.status == 200
+    assert ("m=audio" in answer.body) == (method == "INVITE"), "an INVITE without an offer asks for one"
+    assert call.hangup() == 200
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM], ids=["udp", "tcp"])
+def test_a_request_that_is_too_long_is_told_so(
+    gateway: GatewayProcess, caller: Caller, kind: socket.SocketKind
+) -> None:
+    """What is cut off may be its offer: it would be answered as if it had none."""
+    call = caller.dial("nobody", Manner(headers={"X-Long": "a" * 9000}))
+    if kind is socket.SOCK_DGRAM:
+        assert call.wait_rejected().status == 513
+        return
+    call.wait_rejected()
+    invite = next(message for message in call.messages if message.method == "INVITE")
+    with socket.create_connection(gateway.address, timeout=5) as connection:
+        connection.sendall(invite.text.replace(call.call_id, "too-long").replace("/UDP ", "/TCP ").encode())
+        assert SipMessage.from_wire(connection.recv(65536), 0).status == 513
 
 
 def test_lines_that_end_without_carriage_return(gateway: GatewayProcess, caller: Caller) -> None:
