@@ -41,6 +41,9 @@ class AccountOwner(Protocol):
     def on_incoming(self, account: Account, prm: pj.OnIncomingCallParam) -> None:
         """Take a new INVITE."""
 
+    def on_not_taken(self, rx: pj.SipRxData, error: Exception) -> None:
+        """Tell that a new INVITE could not be taken."""
+
     def on_new_contact(self, account: Account) -> None:
         """The account has registered over a new connection: its calls cannot be reached by their Contact any more."""
 
@@ -77,7 +80,7 @@ class Account(pj.Account):  # type: ignore[misc]  # pjsua2 has no type stubs
         try:
             self._endpoint.on_incoming(self, prm)
         except Exception as error:  # noqa: BLE001 - the edge of the SIP thread: C++ would end the process
-            self._endpoint.report("onIncomingCall", error)
+            self._endpoint.on_not_taken(prm.rdata, error)
 
     def onRegState(self, prm: pj.OnRegStateParam) -> None:
         """PJSIP: a REGISTER was answered, or its transaction has failed."""

@@ -265,7 +265,7 @@ def incoming(ref: CallRef, leg: EngineLeg, rx: pj.SipRxData, trunk: str | None) 
     headers = parse_headers(rx.wholeMsg)
     described = has_description(rx.wholeMsg, headers)
     known = obstacle(body(rx.wholeMsg)) if described else ""
-    invite = ReceivedInvite(_sip_call_id(headers), request_uri(rx.wholeMsg), rx.srcAddress, headers, described, known)
+    invite = ReceivedInvite(call_id_of(headers), request_uri(rx.wholeMsg), rx.srcAddress, headers, described, known)
     return Incoming(ref, leg, invite, trunk)
 
 
@@ -276,8 +276,9 @@ def refused(prm: pj.OnRejectedIncomingCallParam) -> Refused:
     known = obstacle(body(message)) if prm.statusCode == _NOT_ACCEPTABLE else ""
     if known:
         reason = f"{reason}: {known}"
-    return Refused(_sip_call_id(parse_headers(message)), prm.rdata.srcAddress, prm.statusCode, reason)
+    return Refused(call_id_of(parse_headers(message)), prm.rdata.srcAddress, prm.statusCode, reason)
 
 
-def _sip_call_id(headers: Mapping[str, tuple[str, ...]]) -> str:
+def call_id_of(headers: Mapping[str, tuple[str, ...]]) -> str:
+    """The Call-ID among a message's headers."""
     return headers.get("call-id", ("",))[0]

@@ -18,11 +18,11 @@ import pjsua2 as pj
 import structlog
 
 from gateway.sip.account import Account, Recogniser, local_config, trunk_config
-from gateway.sip.call import SipCall, incoming, refused
+from gateway.sip.call import SipCall, call_id_of, incoming, refused
 from gateway.sip.challenge import Challenge
 from gateway.sip.config import Rtp, TrunkAccount, pjsip_config
 from gateway.sip.errors import SipStartError
-from gateway.sip.events import CommandFailed, RegistrationAnswered, TurnedAway
+from gateway.sip.events import CommandFailed, Refused, RegistrationAnswered, TurnedAway
 from gateway.sip.headers import host_of, parse_headers, request_uri
 from gateway.sip.nat import goes_to_source
 from gateway.sip.pjlog import PjLog
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from gateway.sip.config import EndpointConfig
-    from gateway.sip.events import CallRef, Refused, SipEvent
+    from gateway.sip.events import CallRef, SipEvent
     from media.plane import EngineLeg, MediaPlane
 
 _log = structlog.get_logger("sip")
@@ -44,7 +44,7 @@ _TOLD_IN_A_TURN, _TELL_AGAIN_S, _TELL_TRIES = 5, 1.0, 30
 """New Contacts: so many calls are told in a turn; who could not be told is told later, for half a minute."""
 _POLL_MS = 1000
 """The longest time that the thread waits in PJSIP, in ms; commands and packets wake it earlier."""
-_UNAVAILABLE = 503
+_INTERNAL_ERROR, _UNAVAILABLE = 500, 503
 _CONNECTIONS, _CONNECTIONS_PER_SOURCE = 768, 64
 """Limits of accepted TCP connections, in total and per source. PJSIP has places for more (PJSIP_MAX_TRANSPORTS), so
 that the trunks' own connections always find one."""
@@ -198,13 +198,8 @@ class SipEndpoint:
     def _on_call(self, ref: CallRef, command: Callable[[SipCall], None]) -> None:
         def run() -> None:
             call = self._calls.get(ref)
-            if call is None:
-                return
-            try:
-                command(call)
-            except Exception as error:  # noqa: BLE001 - after any error, the call must not wait for ever
-                self.report("command", error, call.sip_call_id)
-                self.tell(CommandFailed(ref, _pj_text(error)))
+            if call is not None:
+                self._attempt(call, command)
 
         self._submit(run)
 
@@ -225,6 +220,13 @@ class SipEndpoint:
         self._loop.call_soon_threadsafe(
             lambda: _log.error("sip.failed", where=where, call_id=sip_call_id, error=text, exc_info=error)
         )
+
+    def _attempt(self, call: SipCall, command: Callable[[SipCall], None]) -> None:
+        try:
+            command(call)
+        except Exception as error:  # noqa: BLE001 - after any error, the call must not wait for ever
+            self.report("command", error, call.sip_call_id)
+            self.tell(CommandFailed(call.ref, _pj_text(error)))
 
     def bury(self, call: SipCall) -> None:
         """Delete a disconnected call once the current callback has returned into C++."""
@@ -259,14 +261,23 @@ class SipEndpoint:
             if account.trunk is not None:
                 leg.slot.trust()  # many carriers send no RTP before the answer, but expect ours
             call = SipCall(self, account, prm.callId, event)
-            self._route(prm.callId, prm.rdata, is_trunk=account.trunk is not None)
         except Exception:
-            leg.close()  # pjsua2 refuses or loses a call without an object
+            leg.close()
             raise
         self._calls[ref] = call
         self._objects.add(call)
         _engine.close_door(len(self._calls) >= self._config.calls)
         self.tell(event)
+        self._attempt(call, lambda _: self._route(prm.callId, prm.rdata, is_trunk=account.trunk is not None))
+
+    def on_not_taken(self, rx: pj.SipRxData, error: Exception) -> None:
+        """A new INVITE got no object: pjsua2 answers it with 500, and the gateway is told of it as a refused one."""
+        self.report("onIncomingCall", error)
+        try:
+            sip_call_id = call_id_of(parse_headers(rx.wholeMsg))
+        except Exception:  # noqa: BLE001 - reading the message may be what failed
+            sip_call_id = ""
+        self.tell(Refused(sip_call_id, str(rx.srcAddress), _INTERNAL_ERROR, _pj_text(error)))
 
     def _route(self, call_id: int, invite: pj.SipRxData, *, is_trunk: bool) -> None:
         """Send requests of the call from the address that its INVITE came to; behind NAT, to its source."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.gateway_process import GatewayProcess, Object, Setup, to_agent
+from tests.e2e.gateway_process import GatewayProcess, Json, Object, Setup, to_agent
 from tests.e2e.listening import assert_heard
 from tests.e2e.peers.call import Manner
 from tests.e2e.peers.caller import Caller
@@ -172,6 +172,57 @@ def test_what_pjsip_refuses_is_told(gateway: GatewayProcess, caller: Caller) -> 
     told = gateway.wait_event("call.refused", call_id=call.call_id)
     assert "488" in str(told["why"])
     wait_until(lambda: gateway.number("calls", "refused") == before + 1, "it is counted", 2)
+
+
+BREAKS = """
+from gateway.sip import endpoint
+
+class Agent:
+    async def run(self, call):
+        pass
+
+def broken(*_args, **_values):
+    raise RuntimeError("nobody foresaw this")
+
+{name} = broken
+"""
+
+
+@pytest.fixture
+def breaking() -> Iterator[GatewayProcess]:
+    """One that is not started yet, and may be at fault."""
+    agents: dict[str, Json] = {"breaks": {"kind": "python", "class": "breaks:Agent", "directory": "."}}
+    rings: Object = {"name": "rings", "match": {"to": "rings"}, "steps": ["ring", {"pause": "30s"}]}
+    one = GatewayProcess(Setup((rings, to_agent("breaks", "breaks")), agents))
+    yield one
+    one.close()
+
+
+@pytest.mark.parametrize("name", ["endpoint.incoming", "endpoint.SipCall"])
+def test_an_invite_that_cannot_be_taken_is_answered_and_told(breaking: GatewayProcess, name: str) -> None:
+    """A fault of our own, on the SIP thread: there is no object for the call."""
+    (breaking.directory / "breaks.py").write_text(BREAKS.format(name=name))
+    breaking.start()
+    with Caller(breaking.address) as caller:
+        call = caller.dial("rings")
+        assert call.wait_rejected().status == 500
+        assert "nobody foresaw" in str(breaking.wait_event("call.refused", call_id=call.call_id)["why"])
+        wait_until(lambda: breaking.number("calls", "refused") == 1, "it is counted", 2)
+        breaking.wait_idle()
+
+
+def test_a_call_that_fails_as_soon_as_it_is_one_is_answered_and_recorded(breaking: GatewayProcess) -> None:
+    """Its object was deleted on the thread of asyncio before, where PJSIP then waited for itself: nothing went on."""
+    (breaking.directory / "breaks.py").write_text(BREAKS.format(name="endpoint.SipEndpoint._route"))
+    breaking.start()
+    with Caller(breaking.address) as caller:
+        call = caller.dial("rings")
+        assert call.wait_rejected().status == 500
+        record = breaking.record(call.call_id)
+        assert (record["cause"], record["code"]) == ("signalling-failed", 500)
+        assert "nobody foresaw" in str(record["detail"])
+        assert caller.request("OPTIONS").status == 200
+        breaking.wait_idle()
 
 
 def test_bytes_that_are_no_text_end_no_call_in_silence() -> None:
