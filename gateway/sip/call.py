@@ -260,12 +260,20 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
         return Side.CALLER if code in _BY_THE_CALLER else Side.NETWORK
 
 
-def incoming(ref: CallRef, leg: EngineLeg, rx: pj.SipRxData, trunk: str | None) -> Incoming:
+def incoming(ref: CallRef, leg: EngineLeg, rx: pj.SipRxData, trunk: str | None, *, behind_nat: bool) -> Incoming:
     """The event for a received INVITE."""
     headers = parse_headers(rx.wholeMsg)
     described = has_description(rx.wholeMsg, headers)
     known = obstacle(body(rx.wholeMsg)) if described else ""
-    invite = ReceivedInvite(call_id_of(headers), request_uri(rx.wholeMsg), rx.srcAddress, headers, described, known)
+    invite = ReceivedInvite(
+        call_id_of(headers),
+        request_uri(rx.wholeMsg),
+        rx.srcAddress,
+        headers,
+        has_offer=described,
+        obstacle=known,
+        behind_nat=behind_nat,
+    )
     return Incoming(ref, leg, invite, trunk)
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from gateway.sip.config import EndpointConfig
-    from gateway.sip.events import CallRef, SipEvent
+    from gateway.sip.events import CallRef, Incoming, SipEvent
     from media.plane import EngineLeg, MediaPlane
 
 _log = structlog.get_logger("sip")
@@ -256,7 +256,9 @@ class SipEndpoint:
         ref = next(self._refs)
         leg: EngineLeg = self.plane.open()
         try:
-            event = incoming(ref, leg, prm.rdata, account.trunk)
+            next_hop = _engine.next_hop(int(prm.rdata.pjRxData))
+            behind_nat = goes_to_source(next_hop, host_of(prm.rdata.srcAddress), self._config.behind_nat)
+            event = incoming(ref, leg, prm.rdata, account.trunk, behind_nat=behind_nat)
             leg.slot.expect_from(event.invite.source.rpartition(":")[0])
             if account.trunk is not None:
                 leg.slot.trust()  # many carriers send no RTP before the answer, but expect ours
@@ -268,7 +270,7 @@ class SipEndpoint:
         self._objects.add(call)
         _engine.close_door(len(self._calls) >= self._config.calls)
         self.tell(event)
-        self._attempt(call, lambda _: self._route(prm.callId, prm.rdata, is_trunk=account.trunk is not None))
+        self._attempt(call, lambda _: self._route(prm.callId, prm.rdata, next_hop, event))
 
     def on_not_taken(self, rx: pj.SipRxData, error: Exception) -> None:
         """A new INVITE got no object: pjsua2 answers it with 500, and the gateway is told of it as a refused one."""
@@ -279,15 +281,12 @@ class SipEndpoint:
             sip_call_id = ""
         self.tell(Refused(sip_call_id, str(rx.srcAddress), _INTERNAL_ERROR, _pj_text(error)))
 
-    def _route(self, call_id: int, invite: pj.SipRxData, *, is_trunk: bool) -> None:
+    def _route(self, call_id: int, rx: pj.SipRxData, next_hop: str, event: Incoming) -> None:
         """Send requests of the call from the address that its INVITE came to; behind NAT, to its source."""
-        message, source_ip = int(invite.pjRxData), str(invite.srcAddress).rpartition(":")[0]
-        next_hop = _engine.next_hop(message)
-        _engine.note_call(call_id, is_trunks=is_trunk)
-        if is_trunk:
+        _engine.note_call(call_id, is_trunks=event.trunk is not None)
+        if event.trunk is not None:
             _engine.trust_name(next_hop)  # strangers' look-ups must not keep a BYE from a carrier
-        to_source = goes_to_source(next_hop, source_ip, self._config.behind_nat)
-        _engine.route_dialog(call_id, message, to_source=to_source)
+        _engine.route_dialog(call_id, int(rx.pjRxData), to_source=event.invite.behind_nat)
 
     def on_new_contact(self, account: Account) -> None:
         """Tell the peers of the account's calls where requests now reach us, a few in each turn of the thread."""

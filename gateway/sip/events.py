@@ -30,6 +30,8 @@ class ReceivedInvite:
     """Whether it has a session description; if not, media can flow only after our 200 (RFC 3261 section 13.2.1)."""
     obstacle: str = ""
     """Why its session description cannot be answered, if that is already known; else empty."""
+    behind_nat: bool = False
+    """Whether its sender is behind NAT (`gateway.sip.nat`): what it says of its own addresses may not be true here."""
 
 
 @dataclass(frozen=True, slots=True)

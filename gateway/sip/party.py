@@ -78,9 +78,21 @@ class SipParty(IncomingParty):
         *,
         call_id: str,
         has_offer: bool,
+        behind_nat: bool,
         on_gone: Callable[[CallRef], None],
     ) -> None:
-        """`has_offer`: the INVITE came with a session description. `on_gone` is told when no event can follow."""
+        """Make it for an INVITE.
+
+        Args:
+            ref: of its call.
+            leg: its sound; `close` closes it.
+            sip: the SIP thread.
+            waits: how long it waits for sound.
+            call_id: its Call-ID, for the log.
+            has_offer: whether the INVITE came with a session description.
+            behind_nat: whether its signalling shows that it is behind NAT.
+            on_gone: is told when no event can follow.
+        """
         self.ref = ref
         self.listener: PartyListener | None = None
         self._leg = leg
@@ -97,7 +109,8 @@ class SipParty(IncomingParty):
         self._was_two_way = False
         """Whether sound could flow both ways before."""
         self._heard = False
-        self._may_be_natted = False
+        self._behind_nat = behind_nat
+        self._may_be_natted = behind_nat
         self._fault: tuple[EndCause, str] | None = None
         """Why we ended it ourselves, and no call asked us to."""
         self._given_up = False
@@ -158,7 +171,7 @@ class SipParty(IncomingParty):
         """Take in what happened to the call on the wire."""
         match event:
             case MediaStarted(codec=codec, remote_address=address):
-                self._may_be_natted = is_private(address.rpartition(":")[0])
+                self._may_be_natted = self._behind_nat or is_private(address.rpartition(":")[0])
                 self._media.set()
                 self._was_two_way |= not self._held
                 if self.listener is not None:

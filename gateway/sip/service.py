@@ -104,6 +104,7 @@ class SipService(CallSource):
             self._waits,
             call_id=received.sip_call_id,
             has_offer=received.has_offer,
+            behind_nat=received.behind_nat,
             on_gone=self._on_gone,
         )
         try:

@@ -7,6 +7,6 @@ import pytest
 from tests.e2e.own_network import run_in_own_network
 
 
-@pytest.mark.parametrize("caller", ["behind", "in_front"])
+@pytest.mark.parametrize("caller", ["behind", "half_known", "in_front"])
 def test_each_caller_is_reached(caller: str) -> None:
     run_in_own_network("behind_nat", caller)

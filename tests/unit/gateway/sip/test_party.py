@@ -89,7 +89,7 @@ class Told(PartyListener):
 class Scene:
     """A party, its SIP thread and its call."""
 
-    def __init__(self, *, has_offer: bool = True, no_media_s: float = 30) -> None:
+    def __init__(self, *, has_offer: bool = True, behind_nat: bool = False, no_media_s: float = 30) -> None:
         self.sip, self.told, self.leg = DeafSip(), Told(), FakeOwnedLeg()
         self.gone: list[int] = []
         self.party = SipParty(
@@ -99,6 +99,7 @@ class Scene:
             Waits(no_media_s, first_packet_s=0.3),
             call_id="id@there",
             has_offer=has_offer,
+            behind_nat=behind_nat,
             on_gone=self.gone.append,
         )
         self.party.listener = self.told
@@ -332,14 +333,22 @@ async def test_a_call_that_is_over_leaves_nothing_to_the_garbage_collector() -> 
 
 
 @pytest.mark.parametrize(
-    ("rtp", "heard_ms", "spoken_ms"),
-    [(PRIVATE, None, 300), (PRIVATE, 120, 120), (PRIVATE, 0, 0), (PUBLIC, None, 0)],
-    ids=["private-and-silent", "private", "heard-before-the-ack", "public"],
+    ("rtp", "behind_nat", "heard_ms", "spoken_ms"),
+    [
+        pytest.param(PRIVATE, False, None, 300, id="private-and-silent"),
+        pytest.param(PRIVATE, False, 120, 120, id="private"),
+        pytest.param(PRIVATE, False, 0, 0, id="heard-before-the-ack"),
+        pytest.param(PUBLIC, False, None, 0, id="public"),
+        pytest.param(PUBLIC, True, None, 300, id="public-of-a-caller-behind-nat"),
+        pytest.param(PUBLIC, True, 120, 120, id="public-of-a-caller-behind-nat-who-is-heard"),
+    ],
 )
 @virtual
-async def test_first_words_wait_for_where_the_caller_hears(rtp: str, heard_ms: int | None, spoken_ms: int) -> None:
+async def test_first_words_wait_for_where_the_caller_hears(
+    rtp: str, behind_nat: bool, heard_ms: int | None, spoken_ms: int
+) -> None:
     """From the ACK on, where the SDP's address may be one that nobody outside reaches."""
-    scene = Scene()
+    scene = Scene(behind_nat=behind_nat)
     assert scene.leg.on_heard is not None
     if heard_ms == 0:
         scene.leg.on_heard()
