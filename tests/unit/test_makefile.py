@@ -72,3 +72,32 @@ def test_only_whole_calls_are_run_again() -> None:
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "tests/unit tests/component" in shown
     assert "--reruns" not in shown
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Path:
+    """A PATH of somebody who is not root, has no sudo, and on whose machine no package is installed."""
+    place = tmp_path / "bin"
+    place.mkdir()
+    for name in ("cat", "grep", "sed", "tr"):
+        (place / name).symlink_to(shutil.which(name) or name)
+    for name, script in (("id", "echo 1000"), ("dpkg-query", "echo installed libc6,")):
+        (place / name).write_text(f"#!/bin/sh\n{script}\n")
+        (place / name).chmod(0o755)
+    return place
+
+
+def _packages(tools: Path, *names: str) -> subprocess.CompletedProcess[str]:
+    command = ["/bin/sh", str(ROOT / "systemd/packages.sh"), *names]
+    return subprocess.run(command, env={"PATH": str(tools)}, capture_output=True, text=True, check=False)
+
+
+def test_without_sudo_packages_that_are_missing_are_named(tools: Path) -> None:
+    done = _packages(tools, "libc6", "swig", "cmake")
+    assert done.returncode == 1
+    assert done.stderr == "be root, or install sudo: apt-get must install swig cmake\n"
+
+
+def test_without_sudo_nothing_is_missed_where_no_package_is(tools: Path) -> None:
+    done = _packages(tools, "libc6")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -110,7 +110,7 @@ def _pjproject(version: str, *, patched: bool = True) -> bytes:
 
 @dataclass(slots=True)
 class Archive:
-    """What each suite offers, and what can be downloaded, by SHA-256."""
+    """What each suite offers, and what can be downloaded, by SHA-256; of a suite with none, no mirror tells."""
 
     source: ModuleType
     offered: dict[str, str]
@@ -122,6 +122,8 @@ class Archive:
 
     def offers(self, suite: str) -> tuple[Any, ...]:
         self.asked.append(suite)
+        if not self.offered[suite]:
+            raise self.source.BuildError(f"no mirror of this machine has asterisk of Debian's {suite}")
         name = f"asterisk_{suite}.orig-Xpjproject.tar.gz"
         return (self.source.Tarball(name, f"http://mirror.invalid/{name}", self.offered[suite], "debian", "22-1"),)
 
@@ -177,6 +179,18 @@ def test_without_debian_upstreams_release_is_built(source: ModuleType, tmp_path:
     assert (found.origin, found.tarball.name) == ("upstream", "pjproject-2.17.tar.bz2")
 
 
+def test_where_no_mirror_has_a_suite_the_next_one_and_then_upstream_is_asked(
+    source: ModuleType, tmp_path: Path
+) -> None:
+    """As on Ubuntu, whose mirrors have nothing of Debian's."""
+    contents = {DEBIANS: _pjproject("2.17"), source.UPSTREAM[0].sha256: _pjproject("2.17")}
+    for offered, origin in (({"sid": "", "trixie": DEBIANS}, "debian"), ({"sid": ""}, "upstream")):
+        downloads = tmp_path / origin
+        archive = Archive(source, offered, contents)
+        assert _find(source, archive, downloads)[0].origin == origin
+        assert archive.asked[: len(offered)] == list(offered)
+
+
 def test_without_upstream_debians_newer_release_is_built_if_the_patches_apply(
     source: ModuleType, tmp_path: Path
 ) -> None:
@@ -225,6 +239,22 @@ def test_a_patch_that_does_not_apply_to_the_pinned_release_is_the_end(source: Mo
 
 
 # Debian's archive, and downloads
+
+
+@pytest.mark.parametrize(
+    ("release", "suites"),
+    [
+        ({"ID": "debian", "VERSION_CODENAME": "bookworm"}, ("sid", "bookworm")),
+        ({"ID": "debian", "VERSION_CODENAME": "sid"}, ("sid",)),
+        ({"ID": "ubuntu", "VERSION_CODENAME": "noble"}, ("sid",)),
+    ],
+    ids=["debian-12", "sid", "ubuntu"],
+)
+def test_the_suites_to_ask(
+    debian: ModuleType, monkeypatch: pytest.MonkeyPatch, release: dict[str, str], suites: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("platform.freedesktop_os_release", lambda: release)
+    assert debian.Apt().suites() == suites
 
 
 def _listing(*names: str) -> str:
