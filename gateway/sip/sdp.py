@@ -23,15 +23,18 @@ _ANY_RATE = "telephone-event"
 def obstacle(sdp: str) -> str:
     """Why an offer cannot be answered with any codec, and the fix; empty if no reason is known.
 
-    The reasons: all audio lines in use demand SRTP (RFC 4568, RFC 5764), or all have IPv6 addresses.
+    The reasons: each audio line in use demands SRTP (RFC 4568, RFC 5764), or has an IPv6 address.
     """
     head, *lines = _LINES.split(sdp)
     used = [(line, profile[1]) for line in lines if (profile := _PROFILE.search(line))]
-    if not used:
-        return ""
-    if all("SAVP" in profile.upper() for _, profile in used):
+    reasons = [_line_obstacle(line, head, profile) for line, profile in used]
+    return "; ".join(dict.fromkeys(reasons)) if all(reasons) else ""
+
+
+def _line_obstacle(line: str, head: str, profile: str) -> str:
+    if "SAVP" in profile.upper():
         return "the offer wants SRTP, which is not supported; let the caller offer RTP/AVP"
-    if all((_network(line) or _network(head)) == "IP6" for line, _ in used):
+    if (_network(line) or _network(head)) == "IP6":
         return "the offer's address is IPv6, which is not supported yet; let the caller use IPv4"
     return ""
 

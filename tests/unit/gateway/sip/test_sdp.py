@@ -65,3 +65,11 @@ def test_an_offer_wants_srtp_when_no_line_goes_without(lines: str, *, wanted: bo
 )
 def test_an_offer_whose_every_line_is_ipv6(session: str, lines: str, *, is_ipv6: bool) -> None:
     assert ("IPv6" in obstacle(f"v=0\r\ns=-\r\n{session}t=0 0\r\n{lines}")) is is_ipv6
+
+
+def test_lines_that_fail_for_different_reasons() -> None:
+    secure, ipv6 = "m=audio 4000 RTP/SAVP 0\r\n", "m=audio 4002 RTP/AVP 0\r\nc=IN IP6 2001:db8::1\r\n"
+    for lines in (secure + ipv6, ipv6 + secure):
+        said = obstacle(f"v=0\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n{lines}")
+        assert "SRTP" in said
+        assert "IPv6" in said
