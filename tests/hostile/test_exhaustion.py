@@ -8,15 +8,16 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
-from tests.e2e.gateway_process import GatewayProcess, Object, Setup
+from tests.e2e.gateway_process import ROUTES, GatewayProcess, Object, Setup
 from tests.e2e.peers.call import Manner
 from tests.e2e.peers.caller import Caller
 from tests.hostile.budget import SECONDS
+from tests.hostile.canary import Canary
 from tests.hostile.conftest import GROWTH_KB, REFUSED, SANITIZED, sanitized
 from tests.hostile.corpus import message
 
 if TYPE_CHECKING:
-    from tests.hostile.canary import Canary
+    from pathlib import Path
 
 BATCH = 50
 PLACES = 20
@@ -73,12 +74,13 @@ def test_strangers_leave_a_carrier_its_places() -> None:
         assert refused["why"] == "strangers"
 
 
-def test_requests_that_nobody_acknowledges_leave_a_carrier_its_connections() -> None:
+def test_requests_that_nobody_acknowledges_leave_a_carrier_its_connections(tmp_path: Path) -> None:
     """Over TCP: a refusal waits for its ACK for 32 s, and its connection cannot be closed before."""
     trunks: Object = {"carrier": {"register": False, "sources": [CARRIER]}}
     limits: Object = {"calls": 1_200, "strangers": 1_100}
     with (
-        GatewayProcess(Setup((REFUSED,), limits=limits, trunks=trunks, environment=sanitized())) as gateway,
+        GatewayProcess(Setup((*ROUTES, REFUSED), limits=limits, trunks=trunks, environment=sanitized())) as gateway,
+        Canary(gateway, tmp_path),
         contextlib.ExitStack() as open_ones,
     ):
         for number in range(14 * 64):
@@ -109,23 +111,24 @@ def options(connection: socket.socket, number: int) -> bytes:
         return b""
 
 
-def test_byes_that_nobody_answers_leave_a_carrier_its_places() -> None:
+def test_byes_that_nobody_answers_leave_a_carrier_its_places(tmp_path: Path) -> None:
     """Each occupies a place in PJSIP for half a minute, which no limit of live calls counts."""
     trunks: Object = {"carrier": {"register": False, "sources": [CARRIER]}}
-    gone: Object = {"name": "gone", "match": {"any": True}, "steps": ["answer", "hangup"]}
-    setup = Setup((gone,), limits={"calls": PLACES}, trunks=trunks, environment=sanitized())
+    gone: Object = {"name": "gone", "match": {"to": "gone"}, "steps": ["answer", "hangup"]}
+    setup = Setup((*ROUTES, gone), limits={"calls": PLACES}, trunks=trunks, environment=sanitized())
     with (
         GatewayProcess(setup) as gateway,
+        Canary(gateway, tmp_path),
         Caller(gateway.address, host=STRANGER) as stranger,
         Caller(gateway.address, host=CARRIER) as carrier,
     ):
         statuses = []
         for _ in range(5 * PLACES):
-            call = stranger.dial("600", Manner(unanswered=("BYE",)))
+            call = stranger.dial("gone", Manner(unanswered=("BYE",)))
             statuses.append(call.wait_final().status)
         assert 503 in statuses, "the strangers have used their places up"
         for _ in range(HALF):
-            carrier.dial("600").wait_answered()
+            carrier.dial("gone").wait_answered()
 
 
 def test_a_carriers_many_calls_leave_strangers_their_places() -> None:

@@ -98,6 +98,11 @@ class Caller:
             deadline_s,
         )[0]
 
+    def forget(self, call: Call) -> None:
+        """Hang up if it lives, and keep nothing of the call: for who makes thousands of them."""
+        call.close()
+        del self._calls[call.call_id]
+
     def send_raw(self, datagram: bytes) -> None:
         """Send any bytes from the SIP port."""
         self._socket.sendto(datagram, self._gateway)

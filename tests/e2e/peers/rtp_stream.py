@@ -121,6 +121,9 @@ class RtpStream:
         """Stop both directions and free the port."""
         self._stopped.set()
         self.halt()
+        for sock in self._sockets:
+            with contextlib.suppress(ConnectionRefusedError):
+                sock.sendto(b"", sock.getsockname())  # so that nobody waits for a packet any more
         for thread in self._threads:
             thread.join()
         for sock in self._sockets:
