@@ -59,20 +59,20 @@ def load(text: str) -> None:
 
 
 @given(st.text(max_size=200))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_text(text: str) -> None:
     load(text)
 
 
 @given(TREES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_tree(tree: object) -> None:
     load(yaml.safe_dump({"routes": [{"name": "a", "match": {"to": "x"}, "steps": tree}, tree]}))
     load(yaml.safe_dump(tree))
 
 
 @given(st.integers(0, len(OFFICE)), st.integers(0, 40), st.text(max_size=6) | WORDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_dialplan_that_was_mangled(start: int, removed: int, inserted: str) -> None:
     load(OFFICE[:start] + inserted + OFFICE[start + removed :])
 
@@ -133,7 +133,7 @@ class CapriciousCall:
 
 
 @given(PLANS, st.lists(st.integers(0, 5), max_size=60))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_every_plan_that_loads_ends_every_call_once(steps: tuple[list[object], ...], moods: list[int]) -> None:
     routes = [
         {"name": name, "match": {"to": name}, "steps": steps[index], "fallback": steps[index + 3]}

@@ -38,19 +38,19 @@ def load(text: str) -> None:
 @example("\x00")
 @example("%YAML 9.9\n---\n")
 @example("- &a *a")
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_text(text: str) -> None:
     load(text)
 
 
 @given(TREES)
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_any_tree(tree: object) -> None:
     load(yaml.safe_dump(tree))
 
 
 @given(st.integers(0, len(SAMPLE)), st.integers(0, 40), st.text(max_size=6) | WORDS)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_a_sample_that_was_mangled(start: int, removed: int, inserted: str) -> None:
     uncommented = SAMPLE.replace("\n# ", "\n")
     load(uncommented[:start] + inserted + uncommented[start + removed :])
