@@ -221,8 +221,11 @@ def install_door(retry_after_s: int, *, kept_for_trunks: int) -> None:
 def close_door(closed: bool) -> None:
     """SIP thread: whether calls that come now are turned away."""
 
-def take_turned_away() -> tuple[int, list[tuple[bytes, str]]]:
-    """SIP thread: how many calls the door refused since the last time; Call-ID and "address:port" of the first few."""
+def take_turned_away() -> list[tuple[str, int, list[tuple[bytes, str]]]]:
+    """SIP thread: what the door has refused since the last time.
+
+    For each reason ("full", "strangers", "rate") that there was: how many, and Call-ID and "address:port" of the first.
+    """
 
 def judge_challenges(may_answer: Callable[[int, str, str, str, str, bool, bool], bool]) -> None:
     """SIP thread, after libInit: answer a 401 or 407 (RFC 3261 section 22) only where `may_answer` says so.

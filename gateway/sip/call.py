@@ -21,7 +21,7 @@ from gateway.sip.events import (
     Side,
     SipEvent,
 )
-from gateway.sip.headers import as_text, body, has_description, parse_headers, request_uri
+from gateway.sip.headers import as_text, body, has_description, parse_headers, request_uri, requires
 from gateway.sip.sdp import at_rate, obstacle
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ _NOT_ACCEPTABLE = 488
 _CANNOT_ANSWER = 170488
 """PJSIP's own error for a 488: the offer cannot be answered."""
 _RUNNING = (pj.PJSUA_CALL_MEDIA_ACTIVE, pj.PJSUA_CALL_MEDIA_REMOTE_HOLD)
+_UNKNOWN_METHOD = (405, 501)
 _UNANSWERED = (pj.PJSIP_INV_STATE_INCOMING, pj.PJSIP_INV_STATE_EARLY)
 _BY_THE_CALLER = {200, 487}
 """After BYE, after CANCEL. PJSIP itself sets any other status, such as 408 if our 200 was never acknowledged."""
@@ -56,6 +57,9 @@ class SipThread(Protocol):
 
     def bury(self, call: SipCall) -> None:
         """Delete a disconnected call, later."""
+
+    def on_contact_refused(self, call: SipCall) -> None:
+        """The peer cannot take the new Contact just now: `tell_contact` later."""
 
 
 def guarded(
@@ -84,19 +88,27 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
         self.leg = event.leg
         self.sip_call_id = event.invite.sip_call_id
         self._obstacle = event.invite.obstacle
+        self._must_offer = not event.invite.has_offer and requires(event.invite.headers, "100rel")
         self._ended_by_us = False
         self._held = False
         self._codec = ""
         self._stream = 0
         """The memory address of the stream that the slot drives; 0 when there is none."""
+        self._telling = ""
+        """The method of the request that tells the peer a new Contact, until it is answered."""
+        self._knows_update = True
         self._line = 0
         """The index of the stream's media line in the session description (RFC 3264 section 6)."""
 
     # ---- commands ------------------------------------------------------------------------------------------
 
     def respond(self, code: int) -> None:
-        """Send 180, 183 or 200."""
-        if self._is_lost():
+        """Send 180, 183 or 200.
+
+        No 180 to an INVITE without an offer that requires reliable responses: it would have to make the offer
+        (RFC 3262 section 5), which PJSIP does in 183 and 200.
+        """
+        if self._is_lost() or (code == pj.PJSIP_SC_RINGING and self._must_offer):
             return
         operation = pj.CallOpParam(True)  # noqa: FBT003 - pjsua2's signature: with default call settings
         operation.statusCode = code
@@ -145,11 +157,14 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
         operation.opt.audioCount = 1
         operation.opt.videoCount = operation.opt.textCount = 0
         operation.opt.flag |= pj.PJSUA_CALL_UPDATE_CONTACT
-        if self.remoteHasCap(pj.PJSIP_H_ALLOW, "", "UPDATE") == pj.PJSIP_DIALOG_CAP_SUPPORTED:
+        allows_update = self.remoteHasCap(pj.PJSIP_H_ALLOW, "", "UPDATE") == pj.PJSIP_DIALOG_CAP_SUPPORTED
+        if self._knows_update and allows_update:
             operation.opt.flag |= pj.PJSUA_CALL_NO_SDP_OFFER
             self.update(operation)
+            self._telling = "UPDATE"
         else:
             self.reinvite(operation)
+            self._telling = "INVITE"
         return True
 
     def let_go(self) -> None:
@@ -246,9 +261,21 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no type stubs
     def onCallTsxState(self, prm: pj.OnCallTsxStateParam) -> None:
         """PJSIP: the state of a transaction has changed. A BYE that we did not request comes from PJSIP itself."""
         transaction = prm.e.body.tsxState.tsx
-        begins = transaction.role == pj.PJSIP_ROLE_UAC and transaction.state == pj.PJSIP_TSX_STATE_CALLING
+        if transaction.role != pj.PJSIP_ROLE_UAC:
+            return
+        begins = transaction.state == pj.PJSIP_TSX_STATE_CALLING
         if begins and transaction.method == "BYE" and not self._ended_by_us:
             self.thread.tell(GivenUp(self.ref))
+        if transaction.method == self._telling and transaction.statusCode >= 200:
+            self._on_contact_answered(transaction.statusCode)
+
+    def _on_contact_answered(self, code: int) -> None:
+        """491: requests of both sides have crossed (RFC 3261 section 14.1); 5xx: the peer cannot do it just now."""
+        if self._telling == "UPDATE" and code in _UNKNOWN_METHOD:
+            self._knows_update = False
+        self._telling = ""
+        if code in _UNKNOWN_METHOD or code == pj.PJSIP_SC_REQUEST_PENDING or code // 100 == 5:
+            self.thread.on_contact_refused(self)
 
     def _tell_end(self, code: int, reason: str) -> None:
         self.thread.tell(Disconnected(self.ref, self._ender(code), code, reason))

@@ -25,6 +25,7 @@ from gateway.sip.errors import SipStartError
 from gateway.sip.events import CommandFailed, Refused, RegistrationAnswered, TurnedAway
 from gateway.sip.headers import host_of, parse_headers, request_uri
 from gateway.sip.nat import goes_to_source
+from gateway.sip.new_contacts import NewContacts
 from gateway.sip.pjlog import PjLog
 from gateway.sip.start import bind, check_capacity, check_rtp_address, set_codecs
 from media import _engine
@@ -40,8 +41,6 @@ _log = structlog.get_logger("sip")
 
 _TURNED_AWAY_S = 1.0
 """The shortest time between reports of calls that found no place, in seconds: a flood makes few log lines."""
-_TOLD_IN_A_TURN, _TELL_AGAIN_S, _TELL_TRIES = 5, 1.0, 30
-"""New Contacts: so many calls are told in a turn; who could not be told is told later, for half a minute."""
 _POLL_MS = 1000
 """The longest time that the thread waits in PJSIP, in ms; commands and packets wake it earlier."""
 _INTERNAL_ERROR, _UNAVAILABLE = 500, 503
@@ -107,11 +106,7 @@ class SipEndpoint:
         self._calls: dict[CallRef, SipCall] = {}
         self._buried: list[SipCall] = []
         self._objects: weakref.WeakSet[SipCall] = weakref.WeakSet()
-        self._untold: deque[tuple[SipCall, int]] = deque()
-        """Calls whose peers know an old Contact, and how often to try."""
-        self._untold_later: deque[tuple[SipCall, int]] = deque()
-        """Those that could not be told just now."""
-        self._tried_s = 0.0
+        self._new_contacts = NewContacts(self.report)
         self._refs = itertools.count(1)
         self._pjlog = PjLog(self._loop)
 
@@ -231,6 +226,7 @@ class SipEndpoint:
     def bury(self, call: SipCall) -> None:
         """Delete a disconnected call once the current callback has returned into C++."""
         self._calls.pop(call.ref, None)
+        self._new_contacts.forget(call)
         self._buried.append(call)
         _engine.close_door(len(self._calls) >= self._config.calls)
 
@@ -290,26 +286,11 @@ class SipEndpoint:
 
     def on_new_contact(self, account: Account) -> None:
         """Tell the peers of the account's calls where requests now reach us, a few in each turn of the thread."""
-        self._untold.extend((call, _TELL_TRIES) for call in self._calls.values() if call.account is account)
+        self._new_contacts.add(call for call in self._calls.values() if call.account is account)
 
-    def _tell_contacts(self) -> None:
-        for _ in range(min(len(self._untold), _TOLD_IN_A_TURN)):
-            call, tries = self._untold.popleft()
-            if call.ref not in self._calls:
-                continue
-            try:
-                told = call.tell_contact()
-            except Exception as error:  # noqa: BLE001 - the peer's own request is under way, say; others must be told
-                told = False
-                if tries == 1:
-                    self.report("tell_contact", error, call.sip_call_id)
-            if not told and tries > 1:
-                self._untold_later.append((call, tries - 1))
-        if self._untold and self._wakeup is not None:
-            self._wakeup.wake()
-        elif self._last_turn_s >= self._tried_s + _TELL_AGAIN_S:
-            self._tried_s = self._last_turn_s
-            self._untold, self._untold_later = self._untold_later, self._untold
+    def on_contact_refused(self, call: SipCall) -> None:
+        """The peer of a call cannot take the new Contact just now."""
+        self._new_contacts.on_refused(call)
 
     def on_refused(self, event: Refused) -> None:
         """PJSIP has refused an INVITE. Nothing is told of one that is a call already: its end says why."""
@@ -337,19 +318,18 @@ class SipEndpoint:
             self._endpoint.libHandleEvents(_POLL_MS)
             self._buried.clear()
             self._tell_turned_away()
-            self._tell_contacts()
+            if self._new_contacts.turn(self._last_turn_s) and self._wakeup is not None:
+                self._wakeup.wake()
             self._run_commands()
         self._destroy()
         self._loop.call_soon_threadsafe(self._stopped.set_result, None)
 
     def _tell_turned_away(self) -> None:
         if self._last_turn_s >= self._turned_away_reported_s + _TURNED_AWAY_S:
-            count, first = _engine.take_turned_away()
-            if count:
+            for why, count, first in _engine.take_turned_away():
                 self._turned_away_reported_s = self._last_turn_s
-                self.tell(
-                    TurnedAway(count, tuple((call_id.decode(errors="replace"), source) for call_id, source in first))
-                )
+                callers = tuple((call_id.decode(errors="replace"), source) for call_id, source in first)
+                self.tell(TurnedAway(why, count, callers))
 
     def _run_commands(self) -> None:
         while self._commands:

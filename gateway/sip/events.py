@@ -58,8 +58,10 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class TurnedAway:
-    """Calls were answered 503 with Retry-After because there was no place. Sent at most once per second."""
+    """Calls were answered 503 with Retry-After for one reason. Sent at most once per second."""
 
+    why: str
+    """`full`: no place is free; `strangers`: those for strangers are not; `rate`: strangers call too often."""
     count: int
     """How many since the last such event."""
     first: tuple[tuple[str, str], ...]

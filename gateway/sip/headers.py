@@ -78,6 +78,11 @@ def body(message: str) -> str:
     return "".join(_BODY.split(message, maxsplit=1)[1:])
 
 
+def requires(headers: Mapping[str, tuple[str, ...]], option: str) -> bool:
+    """Whether a Require header names an extension by its option tag (RFC 3261 section 20.32)."""
+    return any(option == tag.strip().lower() for value in headers.get("require", ()) for tag in value.split(","))
+
+
 def host_of(address: str) -> str:
     """The IP address of "192.0.2.1:5060" or "[2001:db8::1]:5060"."""
     return address.rpartition(":")[0].strip("[]")

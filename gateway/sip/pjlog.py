@@ -15,8 +15,9 @@ _log = structlog.get_logger("sip")
 
 _LEVELS = {1: "error", 2: "warning"}
 """All other levels are debug: PJSIP's level 3 reports the events of each call, which the gateway logs itself."""
-_ACCOUNTS = {"pjsua_acc.c", "account.cpp"}
-"""The senders in PJSIP that report a failed REGISTER: `trunk.failed` reports it too, with the cause and the fix."""
+_REPORTED = {"pjsua_acc.c": "regist", "account.cpp": "regist", "pjsua_call.c": "request verification failed"}
+"""What the gateway reports itself, with the cause, by PJSIP's sender and a part of the text in lower case: a failed
+REGISTER (`trunk.failed`), an offer that cannot be answered (`call.refused`)."""
 _COUNT_S = 5.0
 """How long dropped lines are counted before a line reports them."""
 
@@ -47,7 +48,7 @@ class PjLog:
         for level, said in lines:
             # Bytes that are not UTF-8 come from a stranger: they are escaped, so that the log shows them.
             sender, _, text = said.decode(errors="backslashreplace").strip().partition(" ")
-            known = sender in _ACCOUNTS and "regist" in text.lower()
+            known = sender in _REPORTED and _REPORTED[sender] in text.lower()
             getattr(_log, "debug" if known else _LEVELS.get(level, "debug"))(
                 "pjsip.said", sender=sender, text=text.strip()
             )

@@ -82,9 +82,9 @@ class SipService(CallSource):
                 reception.on_refused(f"{event.code} {event.reason}", call_id=event.sip_call_id, source=event.source)
             case TurnedAway():
                 for call_id, source in event.first:
-                    reception.on_refused("full", call_id=call_id, source=source)
+                    reception.on_refused(event.why, call_id=call_id, source=source)
                 if event.count > len(event.first):
-                    reception.on_turned_away("full", event.count - len(event.first))
+                    reception.on_turned_away(event.why, event.count - len(event.first))
             case RegistrationAnswered() | ConnectionLost() | ChallengeIgnored():
                 self.trunks.on_event(event)
             case _:

@@ -23,40 +23,44 @@ struct Door {
     bool closed = false;
     unsigned retry_after_s = 0;
     unsigned kept_for_trunks = 0;
-    unsigned long turned_away = 0;
-    std::vector<TurnedAway> first;
+    TurnedAway full{"full"}, strangers_places{"strangers"}, strangers_rate{"rate"};
 };
 Door door;
 
-void remember(const pjsip_rx_data& received) {
-    ++door.turned_away;
-    if (door.first.size() == kTold) return;
+void remember(TurnedAway& turned_away, const pjsip_rx_data& received) {
+    ++turned_away.count;
+    if (turned_away.first.size() == kTold) return;
     const pj_str_t& id = received.msg_info.cid->id;
     const std::string_view call_id(id.ptr, static_cast<std::size_t>(id.slen));
-    door.first.push_back({std::string(call_id.substr(0, kLongest)),
-                          received.pkt_info.src_name + (":" + std::to_string(received.pkt_info.src_port))});
+    turned_away.first.push_back({std::string(call_id.substr(0, kLongest)),
+                                 received.pkt_info.src_name + (":" + std::to_string(received.pkt_info.src_port))});
 }
 
-// More calls of strangers than this cannot be set up in a second anyway, and would make all others wait. Ended calls
-// whose peers do not answer our BYE occupy places, too. Strangers must not occupy all of them.
-bool has_place(const pjsip_rx_data& received) {
+// Why an INVITE finds no place; null if it has one. More calls of strangers than 200 cannot be set up in a second
+// anyway, and would make all others wait. Ended calls whose peers do not answer our BYE occupy places, too. Strangers
+// must not occupy all of them.
+TurnedAway* refusal(const pjsip_rx_data& received) {
+    if (door.closed) return &door.full;
     const bool is_stranger = !is_trusted(received.pkt_info.src_addr.ipv4.sin_addr.s_addr);
-    if (is_stranger && !door.strangers.take(monotonic_ns())) return false;
+    if (is_stranger && !door.strangers.take(monotonic_ns())) return &door.strangers_rate;
     const unsigned places = pjsua_call_get_max_count();
-    if (pjsua_call_get_count() >= places) return false;
-    return !is_stranger || !any_trusted() || strangers_calls() + door.kept_for_trunks < places;
+    if (pjsua_call_get_count() >= places) return &door.full;
+    if (is_stranger && any_trusted() && strangers_calls() + door.kept_for_trunks >= places)
+        return &door.strangers_places;
+    return nullptr;
 }
 
 pj_bool_t on_request(pjsip_rx_data* received) {
     if (received->msg_info.msg->line.req.method.id != PJSIP_INVITE_METHOD) return PJ_FALSE;
-    if (!door.closed && has_place(*received)) return PJ_FALSE;
+    TurnedAway* turned_away = refusal(*received);
+    if (turned_away == nullptr) return PJ_FALSE;
     pjsip_hdr headers;
     pj_list_init(&headers);
     pj_list_push_back(&headers,
                       pjsip_retry_after_hdr_create(received->tp_info.pool, static_cast<int>(door.retry_after_s)));
     pjsip_endpt_respond_stateless(pjsua_get_pjsip_endpt(), received, PJSIP_SC_SERVICE_UNAVAILABLE, nullptr, &headers,
                                   nullptr);
-    remember(*received);
+    remember(*turned_away, *received);
     return PJ_TRUE;
 }
 
@@ -80,9 +84,11 @@ void install_door(unsigned retry_after_s, unsigned kept_for_trunks) {
 
 void close_door(bool closed) { door.closed = closed; }
 
-unsigned long take_turned_away(std::vector<TurnedAway>& first) {
-    first = std::exchange(door.first, {});
-    return std::exchange(door.turned_away, 0);
+std::vector<TurnedAway> take_turned_away() {
+    std::vector<TurnedAway> taken;
+    for (TurnedAway* one : {&door.full, &door.strangers_places, &door.strangers_rate})
+        if (one->count > 0) taken.push_back(std::exchange(*one, TurnedAway{one->why}));
+    return taken;
 }
 
 }  // namespace offhook

@@ -6,9 +6,16 @@
 
 namespace offhook {
 
-struct TurnedAway {
+struct Caller {
     std::string sip_call_id;
     std::string source;  // "address:port"
+};
+
+// INVITEs that were refused for one reason.
+struct TurnedAway {
+    const char* why;  // "full", or what strangers may have is used up: "strangers" (places), "rate" (calls a second)
+    unsigned long count = 0;
+    std::vector<Caller> first;  // the first few of them
 };
 
 // From now on, an INVITE that comes while the door is closed, or while PJSUA has no free call, is answered with 503 and
@@ -21,7 +28,7 @@ void install_door(unsigned retry_after_s, unsigned kept_for_trunks);
 
 void close_door(bool closed);
 
-// Returns how many INVITEs were refused since the last call of this function, and in `first` the first few of them.
-unsigned long take_turned_away(std::vector<TurnedAway>& first);
+// Returns what was refused since the last call of this function: one item for each reason that there was.
+std::vector<TurnedAway> take_turned_away();
 
 }  // namespace offhook

@@ -246,12 +246,14 @@ NB_MODULE(_engine, m) {
     m.def("install_door", &install_door, "retry_after_s"_a, nb::kw_only(), "kept_for_trunks"_a);
     m.def("close_door", &close_door, "closed"_a);
     m.def("take_turned_away", [] {
-        std::vector<TurnedAway> first;
-        const unsigned long count = take_turned_away(first);
-        nb::list told;
-        for (const TurnedAway& one : first)
-            told.append(nb::make_tuple(nb::bytes(one.sip_call_id.data(), one.sip_call_id.size()), one.source));
-        return nb::make_tuple(count, told);
+        nb::list reasons;
+        for (const TurnedAway& turned_away : take_turned_away()) {
+            nb::list first;
+            for (const Caller& one : turned_away.first)
+                first.append(nb::make_tuple(nb::bytes(one.sip_call_id.data(), one.sip_call_id.size()), one.source));
+            reasons.append(nb::make_tuple(turned_away.why, turned_away.count, first));
+        }
+        return reasons;
     });
     m.def("judge_challenges", &ask_judge, "may_answer"_a);
     m.def("screen_requests", &screen_requests);

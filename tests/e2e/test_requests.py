@@ -144,6 +144,29 @@ def test_a_late_offer_cannot_be_heard_early(caller: Caller) -> None:
     call.wait_ended()
 
 
+def test_a_late_offer_that_requires_reliable_responses_is_answered_by_the_200(caller: Caller) -> None:
+    """A reliable 180 would have to make the offer (RFC 3262 section 5)."""
+    call = caller.dial("early", Manner(late_offer=True, codecs=(0,), headers={"Require": "timer, 100rel"}))
+    assert 0 in payload_types(call.wait_answered().body)
+    assert not [message for message in call.messages if message.status in {180, 183}]
+    assert_heard(call.wait_heard(500), [700])
+    call.wait_ended()
+
+
+def test_a_merged_request_is_refused(gateway: GatewayProcess, caller: Caller) -> None:
+    """The same INVITE that came over another proxy as well (RFC 3261 section 8.2.2.2)."""
+    call = caller.dial("waits")
+    call.wait_status(183)
+    first = next(message for message in call.messages if message.method == "INVITE")
+    via = first.header("Via") or ""
+    caller.send_raw(first.wire().replace(via.encode(), via.replace("branch=z9hG4bK", "branch=z9hG4bKother").encode()))
+    merged = call.wait_status(482)
+    assert "z9hG4bKother" in (merged.header("Via") or "")
+    assert gateway.number("calls", "live") == 1
+    call.cancel()
+    gateway.record(call.call_id)
+
+
 def test_an_ack_without_an_answer_is_no_media(gateway: GatewayProcess, caller: Caller) -> None:
     call = caller.dial("echo", Manner(late_offer=True, answer_late=False))
     call.wait_answered()
@@ -171,6 +194,7 @@ def test_what_pjsip_refuses_is_told(gateway: GatewayProcess, caller: Caller) -> 
     assert call.wait_rejected().status == 488
     told = gateway.wait_event("call.refused", call_id=call.call_id)
     assert "488" in str(told["why"])
+    assert not [line for line in gateway.events("pjsip.said") if "verification" in str(line["text"])], "it is told once"
     wait_until(lambda: gateway.number("calls", "refused") == before + 1, "it is counted", 2)
 
 

@@ -127,8 +127,26 @@ def test_byes_that_nobody_answers_leave_a_carrier_its_places(tmp_path: Path) -> 
             call = stranger.dial("gone", Manner(unanswered=("BYE",)))
             statuses.append(call.wait_final().status)
         assert 503 in statuses, "the strangers have used their places up"
+        gateway.wait_event("call.refused", why="strangers")
         for _ in range(HALF):
             carrier.dial("gone").wait_answered()
+
+
+def test_strangers_who_call_too_often_leave_a_carrier_its_part() -> None:
+    """More calls than can be set up in a second would make all others wait."""
+    trunks: Object = {"carrier": {"register": False, "sources": [CARRIER]}}
+    limits: Object = {"calls": 4_000, "strangers": 2_000}
+    with (
+        GatewayProcess(Setup((REFUSED,), limits=limits, trunks=trunks, environment=sanitized())) as gateway,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger,
+        Caller(gateway.address, host=CARRIER) as carrier,
+    ):
+        stranger.bind((STRANGER, 0))
+        for number in range(1_000):
+            stranger.sendto(message("INVITE sip:refused@127.0.0.1 SIP/2.0", "INVITE", number, "UDP"), gateway.address)
+            time.sleep(0.0005)
+        gateway.wait_event("call.refused", why="rate")
+        assert carrier.dial("refused").wait_final().status == 404
 
 
 def test_a_carriers_many_calls_leave_strangers_their_places() -> None:

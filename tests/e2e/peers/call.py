@@ -65,6 +65,8 @@ class Manner:
     """When a BYE comes, send our own before answering it, as if both hung up at the same time."""
     options_status: int = 200
     """What OPTIONS in the call is answered with."""
+    refusals: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """Statuses by method: what the first requests in the call are answered with."""
     unanswered: Container[str] = ()
     """Methods of requests in the call that count as lost on the way."""
     speak: bool = True
@@ -103,6 +105,7 @@ class Call:
         self._sdp_version = 0
         self._sdp = ""
         self._deaf_to = manner.deaf_to_oks
+        self._refusals = {method: list(statuses) for method, statuses in manner.refusals.items()}
         self._branches: dict[int, str] = {}
         self._closed = False
         self._repeaters: list[threading.Thread] = []
@@ -318,6 +321,10 @@ class Call:
             if request.method == "BYE":
                 self.ended_by = self.ended_by or "them"
                 self.stream.halt()
+            return
+        if self._refusals.get(request.method):
+            status = self._refusals[request.method].pop(0)
+            self._put(compose(f"SIP/2.0 {status} No", copied, "", time.monotonic()))
             return
         if request.method == "BYE":
             if self.manner.crossing_bye and self.ended_by is None:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.sip.headers import has_description, parse_headers, request_uri, retry_after_s
+from gateway.sip.headers import has_description, parse_headers, request_uri, requires, retry_after_s
 
 INVITE = (
     "INVITE sip:+15550100@192.0.2.1;line=ab SIP/2.0\r\n"
@@ -95,6 +95,13 @@ def test_retry_after() -> None:
     assert retry_after_s({}) is None
 
 
+def test_what_is_required() -> None:
+    headers = {"require": ("timer", "Path, 100REL ,x")}
+    assert requires(headers, "100rel")
+    assert not requires(headers, "rel")
+    assert not requires({}, "100rel")
+
+
 @given(st.text())
 def test_no_text_breaks_the_reader(text: str) -> None:
     headers = parse_headers("OPTIONS sip:x SIP/2.0\r\n" + text)
@@ -102,6 +109,7 @@ def test_no_text_breaks_the_reader(text: str) -> None:
     retry_after_s(headers)
     request_uri(text)
     has_description(text, headers)
+    requires(headers, "100rel")
 
 
 def test_bytes_that_are_no_utf_8_are_shown_as_such_and_can_be_encoded() -> None:

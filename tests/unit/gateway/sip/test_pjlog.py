@@ -92,3 +92,10 @@ def test_a_failed_registration_is_no_error_beside_its_own_event() -> None:
     say("other.c", "registration")
     lines = [line for line in run_virtual(heard()) if line["event"] == "pjsip.said"]
     assert [line["log_level"] for line in lines] == ["debug", "debug", "debug", "error", "error"]
+
+
+def test_a_refused_offer_is_no_error_beside_its_own_event() -> None:
+    say("pjsua_call.c", "Request verification failed: Not Acceptable Here [status=170488]")
+    say("pjsua_call.c", "Unable to create call: Too many objects [status=70010]")
+    lines = [line for line in run_virtual(heard()) if line["event"] == "pjsip.said"]
+    assert [line["log_level"] for line in lines] == ["debug", "error"]
