@@ -30,6 +30,24 @@ def asked(call: Call) -> list[SipMessage]:
     return [one for one in call.messages if one.status is None and not one.sent and one.method != "ACK"]
 
 
+def told(call: Call) -> list[SipMessage]:
+    """What the gateway has sent in the call with another Contact than that of its answer, each request once."""
+    before = call.wait_status(200).contact_uri
+    return list({one.cseq: one for one in asked(call) if one.contact_uri not in {None, before}}.values())
+
+
+def trunk_at(kamailio: Kamailio, **others: Json) -> Json:
+    """A trunk that is renewed every two seconds."""
+    return {
+        "registrar": kamailio.address,
+        "user": "gateway",
+        "password": "secret",
+        "expires": "4s",
+        "retry": {"first": "300ms", "max": "600ms"},
+        **others,
+    }
+
+
 CROSSED: Mapping[str, Sequence[int]] = {"INVITE": [491, 500], "UPDATE": [491]}
 UNKNOWN: Mapping[str, Sequence[int]] = {"UPDATE": [405]}
 
@@ -53,14 +71,7 @@ def test_a_call_outlives_a_restart_of_its_proxy(
     Who cannot take it just now is told again (RFC 3261 section 14.1), who does not know UPDATE by re-INVITE.
     """
     with Kamailio({"gateway": "secret"}, {NUMBER: "gateway"}) as kamailio:
-        trunk: Json = {
-            "registrar": kamailio.address,
-            "user": "gateway",
-            "password": "secret",
-            "transport": transport,
-            "expires": "4s",
-            "retry": {"first": "300ms", "max": "600ms"},
-        }
+        trunk = trunk_at(kamailio, transport=transport)
         with (
             GatewayProcess(Setup((to_agent(NUMBER, "echo"),), trunks={"carrier": trunk})) as gateway,
             Caller((kamailio.host, kamailio.port)) as caller,
@@ -76,10 +87,8 @@ def test_a_call_outlives_a_restart_of_its_proxy(
             if transport == "tcp":
                 gateway.wait_event("trunk.lost")
                 gateway.wait_trunk("registered")
-                wait_until(lambda: len(asked(call)) == len(by), "the new Contact", 10)
-                told = asked(call)
-                assert [one.method for one in told] == by
-                assert told[-1].contact_uri != call.wait_status(200).contact_uri
+                wait_until(lambda: len(told(call)) == len(by), "the new Contact", 10)
+                assert [one.method for one in told(call)] == by
             assert direction(call.reinvite("sendonly").body) == "recvonly"
             # The ACK may come behind the next INVITE, which is refused then (RFC 3261 section 14.2).
             wait_until(lambda: call.reinvite("sendrecv").status == 200, "the end of the hold", 5)
@@ -89,3 +98,28 @@ def test_a_call_outlives_a_restart_of_its_proxy(
             assert call.hangup() == 200
             record = gateway.record(call.call_id)
             assert (record["cause"], record["trunk"]) == ("caller-hung-up", "carrier")
+
+
+@pytest.mark.parametrize("lost", ["first", "afterwards"])
+def test_calls_are_told_where_we_are_however_the_refreshes_fail(lost: str) -> None:
+    """The connection is lost before, or after, the registrar has refused to renew what was registered over it."""
+    with Kamailio({"gateway": "secret"}, {NUMBER: "gateway"}) as kamailio:
+        setup = Setup((to_agent(NUMBER, "echo"),), trunks={"carrier": trunk_at(kamailio, transport="tcp")})
+        with GatewayProcess(setup) as gateway, Caller((kamailio.host, kamailio.port)) as caller:
+            kamailio.wait_registered("gateway")
+            call = caller.dial(NUMBER, Manner(headers={"Allow": "INVITE, ACK, BYE, UPDATE"}))
+            call.wait_answered()
+            call.send(tone(1000, 200))
+            assert_heard(call.wait_heard(500), [1000])  # the ACK has come
+            if lost == "first":
+                kamailio.stop()
+                gateway.wait_event("trunk.lost")
+                gateway.wait_trunk("failed", "503")
+            else:
+                kamailio.refuse(500)
+                gateway.wait_trunk("failed", "500")
+                assert not asked(call)
+            kamailio.restart()
+            gateway.wait_trunk("registered")
+            wait_until(lambda: told(call), "the new Contact", 10)
+            assert call.hangup() == 200

@@ -26,6 +26,7 @@ AT_ONCE_S = 1.0
 STRANGERS = 90
 AT_ONCE = 64
 """How many names of strangers are looked up at once."""
+CARRIER = "127.0.0.5"
 DEADLINE_S = 3.0
 """After which a name is given up."""
 
@@ -105,6 +106,24 @@ def test_a_trunk_is_found_while_strangers_ask() -> None:
             lambda: len([name for name, _ in server.asked if name == "carrier.test."]) > before, "another look-up", 10
         )
         assert gateway.trunk()["state"] == "registered"
+
+
+def test_a_carriers_call_is_hung_up_while_strangers_ask() -> None:
+    """Its proxy is known by a name alone, and no place is left for the names that strangers write."""
+    with ExitStack() as stack:
+        server = stack.enter_context(DnsServer({("proxy.carrier.test.", "A"): [CARRIER]}))
+        server.silent = {f"s{number}.slow.test." for number in range(STRANGERS)}
+        peer: dict[str, Json] = {"carrier": {"register": False, "sources": [CARRIER]}}
+        gateway = stack.enter_context(gateway_on(server, peer))
+        carrier = stack.enter_context(Caller(gateway.address, CARRIER))
+        stranger = stack.enter_context(Caller(gateway.address))
+        route = {"Record-Route": f"<sip:Proxy.carrier.test:{carrier.address[1]};lr>"}
+        call_from_slow_names(stranger)
+        wait_until(lambda: len(set(server.asked)) >= AT_ONCE, "all places taken", 10)
+        call = carrier.dial("ends", Manner(headers=route))
+        call.wait_ended()
+        assert call.ended_by == "them"
+        assert ("proxy.carrier.test.", "A") in server.asked
 
 
 def test_one_look_up_that_finds_nothing_is_one_failure() -> None:
