@@ -147,6 +147,7 @@ def local_config(address: str, rtp: Rtp) -> pj.AccountConfig:
     config = pj.AccountConfig()
     config.idUri = f"sip:{address}"
     config.regConfig.registerOnAdd = False
+    config.natConfig.contactUseSrcPort = 0  # PJSUA would connect to a caller's Contact as soon as an INVITE comes
     _set_media(config, rtp)
     return config
 

@@ -3,6 +3,9 @@
 #include <pjlib-util.h>
 #include <pjsip.h>
 #include <pjsua-lib/pjsua.h>
+extern "C" {
+#include <pjsua-lib/pjsua_internal.h>
+}
 #include <cctype>
 #include <set>
 #include <stdexcept>
@@ -123,6 +126,9 @@ void look_names_up(const std::vector<std::pair<std::string, unsigned>>& servers,
         make(names.own, servers, true) != PJ_SUCCESS || make(names.others, servers, false) != PJ_SUCCESS ||
         pjsip_endpt_set_ext_resolver(endpoint, &asked) != PJ_SUCCESS)
         throw std::runtime_error("PJSIP takes no resolver of names");
+    // Else PJSUA asks the system for the name in a Contact that says TCP, while all calls wait. It needs to know
+    // only whether there are name servers.
+    pjsua_var.ua_cfg.nameserver_count = 1;
 }
 
 }  // namespace offhook

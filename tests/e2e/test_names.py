@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from contextlib import ExitStack
 from datetime import datetime
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.dns_server import DnsServer
-from tests.e2e.gateway_process import GatewayProcess, Json, Object, Setup
+from tests.e2e.gateway_process import GatewayProcess, Json, Object, Setup, to_agent
 from tests.e2e.peers.call import Manner
 from tests.e2e.peers.caller import Caller
 from tests.e2e.peers.process import LOOPBACK, wait_until
@@ -20,7 +21,10 @@ from tests.e2e.peers.registrar import Registrar
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROUTES: tuple[Object, ...] = ({"name": "ends", "match": {"to": "ends"}, "steps": ["answer", {"pause": "100ms"}]},)
+ROUTES: tuple[Object, ...] = (
+    {"name": "ends", "match": {"to": "ends"}, "steps": ["answer", {"pause": "100ms"}]},
+    to_agent("stays", "echo"),
+)
 AT_ONCE_S = 1.0
 """Far below what one look-up would hold everybody up for."""
 STRANGERS = 90
@@ -76,6 +80,40 @@ def test_nobody_waits_for_a_name_server(silent: DnsServer) -> None:
         assert slowest_s < AT_ONCE_S
         rounds = 1 + int((time.monotonic() - began) / DEADLINE_S)
         assert len(set(silent.asked)) <= AT_ONCE * rounds
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """Where a Contact leads over TCP."""
+    with socket.create_server((LOOPBACK, 0)) as one:
+        one.setblocking(False)
+        yield one
+
+
+@pytest.mark.parametrize("host", [LOOPBACK, CARRIER], ids=["strangers", "trunks"])
+def test_a_name_that_is_called_over_tcp_is_not_asked_of_the_system(host: str, listener: socket.socket) -> None:
+    """This machine knows `localhost`; the name server that is to be asked does not."""
+    with ExitStack() as stack:
+        registrar = stack.enter_context(Registrar("tcp", 300, host=CARRIER))
+        server = stack.enter_context(DnsServer({}))
+        gateway = stack.enter_context(gateway_on(server, trunk(registrar.address, transport="tcp")))
+        gateway.wait_trunk("registered")
+        caller = stack.enter_context(Caller(gateway.address, host))
+        call = caller.dial("stays", Manner(contact=f"<sip:caller@localhost:{listener.getsockname()[1]};transport=tcp>"))
+        call.wait_answered()
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+        assert call.hangup() == 200
+
+
+def test_nobody_is_connected_to_for_a_stranger_who_is_refused(listener: socket.socket) -> None:
+    """Whoever sends an INVITE would have us knock at any door."""
+    with DnsServer({}) as server, gateway_on(server) as gateway, Caller(gateway.address) as caller:
+        host, port = listener.getsockname()
+        call = caller.dial("nobody", Manner(contact=f"<sip:caller@{host}:{port};transport=tcp>"))
+        assert call.wait_rejected().status == 404
+        with pytest.raises(BlockingIOError):
+            listener.accept()
 
 
 def test_a_name_in_a_contact_is_looked_up() -> None:
