@@ -70,6 +70,19 @@ void resolve(pjsip_resolver_t*, pj_pool_t* pool, const pjsip_host_info* target, 
     pjsip_resolve(names.others.sip, pool, target, waiting, &on_resolved);
 }
 
+// A response says in its Via from which address we sent the request (RFC 3581). PJSUA compares it with ours: if it is a
+// name, the system would be asked for it. Then it counts as missing. What we write there ourselves is never a name, and
+// a response to somebody else is to be discarded (RFC 3261 section 18.1.2).
+pj_bool_t on_response(pjsip_rx_data* received) {
+    pjsip_via_hdr* via = received->msg_info.via;
+    pj_str_t host{};
+    pj_uint16_t port = 0;
+    const bool numeric = pj_sockaddr_parse2(pj_AF_INET(), 0, &via->recvd_param, &host, &port, nullptr) == PJ_SUCCESS &&
+                         is_number(host);  // some registrars add the port
+    if (!numeric) via->recvd_param.slen = 0;
+    return is_number(via->sent_by.host) ? PJ_FALSE : PJ_TRUE;
+}
+
 pj_status_t make(Resolver& resolver, const std::vector<std::pair<std::string, unsigned>>& servers, bool keeps) {
     pjsip_endpoint* endpoint = pjsua_get_pjsip_endpt();
     pj_status_t status = pjsip_resolver_create(pjsip_endpt_create_pool(endpoint, "names", 512, 512), &resolver.sip);
@@ -112,17 +125,25 @@ void trust_name(const std::string& name) {
 
 void look_names_up(const std::vector<std::pair<std::string, unsigned>>& servers, const std::vector<std::string>& own) {
     static pjsip_module module;
+    static pjsip_module responses;
     static char name[] = "names";
+    static char responses_name[] = "names in responses";
     static pjsip_ext_resolver asked = {&resolve};
     module = {};
     module.name = pj_str(name);
     module.id = -1;
     module.priority = PJSIP_MOD_PRIORITY_APPLICATION;
     module.stop = &stop;
+    responses = {};
+    responses.name = pj_str(responses_name);
+    responses.id = -1;
+    responses.priority = PJSIP_MOD_PRIORITY_TSX_LAYER - 1;
+    responses.on_rx_response = &on_response;
     names = {};
     for (const std::string& one : own) names.own_names.insert(lower_case(one));
     pjsip_endpoint* endpoint = pjsua_get_pjsip_endpt();
     if (endpoint == nullptr || pjsip_endpt_register_module(endpoint, &module) != PJ_SUCCESS ||
+        pjsip_endpt_register_module(endpoint, &responses) != PJ_SUCCESS ||
         make(names.own, servers, true) != PJ_SUCCESS || make(names.others, servers, false) != PJ_SUCCESS ||
         pjsip_endpt_set_ext_resolver(endpoint, &asked) != PJ_SUCCESS)
         throw std::runtime_error("PJSIP takes no resolver of names");

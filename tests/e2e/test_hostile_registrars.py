@@ -67,6 +67,12 @@ def elsewhere(request: SipMessage, number: int) -> Iterable[Answer]:
     return granted(request, ("Via", f"{via};received=198.51.100.{number % 250};rport={2000 + number}"))
 
 
+def at_a_name(request: SipMessage, _number: int) -> Iterable[Answer]:
+    """Sees us come from a name, which nobody may be asked for."""
+    via = re.sub(r";rport[^;]*", "", request.header("Via") or "")
+    return granted(request, ("Via", f"{via};received=slow.test;rport=5555"))
+
+
 def crowded(request: SipMessage, _number: int) -> Iterable[Answer]:
     others = [("Contact", f"<sip:other@192.0.2.{number}>;expires=60") for number in range(120)]
     return [("200 OK", [*others, contact(request, ";expires=300")])]
@@ -93,6 +99,7 @@ REGISTERED: dict[str, Behaviour] = {
     "frantic": frantic,
     "for-ever": for_ever,
     "elsewhere": elsewhere,
+    "at-a-name": at_a_name,
     "crowded": crowded,
     "routed": routed,
 }
@@ -146,6 +153,12 @@ def test_it_is_registered_and_asks_no_more(hell: Hell, caller: Caller, name: str
     assert len(hell.registrars[name].asked) <= 3
     assert hell.registrars[name].keep_alives <= 3
     assert caller.request("OPTIONS", "600").status == 200
+
+
+def test_a_name_in_an_answer_is_no_place_of_ours(hell: Hell) -> None:
+    """PJSUA would ask the system for it while all calls wait, and register at it."""
+    wait_until(lambda: hell.state("at-a-name") == "registered", "it is registered", 10)
+    assert not [one for one in hell.registrars["at-a-name"].asked if "slow.test" in one.head]
 
 
 @pytest.mark.parametrize("name", REFUSED)
