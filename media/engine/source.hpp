@@ -3,6 +3,7 @@
 
 #include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -25,8 +26,8 @@ public:
     void add(std::uint32_t host, std::uint16_t first_port, std::uint16_t last_port);
 
     // Any thread, without waiting.
-    void open(std::uint16_t rtp_port) { open_[rtp_port].store(true, std::memory_order_relaxed); }
-    void close(std::uint16_t rtp_port) { open_[rtp_port].store(false, std::memory_order_relaxed); }
+    void open(std::uint16_t rtp_port) { mark(rtp_port, true); }
+    void close(std::uint16_t rtp_port) { mark(rtp_port, false); }
     bool contain(const Address& address) const;
 
 private:
@@ -35,6 +36,11 @@ private:
         std::uint16_t first;
         std::uint16_t last;
     };
+    void mark(std::uint16_t rtp_port, bool is_open) {
+        for (const std::size_t port : {std::size_t{rtp_port}, std::size_t{rtp_port} + 1})  // the second is for RTCP
+            if (port < open_.size()) open_[port].store(is_open, std::memory_order_relaxed);
+    }
+
     std::vector<Ports> ports_;
     std::array<std::atomic<bool>, 65536> open_{};
 };

@@ -261,12 +261,13 @@ def test_others_on_this_machine_may_have_ports_of_the_gateways_range() -> None:
         assert call.hangup() == 200
 
 
-@pytest.mark.parametrize("where", ["rtp", "sip"])
+@pytest.mark.parametrize("where", ["rtp", "rtcp", "sip"])
 def test_a_call_that_points_at_the_gateway_itself_ends(gateway: GatewayProcess, caller: Caller, where: str) -> None:
     other = caller.dial("600")
     other.wait_answered()
     assert other.stream.remote is not None
-    port = other.stream.remote[1] if where == "rtp" else gateway.port
+    rtp_port = other.stream.remote[1]
+    port = {"rtp": rtp_port, "rtcp": rtp_port + 1, "sip": gateway.port}[where]
     sdp = f"v=0\no=- 1 1 IN IP4 127.0.0.1\ns=-\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio {port} RTP/AVP 0\n"
     call = caller.dial("600", Manner(sdp=sdp, speak=False))
     assert call.wait_ended() in {"them", "rejected"}

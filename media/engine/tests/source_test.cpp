@@ -143,8 +143,11 @@ TEST(OwnAddressesTest, AreOfPortsThatAStreamReceivesAt) {
     EXPECT_FALSE(own.contain({0x7F000001, 4002}));
     own.open(4002);
     EXPECT_TRUE(own.contain({0x7F000001, 4002}));
+    EXPECT_TRUE(own.contain({0x7F000001, 4003})) << "RTCP";
+    EXPECT_FALSE(own.contain({0x7F000001, 4004}));
     own.close(4002);
     EXPECT_FALSE(own.contain({0x7F000001, 4002}));
+    EXPECT_FALSE(own.contain({0x7F000001, 4003}));
 }
 
 TEST(OwnAddressesTest, AreNobodysSource) {
