@@ -171,7 +171,9 @@ void Slot::add_stream_counters(Counters& counters) const {
     counters.packets_reordered += stat.rx.reorder;
     counters.packets_sent += stat.tx.pkt;
     counters.jitter_ms = stat.rx.jitter.n > 0 ? stat.rx.jitter.mean / 1000.0 : 0;
-    counters.peer_loss_pct = stat.tx.pkt > 0 ? 100.0 * stat.tx.loss / stat.tx.pkt : 0;
+    // The peer's count has a sign, which PJMEDIA does not see (RFC 3550 section 6.4.1): below 0 there were duplicates.
+    const unsigned peer_loss = stat.tx.loss < 0x800000 ? stat.tx.loss : 0;
+    counters.peer_loss_pct = stat.tx.pkt > 0 ? std::min(100.0, 100.0 * peer_loss / stat.tx.pkt) : 0;
     counters.round_trip_ms = stat.rtt.n > 0 ? stat.rtt.mean / 1000.0 : 0;
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 import time
 from typing import TYPE_CHECKING, Self
 
@@ -246,6 +247,26 @@ def test_rtp_from_where_media_goes_shows_that_it_is_wanted(caller: Caller) -> No
     call.wait_answered()
     wait_until(lambda: len(call.received) > UNPROVED_PACKETS, "more than goes to a stranger", 10)
     assert call.hangup() == 200
+
+
+@pytest.mark.parametrize(("lost", "pct"), [(0x7FFFFF, 100.0), (0xFFFFFF, 0.0)], ids=["more than all", "less than none"])
+def test_what_a_peer_says_that_it_lost_is_a_share(
+    gateway: GatewayProcess, caller: Caller, lost: int, pct: float
+) -> None:
+    """The count in a report has a sign (RFC 3550 section 6.4.1), and may be anything."""
+    call = caller.dial("600")
+    call.wait_answered()
+    call.wait_heard(100)
+    assert call.stream.remote is not None
+    host, port = call.stream.remote
+    report = struct.pack("!BBHIIIIIII", 0x81, 201, 7, SSRC, call.received[0].ssrc, lost, 1, 0, 0, 0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as rtcp:
+        rtcp.bind((host, 0))
+        for _ in range(10):
+            rtcp.sendto(report, (host, port + 1))
+            call.wait_heard(20, since_s=time.monotonic())
+    assert call.hangup() == 200
+    assert gateway.record(call.call_id)["peer_loss_pct"] == pct
 
 
 def test_others_on_this_machine_may_have_ports_of_the_gateways_range() -> None:
