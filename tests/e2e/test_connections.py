@@ -114,3 +114,14 @@ def test_a_flood_of_connections_leaves_room_for_a_trunks() -> None:
         with registrar:
             gateway.wait_trunk("registered")
         assert not gateway.events("pjsip.said")
+
+
+@pytest.mark.slow
+def test_a_connection_over_which_nothing_comes_is_closed() -> None:
+    """After half a minute; one over which a request came has ten."""
+    with GatewayProcess() as gateway, ExitStack() as stack:
+        silent, used = connect(stack, gateway, LOOPBACK, 2)
+        assert asked(used, 1) == 200
+        used.setblocking(False)
+        wait_until(lambda: not is_open(silent), "it is closed", 60)
+        assert is_open(used)
