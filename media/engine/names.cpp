@@ -46,7 +46,7 @@ std::string lower_case(std::string name) {
 
 bool is_number(const pj_str_t& host) {
     pj_in_addr number;
-    return pj_inet_pton(pj_AF_INET(), &host, &number) == PJ_SUCCESS;
+    return host.slen > 0 && pj_inet_pton(pj_AF_INET(), &host, &number) == PJ_SUCCESS;
 }
 
 void on_resolved(pj_status_t status, void* token, const pjsip_server_addresses* found) {
@@ -77,7 +77,8 @@ pj_bool_t on_response(pjsip_rx_data* received) {
     pjsip_via_hdr* via = received->msg_info.via;
     pj_str_t host{};
     pj_uint16_t port = 0;
-    const bool numeric = pj_sockaddr_parse2(pj_AF_INET(), 0, &via->recvd_param, &host, &port, nullptr) == PJ_SUCCESS &&
+    const bool numeric = via->recvd_param.slen > 0 &&
+                         pj_sockaddr_parse2(pj_AF_INET(), 0, &via->recvd_param, &host, &port, nullptr) == PJ_SUCCESS &&
                          is_number(host);  // some registrars add the port
     if (!numeric) via->recvd_param.slen = 0;
     return is_number(via->sent_by.host) ? PJ_FALSE : PJ_TRUE;
