@@ -41,9 +41,12 @@
 /* and 32 s (64 * T1) of transactions at 100 calls/s. */
 #define PJSIP_MAX_TSX_COUNT 16383
 
-/* An INVITE with an Identity header and ICE or ISUP passes 4,000 bytes. Every message sent keeps a buffer of this
- * size until its transaction ends, in blocks of 4,000, so not more. */
+/* An INVITE with an Identity header and ICE or ISUP passes 4,000 bytes. */
 #define PJSIP_MAX_PKT_LEN 7900
+
+/* A message sent takes 8 kB until its transaction ends, a stream 13 kB: upstream's blocks of 4 kB leave 3 kB unused. */
+#define PJSIP_POOL_INC_TDATA 1000
+#define PJMEDIA_STREAM_INC 1000
 
 /* When a registration is renewed is the gateway's decision, as all that concerns it: gateway/sip/registration.py. */
 #define PJSUA_REG_AUTO_REG_REFRESH 0

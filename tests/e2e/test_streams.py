@@ -105,6 +105,18 @@ def test_audio_moves_between_lines_and_back(gateway: GatewayProcess, caller: Cal
     assert gateway.record(call.call_id)["cause"] == "caller-hung-up"
 
 
+def test_srtp_in_mid_call(gateway: GatewayProcess, caller: Caller) -> None:
+    """Alone it is refused, and the call goes on as it was (RFC 3261 section 14.2); beside RTP it is passed over."""
+    call = caller.dial("echo", Manner(sdp=offer(SPOKEN)))
+    call.wait_answered()
+    assert call.request("INVITE", {}, call.fill_in(offer(SECURE, version=2))).status == 488
+    assert_echoes(call)
+    assert call.request("INVITE", {}, call.fill_in(offer(SECURE, SPOKEN, version=3))).status == 200
+    assert_echoes(call)
+    assert call.hangup() == 200
+    assert gateway.record(call.call_id)["cause"] == "caller-hung-up"
+
+
 @pytest.mark.parametrize(
     "sdp",
     [
