@@ -562,3 +562,26 @@ def test_a_refused_refresh_is_the_last_without_the_patch(build: Path, tmp_path: 
     phone = _compile(build, sources, "refreshing_phone", ("pjsip/src/pjsip-ua/sip_inv.c",), tmp_path)
     methods, _ = _refreshes(phone, refusal)
     assert methods != list(refusal.methods)
+
+
+def _refreshes_in_spite(phone: Path) -> list[str]:
+    """The requests for a refresh when an UPDATE without Session-Expires crosses the first, and each is refused."""
+    offer = _sdp(CONNECTION, "t=0 0", AUDIO)
+    timer = ("Supported: timer", "Session-Expires: 90;refresher=uas", "Allow: INVITE, ACK, BYE")
+    with _phone(phone) as (_, caller):
+        assert caller.request("INVITE", offer, *timer) == 200
+        assert caller.request("UPDATE", offer, "Supported: timer") == 491
+        came = [
+            caller.refuse("491 Request Pending") for _ in range(2)
+        ]  # the first one was not answered, so comes again
+    return [one[0] for one in came if one is not None]
+
+
+def test_a_request_that_is_refused_leaves_the_session_timer(refreshing_phone: Path) -> None:
+    assert _refreshes_in_spite(refreshing_phone) == ["INVITE", "INVITE"]
+
+
+def test_a_request_that_is_refused_ends_the_session_timer_without_the_patch(build: Path, tmp_path: Path) -> None:
+    sources = _without(build, "46-timer-of-refused-request", tmp_path)
+    phone = _compile(build, sources, "refreshing_phone", (), tmp_path)
+    assert _refreshes_in_spite(phone) == ["INVITE"]
