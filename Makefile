@@ -186,6 +186,10 @@ bench-overload: bench-ready ## Echo calls beside a busy program, and more calls 
 bench-agents: $(VENV)/dev-installed bench-ready ## Calls with a bot behind a WebSocket, beside an echo's (CALLS=200 SECONDS=20)
 	$(BIN)/python -m bench.network $(if $(CALLS),--calls $(CALLS)) $(if $(SECONDS),--seconds $(SECONDS))
 
+.PHONY: bench-peers
+bench-peers: bench-ready ## The same calls to the gateway and to Asterisk 22, in turns (CALLS=500 SECONDS=15; needs root)
+	$(BIN)/python -m bench.peers $(if $(CALLS),--calls $(CALLS)) $(if $(SECONDS),--seconds $(SECONDS))
+
 .PHONY: bench-compare
 bench-compare: bench-ready ## This tree beside another commit: medians and ratios (BASE=commit; 15 minutes)
 	$(BIN)/python -m bench.compare $(BASE)

@@ -34,11 +34,17 @@ class Load:
     mode: str
     """`cut` or `pause`."""
     min_speech_ms: int
+    detector: str = "webrtcvad"
+    """`webrtcvad` or `silero`, which hears the caller."""
 
 
 def measure(load: Load, entry: str) -> dict[str, Json]:
     """One run with agents of one class, against a gateway of its own."""
-    barge_in: dict[str, Json] = {"mode": load.mode, "min_speech": f"{load.min_speech_ms}ms"}
+    barge_in: dict[str, Json] = {
+        "mode": load.mode,
+        "min_speech": f"{load.min_speech_ms}ms",
+        "detector": load.detector,
+    }
     with running_gateway(AgentConfig(entry, {}, barge_in), calls=load.calls) as gateway:
         window = Window(gateway.pid)
         options: dict[str, str | float] = {
@@ -80,24 +86,26 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="interruptions in each call")
     parser.add_argument("--mode", choices=("cut", "pause"), default="cut")
     parser.add_argument("--min-speech-ms", type=int, default=120)
+    parser.add_argument("--detector", choices=("webrtcvad", "silero"), default="webrtcvad")
     return parser.parse_args()
 
 
 def main() -> None:
     """Measure, print, keep."""
     arguments = _arguments()
-    load = Load(arguments.calls, arguments.rounds, arguments.mode, arguments.min_speech_ms)
+    load = Load(arguments.calls, arguments.rounds, arguments.mode, arguments.min_speech_ms, arguments.detector)
     try:
         build_generator()
         result = {
             **measure(load, "bench.agents:Talker"),
             "mode": load.mode,
             "min_speech_ms": load.min_speech_ms,
+            "detector": load.detector,
             "full_lane": measure(load, "bench.agents:DeafTalker"),
         }
     except MeasurementFailedError as error:
         raise SystemExit(str(error)) from None
-    report(f"bargein-{load.calls}", result)
+    report(f"bargein-{load.detector}-{load.calls}", result)
 
 
 if __name__ == "__main__":

@@ -68,13 +68,29 @@ def _other_lines() -> Iterator[str]:
         yield f"- Calls set up per second with {setup['live']} live: {per_second}, {setup['failed']} failed."
     for path in sorted(RESULTS.glob("bargein-*.json")):
         result = _read(path.stem)
+        p50, p99 = (_after_speech_ms(result, percentile) for percentile in ("p50", "p99"))
         yield (
-            f"- Barge-in over {result['calls']} calls: the agent's voice stops {_after_speech_ms(result, 'p50')} / "
-            f"{_after_speech_ms(result, 'p99')} ms after the caller's speech begins (p50 / p99; `min_speech` is "
-            f"{result['min_speech_ms']} ms, less the packet that carries the beginning)."
+            f"- Barge-in over {result['calls']} calls, `detector: {result['detector']}`: the agent's voice stops {p50} "
+            f"/ {p99} ms after the caller's speech begins (p50 / p99; `min_speech` is {result['min_speech_ms']} ms, "
+            f"less the packet that carries the beginning)."
         )
+    for path in sorted(RESULTS.glob("overload.json")):
+        yield from _overload_lines(_read(path.stem))
     for path in sorted(RESULTS.glob("vad.json")):
         yield from _detector_lines(_read(path.stem))
+
+
+def _overload_lines(result: dict[str, Json]) -> Iterator[str]:
+    hog, over = _object(result, "hog"), _object(result, "over")
+    yield (
+        f"- Beside a program that computes on every core, in a session of its own: {hog['calls']} echo calls lose "
+        f"{_figure(result, 'hog.lost_pct', 3)} %, echo p99 {_figure(result, 'hog.echo_p99_ms', 0)} ms."
+    )
+    yield (
+        f"- Of {over['offered']} calls at once {_figure(result, 'over.let_in', 0)} are let in, and lose "
+        f"{_figure(result, 'over.lost_pct_of_let_in', 3)} %, echo p99 {_figure(result, 'over.echo_p99_ms', 0)} ms; the "
+        f"others get 503."
+    )
 
 
 def _pipeline_lines() -> Iterator[str]:

@@ -104,7 +104,7 @@ def running_gateway(agent: AgentConfig | dict[str, Json], *, calls: int) -> Iter
     """
     with tempfile.TemporaryDirectory(prefix="offhook-bench-") as name:
         place = Path(name)
-        port = _free_port()
+        port = free_port()
         settings = agent.written(place) if isinstance(agent, AgentConfig) else agent
         config = write_config(place, settings, port, calls)
         # Nothing but bench comes from the source tree: what is measured is the gateway that is installed.
@@ -143,7 +143,8 @@ def write_config(place: Path, agent: dict[str, Json], port: int, calls: int) -> 
     return path
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port at which nobody takes UDP now."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]

@@ -74,6 +74,19 @@ def _p99(run: dict[str, Json], name: str) -> Json:
     return found.get("p99") if isinstance(found, dict) else None
 
 
+def measure(calls: int, over: int, seconds: float) -> dict[str, Json]:
+    """One run of both, against gateways of their own."""
+    with hog():
+        hogged = echo.measure(echo.Load(calls, seconds))
+    crowded = echo.measure(echo.Load(over, seconds))
+    return {
+        "hog": beside_hog(hogged),
+        "over": over_capacity(crowded),
+        "beside_hog": hogged["beside"],
+        "beside_over": crowded["beside"],
+    }
+
+
 def main() -> None:
     """Measure, print, keep."""
     parser = argparse.ArgumentParser(prog="python -m bench.overload", description=__doc__)
@@ -83,20 +96,10 @@ def main() -> None:
     given = parser.parse_args()
     try:
         build_generator()
-        with hog():
-            hogged = echo.measure(echo.Load(given.calls, given.seconds))
-        over = echo.measure(echo.Load(given.over, given.seconds))
+        result = measure(given.calls, given.over, given.seconds)
     except MeasurementFailedError as error:
         raise SystemExit(str(error)) from None
-    report(
-        "overload",
-        {
-            "hog": beside_hog(hogged),
-            "over": over_capacity(over),
-            "beside_hog": hogged["beside"],
-            "beside_over": over["beside"],
-        },
-    )
+    report("overload", result)
 
 
 if __name__ == "__main__":

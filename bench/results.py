@@ -12,7 +12,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from bench import bargein, echo, figures, pipeline, plot, setup, vad
+from bench import bargein, echo, figures, overload, pipeline, plot, setup, vad
 from bench.errors import MeasurementFailedError
 from bench.generator import build_generator
 from bench.provenance import RESULTS, report
@@ -27,6 +27,7 @@ ECHO_CALLS = (1, 10, 100, 500, 1000)
 PARROT_CALLS = 20
 LIVE, CALLS_PER_SECOND = 300, 50
 BARGE_IN_CALLS = 300
+DETECTORS = ("webrtcvad", "silero")
 SECONDS = 15.0
 VAD, VAD_CALLS, VAD_SECONDS = "vad", 300, 5.0
 """It takes turns among its own loads: what it hears is the same in every run, and measured once."""
@@ -36,16 +37,25 @@ def _echo(calls: int, *, parrot: bool = False) -> dict[str, Json]:
     return echo.measure(echo.Load(calls, SECONDS, 50.0, "random", parrot, "yes"))
 
 
-def _bargein() -> dict[str, Json]:
-    load = bargein.Load(BARGE_IN_CALLS, 2, "cut", 120)
-    return {**bargein.measure(load, "bench.agents:Talker"), "mode": load.mode, "min_speech_ms": load.min_speech_ms}
+def _bargein(detector: str) -> dict[str, Json]:
+    load = bargein.Load(BARGE_IN_CALLS, 2, "cut", 120, detector)
+    return {
+        **bargein.measure(load, "bench.agents:Talker"),
+        "mode": load.mode,
+        "min_speech_ms": load.min_speech_ms,
+        "detector": detector,
+    }
 
 
 BENCHMARKS: dict[str, Callable[[], dict[str, Json]]] = {
     **{f"echo-{calls}": lambda calls=calls: _echo(calls) for calls in ECHO_CALLS},  # type: ignore[misc]
     f"parrot-{PARROT_CALLS}": lambda: _echo(PARROT_CALLS, parrot=True),
     f"setup-{LIVE}": lambda: setup.measure(setup.Load(CALLS_PER_SECOND, LIVE, SECONDS)),
-    f"bargein-{BARGE_IN_CALLS}": _bargein,
+    **{
+        f"bargein-{detector}-{BARGE_IN_CALLS}": lambda detector=detector: _bargein(detector)  # type: ignore[misc]
+        for detector in DETECTORS
+    },
+    "overload": lambda: overload.measure(overload.HOG_CALLS, overload.OVER_CALLS, SECONDS),
     "pipeline": lambda: pipeline.result(10_000, 2_500, 3),
 }
 
