@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import time
 from contextlib import ExitStack
 from datetime import datetime
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -104,6 +106,25 @@ def test_a_name_that_is_called_over_tcp_is_not_asked_of_the_system(host: str, li
         with pytest.raises(BlockingIOError):
             listener.accept()
         assert call.hangup() == 200
+
+
+@pytest.mark.parametrize(
+    "contact",
+    ["sip:caller@255.255.255.255", "sip:caller@240.0.0.1;transport=tcp", "sip:caller@localhost;transport=tcp"],
+)
+def test_a_call_asks_the_system_for_no_name(tmp_path: Path, contact: str) -> None:
+    """Not even for this machine's own, which PJSUA wants to know where no route leads to the Contact."""
+    library, asked = tmp_path / "told_lookups.so", tmp_path / "asked"
+    build = ["gcc", "-shared", "-fPIC", "-o", str(library), str(Path(__file__).with_name("told_lookups.c")), "-ldl"]
+    subprocess.run(build, check=True)
+    setup = Setup(ROUTES, environment={"LD_PRELOAD": str(library), "LOOK_UPS": str(asked)})
+    with GatewayProcess(setup) as gateway, Caller(gateway.address) as caller:
+        caller.dial("ends").wait_ended()
+        before = asked.read_text() if asked.exists() else ""
+        call = caller.dial("stays", Manner(contact=f"<{contact}>"))
+        call.wait_answered()
+        assert call.hangup() == 200
+        assert (asked.read_text() if asked.exists() else "") == before
 
 
 def test_nobody_is_connected_to_for_a_stranger_who_is_refused(listener: socket.socket) -> None:
