@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.gateway_process import ROUTES, GatewayProcess, Json, Object, Setup, python_agent, to_agent
 from tests.e2e.peers.sip_message import SipMessage, compose
 from tests.hostile.budget import SECONDS, dice, rounds
-from tests.hostile.conftest import REFUSED, sanitized
+from tests.hostile.conftest import GROWTH_KB, REFUSED, sanitized
 from tests.hostile.corpus import SDP
 
 if TYPE_CHECKING:
@@ -48,6 +48,9 @@ MORE_ROUTES: tuple[Object, ...] = (
     *(to_agent(name, name) for name in AGENTS),
 )
 RELOADS_PER_S = 20
+STANDING_KB = GROWTH_KB + 2_500 * max(0.0, min(SECONDS, 32) - 5)
+"""Transactions and dialogs stand for 32 s: in a longer attack memory grows by so much (92 MB after 45 s, 102 MB after
+90 s), and is level from then on."""
 
 
 @pytest.fixture
@@ -176,6 +179,7 @@ def message_is_of_the_first(answer: SipMessage) -> bool:
     return answer.method == "INVITE" and answer.cseq[0] == 1
 
 
+@pytest.mark.parametrize("growth_kb", [STANDING_KB], ids=["of-dialogs"])
 def test_all_at_once(gateway: GatewayProcess, canary: Canary) -> None:
     """Each call has one record, none is left, and nothing was the gateway's own fault."""
     racer = Racer(gateway, dice("races"))
