@@ -13,6 +13,9 @@ AnyTask = asyncio.Task[Any]
 _heard: ContextVar[tuple[Belonging, int] | None] = ContextVar("offhook_heard", default=None)
 """The epoch that the task took last. A task that it starts inherits the value of that moment, and keeps it."""
 
+_answering: ContextVar[tuple[Belonging, int] | None] = ContextVar("offhook_answering", default=None)
+"""The epoch in which a callback began its answer. Callbacks that it schedules inherit it, and go on with that answer."""
+
 
 class Belonging:
     """Knows for which epoch each task of one call's agent speaks.
@@ -33,7 +36,7 @@ class Belonging:
         """For tasks that do not listen: the epoch in which they began the answer that they say in pieces. The same for
         threads without a loop."""
         self._answered_by_others: int | None = None
-        """The same for callbacks, and for threads that have begun no answer of their own."""
+        """The same for callbacks and threads that have begun no answer of their own."""
 
     def has_heard(self, epoch: int, listener: AnyTask | None) -> None:
         """Note that the current task took something of this epoch, for the task `listener` if that is another one."""
@@ -65,7 +68,7 @@ class Belonging:
         if heard is not None:
             return heard
         speaker = _speaker()
-        answered = None if speaker is None else self._answered.get(speaker)
+        answered = self._answered_by_callbacks() if speaker is None else self._answered.get(speaker)
         if answered is None and task is None:
             answered = self._answered_by_others
         if answered is None:
@@ -90,9 +93,14 @@ class Belonging:
         by_others = self._heard.get(task)
         return heard if by_others is None else max(by_others, heard or 0)
 
+    def _answered_by_callbacks(self) -> int | None:
+        known = _answering.get()
+        return known[1] if known is not None and known[0] is self else None
+
     def _begin(self, speaker: AnyTask | threading.Thread | None, now: int) -> None:
         if speaker is None:
             self._answered_by_others = now
+            _answering.set((self, now))
         else:
             self._answered[speaker] = now
 

@@ -246,6 +246,26 @@ class PlaysByTheClock:
             asyncio.get_running_loop().call_later(0.02, self.play, call)
 
 
+class AnswersByTheClock(PlaysByTheClock):
+    """Nor does a task answer: another timer does, once the caller has finished."""
+
+    async def run(self, call):
+        self.finished = False
+        self.store = iter(pieces(call, OLD, OLD_MS, 20))
+        self.play(call)
+        self.watch(call)
+        async for event in call.events():
+            self.finished = self.finished or event.kind == "speech_ended"
+
+    def watch(self, call):
+        if self.finished:
+            answer = call.utterance()
+            for piece in new(call):
+                answer.play(piece)
+        elif not call.over:
+            asyncio.get_running_loop().call_later(0.02, self.watch, call)
+
+
 class SynthesizesInAThread:
     """A library that blocks says what it makes from where it runs."""
 

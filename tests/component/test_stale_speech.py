@@ -33,6 +33,7 @@ SHAPES = (
     "SentencesInAQueue",
     "PlaysFromAStore",
     "PlaysByTheClock",
+    "AnswersByTheClock",
     "StopsItself",
 )
 SPOKEN_TO_FIRST = ("OneTaskInSentences", "TaskForEachAnswer")
