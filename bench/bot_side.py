@@ -118,6 +118,6 @@ async def serve(kind: str, durations: DurationFile) -> None:
 
 if __name__ == "__main__":
     with contextlib.suppress(PermissionError):  # as the generator: a real bot does not wait for this machine
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(10))
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(sys.argv[1], DurationFile.open(Path(sys.argv[2]))))

@@ -19,11 +19,10 @@ void sleep_until(Nanos deadline) {
   clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, nullptr);  // a signal only makes a turn come early
 }
 
-// The callers of a real gateway are on other machines: nothing there makes them wait. Here they must not be made to,
-// so the generator goes before the gateway's own real-time threads, which have priorities up to 4.
+// The callers of a real gateway are on other machines: nothing there makes them wait. Here they must not be made to.
 bool become_realtime() {
   sched_param parameters{};
-  parameters.sched_priority = 10;
+  parameters.sched_priority = sched_get_priority_min(SCHED_FIFO);
   return sched_setscheduler(0, SCHED_FIFO, &parameters) == 0;
 }
 

@@ -26,7 +26,7 @@ struct Options {
   double settle_seconds = 2;  // between the last answer and the measurement
   bool random_phases = true;
   unsigned seed = 1;
-  bool realtime = false;       // SCHED_FIFO above the gateway's threads, if the system permits
+  bool realtime = false;       // SCHED_FIFO at the lowest priority, if the system permits
   unsigned live = 300;         // setup: calls up at a time
   unsigned min_speech_ms = 0;  // barge-in: what the gateway waits for by design
   unsigned rounds = 1;         // barge-in: interruptions per call
