@@ -7,6 +7,7 @@ Writes bench/results, the plots and the figures in README.md. A run that fails i
 from __future__ import annotations
 
 import argparse
+import functools
 import statistics
 import sys
 import time
@@ -52,7 +53,7 @@ BENCHMARKS: dict[str, Callable[[], dict[str, Json]]] = {
     f"parrot-{PARROT_CALLS}": lambda: _echo(PARROT_CALLS, parrot=True),
     f"setup-{LIVE}": lambda: setup.measure(setup.Load(CALLS_PER_SECOND, LIVE, SECONDS)),
     **{
-        f"bargein-{detector}-{calls}": lambda detector=detector, calls=calls: _bargein(detector, calls)  # type: ignore[misc]
+        f"bargein-{detector}-{calls}": functools.partial(_bargein, detector, calls)
         for detector, calls in BARGE_IN_CALLS.items()
     },
     "overload": lambda: overload.measure(overload.HOG_CALLS, overload.OVER_CALLS, SECONDS),
