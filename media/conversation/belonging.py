@@ -14,7 +14,7 @@ _heard: ContextVar[tuple[Belonging, int] | None] = ContextVar("offhook_heard", d
 """The epoch that the task took last. A task that it starts inherits the value of that moment, and keeps it."""
 
 _answering: ContextVar[tuple[Belonging, int] | None] = ContextVar("offhook_answering", default=None)
-"""The epoch in which a callback began its answer. Callbacks that it schedules inherit it, and go on with that answer."""
+"""The epoch in which a callback began its answer. Callbacks that it schedules inherit it, and go on with the answer."""
 
 
 class Belonging:
